@@ -1,0 +1,31 @@
+"""Signs, units and tolerances, stated once. Returns are fractions per horizon, net of costs, direction included."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DECISION_HORIZON: Final = 0
+"""Pseudo-horizon of the cells that count decisions themselves, before any outcome."""
+
+DEFAULT_SESSIONS_PER_YEAR: Final = 252
+STD_DDOF: Final = 1
+
+FIXED_POINT_SCALE: Final = 2.0**60
+"""Floats are summed as round(x * scale) in Int128: threaded sums then give the same bytes every time."""
+
+LARGEST_MAGNITUDE: Final = 1e15
+"""A larger number in a source row is quarantined: it could not be summed exactly."""
+
+CALIBRATION_BINS: Final = 1024
+"""Probability grid: bin 0 holds p = 0, bin 1023 holds p = 1, bins 1..1022 cut (0, 1) equally, left-closed."""
+
+LOG_LOSS_CLIP: Final = 1e-15
+PROBABILITY_SUM_TOLERANCE: Final = 1e-6
+RECOMPUTATION_TOLERANCE: Final = 1e-9
+CONFIDENCE: Final = 0.95
+
+MIN_ANNUALISED_OBSERVATIONS: Final = 60
+MIN_INDEPENDENT_OBSERVATIONS: Final = 20
+MIN_TAIL_OBSERVATIONS: Final = 100
+MIN_COVERAGE: Final = 0.95
+TAIL_LEVEL: Final = 0.05

@@ -1,0 +1,215 @@
+"""Frame contracts: columns and dtypes of every frame that crosses a room.
+
+A frame is checked once at the door (`conform`) and trusted inside. Dates are session dates in the market's own
+calendar; instants are UTC. Missing is null, never NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from kronos.errors import BadValue
+
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+INSTANT: Final = pl.Datetime("us", "UTC")
+
+DECISIONS: Final[Schema] = {
+    "decision_id": pl.String,
+    "decided_at": INSTANT,
+    "engine_name": pl.String,
+    "config_id": pl.String,
+    "as_of_date": pl.Date,
+    "market_id": pl.String,
+    "portfolio_id": pl.String,
+    "strategy_id": pl.String,
+    "entity_type": pl.String,
+    "entity_id": pl.String,
+    "mode": pl.String,
+    "experiment_id": pl.String,  # "" when the decision belongs to no experiment
+    "weight": pl.Float64,  # null: equal share of the book of that config, market and date
+    "probability": pl.Float64,
+    "classes": pl.List(pl.String),
+    "class_probabilities": pl.List(pl.Float64),
+    "label": pl.String,
+    "score": pl.Float64,
+    "expected_return": pl.Float64,
+}
+"""One row per valid decision; decision_id is unique."""
+
+OUTCOME_VALUES: Final[Schema] = {
+    "return": pl.Float64,
+    "pnl": pl.Float64,
+    "drawdown": pl.Float64,
+    "event": pl.Float64,  # in [0, 1]; a fraction is a tie
+    "realised_class": pl.String,
+    "hit": pl.Float64,  # 1 hit, 0 miss, 0.5 tie
+    "hard_violations": pl.Int64,
+    "soft_violations": pl.Int64,
+    "turnover": pl.Float64,
+    "cost": pl.Float64,
+    "benchmark_return": pl.Float64,
+    "realised_vol": pl.Float64,
+    "loss": pl.Float64,
+}
+
+OUTCOMES: Final[Schema] = {
+    "decision_id": pl.String,
+    "horizon": pl.Int32,
+    "eval_date": pl.Date,  # null where the source has none: the market's calendar decides
+    "recorded_at": INSTANT,  # null where the source does not say
+    "valid": pl.Boolean,  # an invalid revision makes the outcome missing from its recording on
+    **OUTCOME_VALUES,
+}
+"""One row per revision of a (decision, horizon), in recording order within the key."""
+
+CONTEXT_KEY: Final[Schema] = {"as_of_date": pl.Date, "recorded_at": INSTANT}
+REGIMES: Final[Schema] = {"region": pl.String, **CONTEXT_KEY, "regime": pl.String}
+STABILITY: Final[Schema] = {
+    "entity_type": pl.String,
+    "entity_id": pl.String,
+    **CONTEXT_KEY,
+    "stability_score": pl.Float64,
+}
+FRAGILITY: Final[Schema] = {
+    "entity_type": pl.String,
+    "entity_id": pl.String,
+    **CONTEXT_KEY,
+    "fragility_score": pl.Float64,
+}
+SOFT_TARGETS: Final[Schema] = {
+    "entity_type": pl.String,
+    "entity_id": pl.String,
+    **CONTEXT_KEY,
+    "soft_target_class": pl.String,
+}
+SESSIONS: Final[Schema] = {"market_id": pl.String, "session": pl.Date}
+"""Sessions of each market in rising order, reaching at least the longest horizon past the last decision."""
+
+QUARANTINE: Final[Schema] = {
+    "source_table": pl.String,
+    "source_key": pl.String,
+    "rule": pl.String,
+    "value": pl.String,
+    "as_of_date": pl.Date,
+}
+"""One row per broken rule of a source row."""
+
+FACT_KEYS: Final[Schema] = {
+    "month": pl.String,  # YYYY-MM of as_of_date, the lake's partition
+    **DECISIONS,
+    "region": pl.String,
+    "regime": pl.String,
+    "stability_bucket": pl.String,
+    "fragility_bucket": pl.String,
+    "soft_target_class": pl.String,
+}
+"""Decision facts before their outcomes; weight is resolved, labels are UNKNOWN rather than null."""
+
+FACT_HORIZON: Final[Schema] = {
+    "due_date": pl.Date,  # the calendar's evaluation date; null: this horizon is not due for this config
+    "eval_date": pl.Date,
+    "known_date": pl.Date,  # never before eval_date
+    "valid": pl.Boolean,
+    **OUTCOME_VALUES,
+}
+"""Columns repeated per horizon h as `<name>_h<h>`, for example `return_h5`."""
+
+LONG_FACTS: Final[Schema] = {**FACT_KEYS, "horizon": pl.Int32, **FACT_HORIZON}
+"""One row per decision and due horizon."""
+
+REVISIONS: Final[Schema] = {**LONG_FACTS, "superseded_date": pl.Date}
+"""Superseded facts: what was believed from known_date until superseded_date."""
+
+CELL_KEYS: Final[Schema] = {
+    "as_of_date": pl.Date,
+    "eval_date": pl.Date,
+    "known_date": pl.Date,
+    "engine_name": pl.String,
+    "config_id": pl.String,
+    "market_id": pl.String,
+    "horizon": pl.Int32,
+    "mode": pl.String,
+    "experiment_id": pl.String,
+}
+
+CELL_MEASURES: Final[Schema] = {
+    "decisions": pl.Int64,  # only at horizon 0
+    "due": pl.Int64,
+    "valid": pl.Int64,
+    "weight_due": pl.Float64,
+    "returns": pl.Int64,  # outcomes that carry a return
+    "weight_returned": pl.Float64,
+    "weighted_return": pl.Float64,
+    "pnl": pl.Float64,
+    "pnl_abs": pl.Float64,
+    "pnl_n": pl.Int64,
+    "hits": pl.Int64,
+    "hit_ties": pl.Int64,
+    "hit_eligible": pl.Int64,  # hits and misses, without ties
+    "hard_violations": pl.Int64,
+    "soft_violations": pl.Int64,
+    "violations_n": pl.Int64,  # outcomes that report violations
+    "cost": pl.Float64,
+    "turnover": pl.Float64,
+    "brier_sum": pl.Float64,
+    "log_loss_sum": pl.Float64,
+    "forecast_n": pl.Int64,
+    "clip_n": pl.Int64,
+    "class_brier_sum": pl.Float64,
+    "class_log_loss_sum": pl.Float64,
+    "class_n": pl.Int64,
+    "class_clip_n": pl.Int64,
+    "rps_sum": pl.Float64,
+    "rps_n": pl.Int64,
+    "loss_sum": pl.Float64,
+    "loss_n": pl.Int64,
+}
+"""Additive measures; a restatement appends rows with negative measures."""
+
+CELLS: Final[Schema] = {"month": pl.String, "cube": pl.String, **CELL_KEYS, "slice": pl.String, **CELL_MEASURES}
+"""One row per cube, key and slice label; each cube adds up to the same book."""
+
+CALIBRATION_CELLS: Final[Schema] = {
+    "month": pl.String,
+    **CELL_KEYS,
+    "regime": pl.String,
+    "target": pl.String,  # "event", "class:<name>" or "threshold:<name>" (at most that class, ordered engines)
+    "bin": pl.Int16,
+    "n": pl.Int64,
+    "sum_p": pl.Float64,
+    "sum_p2": pl.Float64,
+    "sum_y": pl.Float64,
+    "sum_y2": pl.Float64,
+}
+
+CONFUSION_CELLS: Final[Schema] = {
+    "month": pl.String,
+    **CELL_KEYS,
+    "regime": pl.String,
+    "predicted": pl.String,
+    "realised": pl.String,
+    "n": pl.Int64,
+}
+
+
+def empty(schema: Schema) -> pl.DataFrame:
+    """A frame with the contract's columns and no rows."""
+    return pl.DataFrame(schema=schema)
+
+
+def conform(df: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+    """Return the contract's columns in order and dtype; raise `BadValue` for a missing column or a wrong dtype."""
+    for column, dtype in schema.items():
+        if column not in df.columns:
+            raise BadValue(f"frame {name}", df.columns, f"a column {column!r}")
+        if df.schema[column] != dtype and df.schema[column] != pl.Null:
+            raise BadValue(f"frame {name}.{column}", df.schema[column], str(dtype))
+    return df.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
+
+
+def month_of(date_column: str = "as_of_date") -> pl.Expr:
+    """The lake partition of a date: YYYY-MM."""
+    return pl.col(date_column).dt.strftime("%Y-%m")

@@ -1,0 +1,71 @@
+"""The observation policy: markets, bucket cut points, primary horizons and deadlines, as strictly parsed data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Market(_Strict):
+    """A market's calendar, region, currency and yearly number of sessions."""
+
+    calendar: str | None
+    """Name in exchange_calendars; None means weekdays, and reports say so."""
+    region: str
+    currency: str = "USD"
+    sessions_per_year: Annotated[int, Field(gt=0)] = DEFAULT_SESSIONS_PER_YEAR
+
+
+def _default_markets() -> dict[str, Market]:
+    return {
+        "US_EQ": Market(calendar="XNYS", region="US"),
+        "US_ETF": Market(calendar="XNYS", region="US"),
+        "US_IDX": Market(calendar="XNYS", region="US"),
+        "US_FUT": Market(calendar="XNYS", region="US"),
+        "EU_EQ": Market(calendar="XETR", region="EU", currency="EUR"),
+        "JP_EQ": Market(calendar="XTKS", region="JP", currency="JPY"),
+        "ASIA_EQ": Market(calendar="XHKG", region="ASIA", currency="HKD"),
+        "FX_GLOB": Market(calendar="24/5", region="GLOBAL", sessions_per_year=260),
+    }
+
+
+CutPoints = Annotated[tuple[float, float, float], Field(description="rising cut points inside (0, 1)")]
+
+
+class ObservationPolicy(_Strict):
+    """Everything the observe flow may be told; the defaults are DESIGN section 3's."""
+
+    markets: dict[str, Market] = Field(default_factory=_default_markets)
+    stability_cuts: CutPoints = (0.25, 0.5, 0.75)
+    fragility_cuts: CutPoints = (0.25, 0.5, 0.75)
+    primary_horizon: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    default_primary_horizon: Annotated[int, Field(gt=0)] = 1
+    ordered_classes: dict[str, list[str]] = Field(default_factory=dict)
+    """Engines whose classes are ordered, with the order: only these get a ranked probability score."""
+    risk_free_annual: float = 0.0
+    deadline_after_close: timedelta = timedelta(hours=4, minutes=15)
+    """After a market's session close by this much, meta jobs run without the missing regions."""
+
+    @model_validator(mode="after")
+    def _cuts_rise(self) -> Self:
+        for name in ("stability_cuts", "fragility_cuts"):
+            low, middle, high = getattr(self, name)
+            if not 0.0 < low < middle < high < 1.0:
+                raise ValueError(f"{name} has value {(low, middle, high)}: expected rising numbers inside (0, 1)")
+        return self
+
+    def horizon_of(self, engine_name: str) -> int:
+        """Primary horizon of an engine, in sessions."""
+        return self.primary_horizon.get(engine_name, self.default_primary_horizon)
+
+    def market(self, market_id: str) -> Market:
+        """The market's entry; an unlisted market runs on weekdays in a region of its own name."""
+        return self.markets.get(market_id) or Market(calendar=None, region=market_id)

@@ -1,0 +1,44 @@
+"""Errors Kronos raises on purpose. Each keeps the offending values as attributes and reads as one sentence."""
+
+from __future__ import annotations
+
+
+class KronosError(Exception):
+    """Base of every error a user can act on; the CLI prints it as one line, without a traceback."""
+
+
+class BadValue(KronosError):
+    """A named value does not meet its expectation."""
+
+    def __init__(self, name: str, value: object, expectation: str) -> None:
+        self.name, self.value, self.expectation = name, value, expectation
+        super().__init__(f"{name} has value {value!r}: expected {expectation}")
+
+
+class DatabaseUnavailable(KronosError):
+    """The database cannot be reached, refuses the login, or the embedded server will not start."""
+
+
+class MigrationConflict(KronosError):
+    """The database's migration history and sql/migrations disagree."""
+
+
+class LakeUnavailable(KronosError):
+    """The lake location cannot be read or written."""
+
+
+class SourceMismatch(KronosError):
+    """The source database does not hold the tables or columns its dialect promises."""
+
+
+class NotFound(KronosError):
+    """A named thing does not exist."""
+
+    def __init__(self, kind: str, name: str, known: list[str] | None = None) -> None:
+        self.kind, self.name, self.known = kind, name, known or []
+        hint = f"; known: {', '.join(self.known)}" if self.known else ""
+        super().__init__(f"{kind} {name!r} does not exist{hint}")
+
+
+class PortBusy(KronosError):
+    """A port Kronos was told to serve on is taken."""

@@ -1,0 +1,108 @@
+"""The only reader of the environment."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kronos.errors import BadValue
+
+SANDBOX_START = date(1990, 1, 1)
+SANDBOX_LOADED_TO = date(2017, 12, 29)
+SANDBOX_END = date(2022, 12, 28)
+"""Last session of the bundled prices."""
+
+
+class Dialect(StrEnum):
+    """Shape of the source tables; each has a folder of SELECTs in sql/adapters."""
+
+    SPEC = "spec"
+    PROMETHEUS_V2 = "prometheus_v2"
+
+
+class RecordedBy(StrEnum):
+    """What 'was known at the time' means for a source; every report says which one was used."""
+
+    RECORDED = "recorded"
+    AS_OF_DATE = "as_of_date"
+
+
+class Settings(BaseSettings):
+    """Where Kronos keeps its state, what it reads, and how it serves; each field is `KRONOS_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="KRONOS_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    home: Path = Path(".kronos")
+    database_url: str | None = None
+    """A Postgres Kronos may own schemas in; default: the embedded server under home."""
+    source_url: str | None = None
+    """Upstream's database, only read; default: Kronos's own, filled by the sandbox."""
+    source_dialect: Dialect = Dialect.SPEC
+    recorded: RecordedBy | None = None
+    lake_uri: str | None = None
+    port: int = Field(default=3001, gt=0, lt=65536)
+    dagster_port: int = Field(default=3000, gt=0, lt=65536)
+    report_months: int = Field(default=60, gt=0)
+    """Months of history for which `make run` materialises monthly reports."""
+    history_start: date = SANDBOX_START
+    live_start: date | None = None
+    """First day partition of engine_daily_summary."""
+    policy: Path | None = None
+    """JSON file with an ObservationPolicy; unknown keys are refused."""
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the source is Kronos's own database, played by the sandbox."""
+        return self.source_url is None
+
+    @property
+    def recorded_by(self) -> RecordedBy:
+        """What 'known at the time' means: the recording time for `spec`, the as-of date for `prometheus_v2`."""
+        default = RecordedBy.RECORDED if self.source_dialect is Dialect.SPEC else RecordedBy.AS_OF_DATE
+        return self.recorded or default
+
+    @property
+    def lake(self) -> str:
+        """Root of the Delta tables."""
+        return self.lake_uri or str(self.home / "lake")
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own folder."""
+        return self.home / "dagster"
+
+    @property
+    def first_live_day(self) -> date:
+        """First day of the daily summaries: the day after the loaded history in the sandbox."""
+        return self.live_start or (SANDBOX_LOADED_TO if self.sandbox else self.history_start)
+
+    @property
+    def history_end(self) -> date | None:
+        """Where time partitions end: with the sandbox's data; never for a live source."""
+        return SANDBOX_END if self.sandbox else None
+
+
+def load() -> Settings:
+    """Read the settings from the environment; a bad value names its variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "KRONOS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadValue(name, first["input"], first["msg"]) from error
+
+
+def sql_root() -> Path:
+    """The folder of sql/: inside the installed wheel, else beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_sql"
+    return installed if installed.is_dir() else package.parent / "sql"
