@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     report_months: int = Field(default=60, gt=0)
     """Months of history for which `make run` materialises monthly reports."""
     history_start: date = SANDBOX_START
+    sandbox_until: date = SANDBOX_LOADED_TO
+    """Last session of the history the sandbox loads at once; its clock starts there."""
     live_start: date | None = None
     """First day partition of engine_daily_summary."""
     policy: Path | None = None
@@ -82,8 +84,8 @@ class Settings(BaseSettings):
 
     @property
     def first_live_day(self) -> date:
-        """First day of the daily summaries: the day after the loaded history in the sandbox."""
-        return self.live_start or (SANDBOX_LOADED_TO if self.sandbox else self.history_start)
+        """First day of the daily summaries: the last loaded session in the sandbox."""
+        return self.live_start or (self.sandbox_until if self.sandbox else self.history_start)
 
     @property
     def history_end(self) -> date | None:

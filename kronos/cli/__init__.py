@@ -1,0 +1,63 @@
+"""The `kronos` command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from kronos import __version__
+from kronos.cli import database, report, sandbox, up
+from kronos.errors import KronosError
+
+app = typer.Typer(
+    name="kronos",
+    help="Kronos watches what trading engines decide and what comes of it. It recommends; it never trades.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("report")(report.report)
+app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(database.app, name="db")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"kronos {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def _interrupted(_signum: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run a command; a KronosError is one line on stderr and exit code 1, a stop signal is exit code 130."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app()
+    except KronosError as error:
+        errors.print("error:", style="bold red", end=" ")
+        errors.print(str(error), markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped", style="yellow")
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of our output (head, less) has gone; Python's exit must not complain about the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,5 @@
+"""`python -m kronos.cli`."""
+
+from kronos.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Long proofs: each module has CASES and run(case)."""
