@@ -6,6 +6,7 @@ calendar; instants are UTC. Missing is null, never NaN.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -85,6 +86,18 @@ SOFT_TARGETS: Final[Schema] = {
     **CONTEXT_KEY,
     "soft_target_class": pl.String,
 }
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """What was said about the world around the decisions: every row that can matter to them, all revisions."""
+
+    regimes: pl.DataFrame
+    stability: pl.DataFrame
+    fragility: pl.DataFrame
+    soft_targets: pl.DataFrame
+
+
 SESSIONS: Final[Schema] = {"market_id": pl.String, "session": pl.Date}
 """Sessions of each market in rising order, reaching at least the longest horizon past the last decision."""
 
@@ -100,6 +113,7 @@ QUARANTINE: Final[Schema] = {
 FACT_KEYS: Final[Schema] = {
     "month": pl.String,  # YYYY-MM of as_of_date, the lake's partition
     **DECISIONS,
+    "decision_known_date": pl.Date,  # from when this decision, as labelled here, was known; never before as_of_date
     "region": pl.String,
     "regime": pl.String,
     "stability_bucket": pl.String,
