@@ -1,0 +1,59 @@
+"""A real Postgres for every test: one server per worker, one fresh database per test."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from kronos.store.database import Database, Role
+from kronos.store.migrate import migrate
+from kronos.store.server import EmbeddedServer, running_server
+
+_TEMPLATE = "kronos_template"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """An embedded server in a folder of its own, gone after the session."""
+    with tempfile.TemporaryDirectory(prefix="kronos-test-") as folder:
+        # the account that runs Postgres for root must be able to pass
+        Path(folder).chmod(0o755)
+        with running_server(Path(folder)) as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server: EmbeddedServer) -> Database:
+    """A migrated database to clone from; nothing may stay connected to it."""
+    _execute(server, "CREATE DATABASE {}", _TEMPLATE)
+    template = Database(server.url(_TEMPLATE))
+    migrate(template)
+    return template
+
+
+@pytest.fixture
+def empty_database(server: EmbeddedServer) -> Iterator[Database]:
+    """A database without any of Kronos's objects."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    _execute(server, "CREATE DATABASE {}", name)
+    yield Database(server.url(name))
+    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def database(server: EmbeddedServer, migrated_template: Database) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, migrated_template.name)
+    yield Database(server.url(name))
+    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _execute(server: EmbeddedServer, statement: str, *names: str) -> None:
+    with Database(server.url("postgres")).connect(Role.OWNER, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
