@@ -23,6 +23,14 @@ class MigrationConflict(KronosError):
     """The database's migration history and sql/migrations disagree."""
 
 
+class ConfigConflict(KronosError):
+    """A config cannot be registered or activated as asked; `rule` names the database's constraint."""
+
+    def __init__(self, message: str, rule: str | None = None) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
 class LakeUnavailable(KronosError):
     """The lake location cannot be read or written."""
 

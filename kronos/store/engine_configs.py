@@ -1,0 +1,135 @@
+"""Configs of the engines, and which one was active when, and why.
+
+Registering inserts and never changes; activating is the change manager's alone. Both return or raise without
+committing: the caller's transaction decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from kronos.errors import ConfigConflict, NotFound
+from kronos.store.queries import query
+
+Session = psycopg.Connection[Any]
+"""A connection with any row factory."""
+
+EVERYWHERE = "*"
+"""Scope of an activation that holds in every market."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """One immutable version of an engine's parameters; status REGISTERED, ACTIVE or RETIRED."""
+
+    config_id: str
+    engine_name: str
+    version: str
+    config_body: dict[str, Any]
+    created_at: datetime
+    created_by: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A config was active for an engine and scope from activated_at until before deactivated_at (None: still is)."""
+
+    engine_name: str
+    scope: str
+    config_id: str
+    activated_at: datetime
+    deactivated_at: datetime | None
+    activated_by: str
+    reason: str
+
+
+def register(
+    connection: Session,
+    *,
+    config_id: str,
+    engine_name: str,
+    version: str,
+    config_body: Mapping[str, Any],
+    created_by: str,
+    created_at: datetime,
+) -> bool:
+    """Add a config; False when the same one is registered already, ConfigConflict when the id holds another."""
+    values = {
+        "config_id": config_id,
+        "engine_name": engine_name,
+        "version": version,
+        "body": Jsonb(dict(config_body)),
+        "created_by": created_by,
+        "created_at": created_at,
+    }
+    with _refusals(config_id):
+        return bool(_scalar(connection, "register", values))
+
+
+def activate(
+    connection: Session,
+    *,
+    engine_name: str,
+    config_id: str,
+    by: str,
+    reason: str,
+    at: datetime,
+    expected_incumbent: str | None,
+    scope: str = EVERYWHERE,
+) -> int:
+    """Make a config the incumbent if the present one is the expected (None: there is none); its activation's id."""
+    values = {
+        "engine_name": engine_name,
+        "config_id": config_id,
+        "by": by,
+        "reason": reason,
+        "at": at,
+        "expected_incumbent": expected_incumbent,
+        "scope": scope,
+    }
+    with _refusals(config_id):
+        return int(_scalar(connection, "activate", values))
+
+
+def active_at(connection: Session, engine_name: str, instant: datetime, scope: str = EVERYWHERE) -> Activation | None:
+    """What was active for the engine at the instant, since when, by whom and why; None when nothing was."""
+    values = {"engine_name": engine_name, "instant": instant, "scope": scope}
+    with connection.cursor(row_factory=class_row(Activation)) as cursor:
+        return cursor.execute(query("engine_configs", "active_at"), values).fetchone()
+
+
+def activations(connection: Session, engine_name: str) -> list[Activation]:
+    """The engine's whole activation history, oldest first within each scope."""
+    with connection.cursor(row_factory=class_row(Activation)) as cursor:
+        return cursor.execute(query("engine_configs", "activations"), {"engine_name": engine_name}).fetchall()
+
+
+def list_configs(connection: Session, engine_name: str | None = None) -> list[EngineConfig]:
+    """Registered configs of one engine, or of all."""
+    with connection.cursor(row_factory=class_row(EngineConfig)) as cursor:
+        return cursor.execute(query("engine_configs", "list"), {"engine_name": engine_name}).fetchall()
+
+
+def _scalar(connection: Session, name: str, values: dict[str, Any]) -> Any:
+    with connection.cursor(row_factory=psycopg.rows.scalar_row) as cursor:
+        return cursor.execute(query("engine_configs", name), values).fetchone()
+
+
+@contextmanager
+def _refusals(config_id: str) -> Iterator[None]:
+    """The database's constraints, in the words of the domain."""
+    try:
+        yield
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise NotFound("config of this engine", config_id) from error
+    except psycopg.errors.IntegrityError as error:
+        raise ConfigConflict(error.diag.message_primary or str(error), error.diag.constraint_name) from error
