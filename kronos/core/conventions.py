@@ -29,3 +29,9 @@ MIN_INDEPENDENT_OBSERVATIONS: Final = 20
 MIN_TAIL_OBSERVATIONS: Final = 100
 MIN_COVERAGE: Final = 0.95
 TAIL_LEVEL: Final = 0.05
+
+ZERO_TOLERANCE: Final = 1e-12
+"""A spread below this fraction of the largest absolute value is rounding noise: the variance is zero."""
+
+ECE_BINS: Final = 10
+"""Equal-width bins into which the calibration grid is merged for the expected calibration error."""

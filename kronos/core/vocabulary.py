@@ -59,7 +59,28 @@ class Undefined(StrEnum):
     OVERLAPPING_HORIZON = "OVERLAPPING_HORIZON"
     PATH_DEPENDENT = "PATH_DEPENDENT"
     CLASSES_NOT_ORDERED = "CLASSES_NOT_ORDERED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"  # the formula leaves the finite numbers
+    EXACT = "EXACT"  # of an interval: the number is counted, not estimated
+    NO_ANALYTIC_INTERVAL = "NO_ANALYTIC_INTERVAL"
+    NOT_HELD_BY_SLICE = "NOT_HELD_BY_SLICE"  # the cells of this input are not cut by this dimension
 
+
+class Dimension(StrEnum):
+    """What a report is cut by; OVERALL has the one slice `ALL`."""
+
+    OVERALL = "overall"
+    REGIME = "regime"
+    STABILITY = "stability"
+    FRAGILITY = "fragility"
+    MARKET = "market"
+    REGIME_AND_MARKET = "regime_and_market"
+
+
+ALL = "ALL"
+"""The one slice of the overall dimension."""
+
+POOLED = "*"
+"""Config id of all configs pooled, and market id of all markets together."""
 
 UNKNOWN = "UNKNOWN"
 """Slice of every label that was missing or not yet known when the decision was made."""
