@@ -108,3 +108,10 @@ def sql_root() -> Path:
     package = Path(__file__).resolve().parent
     installed = package / "_sql"
     return installed if installed.is_dir() else package.parent / "sql"
+
+
+def dagster_root() -> Path:
+    """The folder of dagster.yaml and workspace.yaml: inside the installed wheel, else the checkout's top level."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_dagster"
+    return installed if installed.is_dir() else package.parent
