@@ -1,0 +1,166 @@
+"""The lake: Delta tables partitioned by month. Writing replaces whole months in one commit; old versions stay."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from kronos.core.frames import CALIBRATION_CELLS, CELLS, CONFUSION_CELLS, FACT_KEYS, REVISIONS, Schema
+from kronos.errors import BadValue, LakeUnavailable, NotFound
+
+_MONTH: Final = re.compile(r"\d{4}-\d{2}")
+_ATTEMPTS: Final = 30
+_PAUSE_S: Final = 0.05
+_FOREVER: Final = "interval 36500 days"
+_TABLE_SETTINGS: Final = {
+    # old versions are evidence: neither their log entries nor their files ever expire
+    "delta.logRetentionDuration": _FOREVER,
+    "delta.deletedFileRetentionDuration": _FOREVER,
+    # statistics of every column would make the log larger than a small month
+    "delta.dataSkippingStatsColumns": "as_of_date,engine_name,config_id",
+}
+
+
+@dataclass(frozen=True)
+class _Table:
+    schema: Schema
+    """Columns every version has; decision_facts gains columns with each new horizon."""
+    row_group: int
+
+
+TABLES: Final = {
+    "decision_facts": _Table(FACT_KEYS, 131_072),
+    "superseded_facts": _Table(REVISIONS, 131_072),
+    # small groups, so that reading one config skips the others
+    "cells": _Table(CELLS, 16_384),
+    "calibration_cells": _Table(CALIBRATION_CELLS, 16_384),
+    "confusion_cells": _Table(CONFUSION_CELLS, 16_384),
+}
+
+
+class Lake:
+    """Delta tables under one folder or s3:// address; each is created by its first write."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+
+    def write_months(self, table: str, df: pl.DataFrame, months: Sequence[str]) -> str:
+        """Replace exactly these months of a table by the rows of `df`, in one commit; returns its mark.
+
+        Months without rows become empty. Rows are written in the given order. Writers of other months wait their
+        turn; a month outside `months` in `df` is refused. Columns the table lacks are added.
+        """
+        _refuse_other_months(df, months)
+        with self._refusals("written"):
+            self._create(table)
+            for attempt in range(_ATTEMPTS):
+                try:
+                    return self._replace(table, df, months)
+                except CommitFailedError:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    time.sleep(_PAUSE_S * (attempt + 1))
+        raise AssertionError  # the last attempt returned or raised
+
+    def scan(self, table: str, months: Iterable[str] | None = None, *, mark: str | None = None) -> pl.LazyFrame:
+        """A table (all months, or these), now or as it was at a mark; without rows before the first write."""
+        schema = _table(table).schema
+        with self._refusals("read"):
+            delta = self._open(table)
+            if delta is None or (mark is not None and not self._holds(delta, mark)):
+                return pl.LazyFrame(schema=schema)
+            lf = pl.scan_delta(self._address(table), version=_version(mark) if mark else None)
+        if months is not None:
+            lf = lf.filter(pl.col("month").is_in(list(months)))
+        rest = [name for name in lf.collect_schema().names() if name not in schema]
+        return lf.select(*schema, *rest)
+
+    def version(self, table: str) -> int | None:
+        """Newest version of a table; None before the first write."""
+        with self._refusals("read"):
+            delta = self._open(table)
+            return None if delta is None else delta.version()
+
+    def months(self, table: str) -> list[str]:
+        """Months a table has rows for, rising."""
+        with self._refusals("read"):
+            delta = self._open(table)
+            return [] if delta is None else sorted({part["month"] for part in delta.partitions()})
+
+    def holds(self, table: str, mark: str) -> bool:
+        """Whether this lake still has the version a mark names: false for a lake that was removed or recreated."""
+        with self._refusals("read"):
+            delta = self._open(table)
+            return delta is not None and self._holds(delta, mark)
+
+    def _replace(self, table: str, df: pl.DataFrame, months: Sequence[str]) -> str:
+        delta = DeltaTable(self._address(table))
+        write_deltalake(
+            delta,
+            df,
+            mode="overwrite",
+            predicate=f"month IN ({', '.join(repr(month) for month in sorted(months))})",
+            schema_mode="merge",
+            writer_properties=WriterProperties(compression="LZ4_RAW", max_row_group_size=_table(table).row_group),
+        )
+        return f"{delta.metadata().id}:{delta.version()}"
+
+    def _create(self, table: str) -> None:
+        if self._open(table) is not None:
+            return
+        schema = pl.DataFrame(schema=_table(table).schema).to_arrow().schema
+        if "://" not in self.uri:
+            Path(self.uri).mkdir(parents=True, exist_ok=True)
+        DeltaTable.create(
+            self._address(table), schema, mode="ignore", partition_by=["month"], configuration=dict(_TABLE_SETTINGS)
+        )
+
+    def _open(self, table: str) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._address(table))
+        except TableNotFoundError:
+            return None
+
+    def _address(self, table: str) -> str:
+        _table(table)
+        return f"{self.uri}/{table}"
+
+    @staticmethod
+    def _holds(delta: DeltaTable, mark: str) -> bool:
+        return mark.rpartition(":")[0] == str(delta.metadata().id) and _version(mark) <= delta.version()
+
+    @contextmanager
+    def _refusals(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            cause = next(iter(str(error).splitlines()), type(error).__name__)
+            raise LakeUnavailable(f"the lake {self.uri} cannot be {done}: {cause}") from error
+
+
+def _table(name: str) -> _Table:
+    if name not in TABLES:
+        raise NotFound("lake table", name, sorted(TABLES))
+    return TABLES[name]
+
+
+def _version(mark: str) -> int:
+    return int(mark.rpartition(":")[2])
+
+
+def _refuse_other_months(df: pl.DataFrame, months: Sequence[str]) -> None:
+    for month in months:
+        if not _MONTH.fullmatch(month):
+            raise BadValue("month", month, "YYYY-MM")
+    other = set(df["month"].unique()) - set(months)
+    if other or not months:
+        raise BadValue("months of the rows", sorted(other), f"only the months replaced: {sorted(months)}")
