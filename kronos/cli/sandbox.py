@@ -13,7 +13,7 @@ from kronos.errors import BadValue
 from kronos.store.database import Database
 from kronos.store.open import open_database
 
-app = typer.Typer(help="Reference engines over bundled market history, played session by session.", no_args_is_help=True)
+app = typer.Typer(help="Reference engines over bundled history, session by session.", no_args_is_help=True)
 
 
 @contextmanager
