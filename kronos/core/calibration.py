@@ -42,7 +42,7 @@ def confusion_sums(rows: pl.DataFrame) -> pl.DataFrame:
     named = rows.filter(pl.col("realised_class").is_not_null()).with_columns(
         predicted=pl.coalesce("label", likeliest), realised=pl.col("realised_class")
     )
-    counted = named.lazy().filter(pl.col("predicted").is_not_null()).group_by(_CONFUSION_KEYS)
+    counted = named.lazy().filter(pl.col("predicted").is_not_null()).group_by(list(_CONFUSION_KEYS))
     return counted.agg(n=pl.col("sign").sum()).collect(engine="streaming")
 
 
@@ -60,7 +60,7 @@ def _target_sums(rows: pl.DataFrame, target: str, p: pl.Expr, y: pl.Expr) -> pl.
     values = rows.lazy().with_columns(_p=p, _y=y, target=pl.lit(target), bin=probability_bin(p))
     terms = {"sum_p": pl.col("_p"), "sum_p2": pl.col("_p").pow(2), "sum_y": pl.col("_y"), "sum_y2": pl.col("_y").pow(2)}
     sums = {name: (to_fixed(value) * pl.col("sign")).sum() for name, value in terms.items()}
-    grouped = values.group_by(_CALIBRATION_KEYS).agg(n=pl.col("sign").sum(), **sums)
+    grouped = values.group_by(list(_CALIBRATION_KEYS)).agg(n=pl.col("sign").sum(), **sums)
     return grouped.collect(engine="streaming")
 
 
@@ -68,7 +68,7 @@ def _finish(sums: list[pl.DataFrame], keys: tuple[str, ...], schema: Schema) -> 
     if not sums:
         return empty(schema)
     measures = [name for name in schema if name not in (*keys, "month")]
-    total = pl.concat(sums).lazy().group_by(keys).agg(pl.col(measures).sum())
+    total = pl.concat(sums).lazy().group_by(list(keys)).agg(pl.col(measures).sum())
     floats = [from_fixed(pl.col(name)).alias(name) for name in measures if schema[name] == pl.Float64]
     rest = [name for name in keys if name not in _KEYS_ORDER]
-    return total.with_columns(*floats, month=month_of()).select(schema).sort(*_KEYS_ORDER, *rest).collect()
+    return total.with_columns(*floats, month=month_of()).select(list(schema)).sort(*_KEYS_ORDER, *rest).collect()

@@ -144,7 +144,7 @@ def _cube(joint: pl.DataFrame, cube: Cube, label: str) -> pl.DataFrame:
     sums = joint.lazy().group_by(*CELL_KEYS, pl.col(label).alias("slice")).agg(pl.col(held).sum())
     measures = [_from_storage(name, name in held) for name in CELL_MEASURES]
     cells = sums.with_columns(*measures, month=month_of(), cube=pl.lit(cube.value))
-    return cells.select(CELLS).collect(engine="streaming")
+    return cells.select(list(CELLS)).collect(engine="streaming")
 
 
 def _from_storage(name: str, held: bool) -> pl.Expr:

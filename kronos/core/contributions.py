@@ -85,4 +85,4 @@ def _no_values() -> dict[str, pl.Expr]:
 
 def _flagged(rows: pl.LazyFrame, sign: pl.Expr, **flags: pl.Expr) -> pl.LazyFrame:
     unset = {name: pl.lit(value=False) for name in ("is_decision", "is_due", "is_valid")}
-    return rows.with_columns(sign=sign.cast(pl.Int64), **(unset | flags)).select(CONTRIBUTIONS)
+    return rows.with_columns(sign=sign.cast(pl.Int64), **(unset | flags)).select(list(CONTRIBUTIONS))

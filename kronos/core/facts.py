@@ -130,7 +130,7 @@ def _keys(decisions: pl.DataFrame, contexts: Contexts, policy: ObservationPolicy
             weight=pl.col("weight").fill_null(1.0 / pl.len().over(_BOOK)),
             decision_known_date=pl.max_horizontal("as_of_date", decided),
         )
-        .select(FACT_KEYS)
+        .select(list(FACT_KEYS))
         .sort(FACT_ORDER)
     )
 

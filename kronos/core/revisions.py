@@ -83,7 +83,7 @@ def outcome_claims(long: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _as_claims(rows: pl.LazyFrame) -> pl.LazyFrame:
-    return rows.with_columns(superseded_date=pl.lit(None, dtype=pl.Date)).select(REVISIONS)
+    return rows.with_columns(superseded_date=pl.lit(None, dtype=pl.Date)).select(list(REVISIONS))
 
 
 def _relabelled(batch: FactsBatch, facts: pl.DataFrame) -> FactsBatch:
@@ -148,7 +148,7 @@ def _spliced(old: pl.DataFrame, fresh: pl.DataFrame, cut: pl.DataFrame) -> pl.Da
     joined = whole.filter(pl.col("begun").is_not_null()).select(*seam, superseded_date="cut")
     kept = kept.join(joined, on=[*seam, "superseded_date"], how="anti")
     whole = whole.with_columns(known_date=pl.coalesce("begun", "known_date"))
-    return pl.concat([kept.select(REVISIONS), whole.select(REVISIONS)])
+    return pl.concat([kept.select(list(REVISIONS)), whole.select(REVISIONS)])
 
 
 def _with_known_dates(facts: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

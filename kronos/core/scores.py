@@ -76,11 +76,8 @@ class ClassPart:
 def class_parts(df: pl.DataFrame, policy: ObservationPolicy) -> list[ClassPart]:
     """Rows that carry a class forecast and a realised class, by engine and list of classes, in a fixed order."""
     rows = df.filter(pl.col("realised_class").is_not_null() & (pl.col("class_probabilities").list.len() > 0))
-    parts = rows.partition_by("engine_name", "classes", as_dict=True)
-    named = {(str(engine), tuple(classes)): part for (engine, classes), part in parts.items()}
-    return [
-        ClassPart(named[engine, classes], classes, _order(policy, engine, classes)) for engine, classes in sorted(named)
-    ]
+    parts = [_part(part, policy) for part in rows.partition_by("engine_name", "classes", maintain_order=False)]
+    return sorted(parts, key=lambda part: (part.rows["engine_name"][0], list(part.classes)))
 
 
 def class_scores(part: ClassPart) -> dict[str, pl.Expr]:
@@ -99,6 +96,11 @@ def class_scores(part: ClassPart) -> dict[str, pl.Expr]:
         "class_clip": p_realised < LOG_LOSS_CLIP,
         "rps": rps if part.order is None else pl.when(_realised_in(part.order) == 1).then(rps),
     }
+
+
+def _part(rows: pl.DataFrame, policy: ObservationPolicy) -> ClassPart:
+    classes = rows["classes"][0].to_list()
+    return ClassPart(rows, classes, _order(policy, rows["engine_name"][0], classes))
 
 
 def _order(policy: ObservationPolicy, engine: str, classes: Sequence[str]) -> Sequence[str] | None:
