@@ -16,6 +16,9 @@ FIXED_POINT_SCALE: Final = 2.0**60
 LARGEST_MAGNITUDE: Final = 1e15
 """A larger number in a source row is quarantined: it could not be summed exactly."""
 
+LARGEST_HORIZON: Final = 2520
+"""Ten years of sessions; a longer horizon in a source row is quarantined."""
+
 CALIBRATION_BINS: Final = 1024
 """Probability grid: bin 0 holds p = 0, bin 1023 holds p = 1, bins 1..1022 cut (0, 1) equally, left-closed."""
 

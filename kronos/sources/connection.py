@@ -1,0 +1,112 @@
+"""A read-only session on the source database that answers in Polars frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from types import TracebackType
+from typing import Final, Self, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import polars as pl
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi
+
+from kronos.errors import BadValue, DatabaseUnavailable, SourceMismatch
+
+Parameter = date | datetime | int | str | None
+
+_SESSION: Final = (
+    "SET default_transaction_read_only = on",
+    "SET TimeZone = 'UTC'",
+    # the stand-alone tables live in a schema of their own, an upstream's where its role looks for them
+    "SELECT set_config('search_path', concat_ws(', ', 'source', nullif(current_setting('search_path'), ''), 'public'),"
+    " false)",
+)
+_SCHEMES: Final = ("postgresql", "postgres")
+_CONNECT_TIMEOUT_S: Final = 10
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_MISFIT_CLASSES: Final = ("22", "42")
+"""SQLSTATE classes that mean other tables, columns, types or grants than the dialect promises."""
+_SEVERITY: Final = re.compile(r"FATAL:|ERROR:|Failed to connect:")
+
+
+class SourceConnection:
+    """Runs SELECTs on the source; nothing is ever written or created there."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        if urlsplit(url).scheme not in _SCHEMES:
+            raise BadValue("the source URL", str(self), "postgresql://user:password@host:port/database")
+        try:
+            self._connection = dbapi.connect(_with_timeout(url), autocommit=True)
+        except AdbcError as error:
+            raise DatabaseUnavailable(f"the source database {self} cannot be used: {self._cause(error)}") from None
+        for statement in _SESSION:
+            self._execute(statement)
+
+    def fetch(self, statement: str, parameters: Sequence[Parameter] = (), *, reads: str = "query") -> pl.DataFrame:
+        """The rows of one SELECT; `reads` names what is read, for the error when the source does not hold it."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement, parameters or None)
+                return cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table()))
+        except AdbcError as error:
+            raise self._translated(error, reads) from None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything fetched inside is of one moment."""
+        self._execute(_SNAPSHOT)
+        try:
+            yield
+        finally:
+            self._execute("ROLLBACK")
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        parts = urlsplit(self._url)
+        return f"{parts.path.lstrip('/')!r} at {parts.hostname or 'a local socket'}:{parts.port or 5432}"
+
+    def _execute(self, statement: str) -> None:
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement)
+        except AdbcError as error:
+            raise self._translated(error, "session") from None
+
+    def _translated(self, error: AdbcError, reads: str) -> DatabaseUnavailable | SourceMismatch:
+        if (error.sqlstate or "").startswith(_MISFIT_CLASSES):
+            return SourceMismatch(f"the source database {self} does not fit: {reads}: {self._cause(error)}")
+        return DatabaseUnavailable(f"the source database {self} went away: {self._cause(error)}")
+
+    def _cause(self, error: AdbcError) -> str:
+        """The server's own sentence, without position marks and without the password."""
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = next((line for line in lines if _SEVERITY.search(line)), lines[0] if lines else "no cause given")
+        said = _SEVERITY.split(said)[-1].strip()
+        secret = urlsplit(self._url).password
+        return said.replace(secret, "***") if secret else said
+
+
+def _with_timeout(url: str) -> str:
+    """The address with a bound on how long an unreachable server may keep us waiting, unless it has one."""
+    parts = urlsplit(url)
+    if "connect_timeout" in parts.query:
+        return url
+    return urlunsplit(
+        parts._replace(query="&".join(filter(None, (parts.query, f"connect_timeout={_CONNECT_TIMEOUT_S}"))))
+    )

@@ -1,0 +1,158 @@
+"""Reads the source tables through their dialect's adapters and checks them at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import TracebackType
+from typing import Final, Self
+
+import polars as pl
+
+from kronos.core.conventions import LARGEST_HORIZON
+from kronos.core.frames import QUARANTINE, Contexts, conform
+from kronos.core.policy import ObservationPolicy
+from kronos.settings import Dialect, RecordedBy
+from kronos.sources.adapters import adapter, over_context
+from kronos.sources.connection import Parameter, SourceConnection
+from kronos.sources.contexts import KINDS, ContextKind, context_breaches, usable_contexts
+from kronos.sources.decisions import checked_decisions
+from kronos.sources.fingerprints import month_fingerprints
+from kronos.sources.outcomes import checked_outcomes
+
+_NO_DAY: Final = date(1800, 1, 1)
+"""Before any data: reading it touches every column and no row."""
+_CONTRACT: Final = {
+    "decisions": "engine_decisions",
+    "outcomes": "decision_outcomes",
+    **{kind.adapter: kind.table for kind in KINDS},
+}
+
+
+_REGISTRY: Final = {Dialect.SPEC: "engine_configs", Dialect.PROMETHEUS_V2: "strategy_configs"}
+"""Where a dialect may keep config bodies."""
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """What the source says of a range of days: `decisions` and `outcomes` keep the contract, `quarantine` does not."""
+
+    decisions: pl.DataFrame
+    outcomes: pl.DataFrame
+    quarantine: pl.DataFrame
+
+
+class SourceReader:
+    """A read-only view of one source database; use it in a `with` block."""
+
+    def __init__(self, url: str, dialect: Dialect, recorded_by: RecordedBy, policy: ObservationPolicy) -> None:
+        self._dialect, self._recorded_by, self._policy = dialect, recorded_by, policy
+        self._connection = SourceConnection(url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def check(self) -> None:
+        """Raise `SourceMismatch`, naming table and column, unless the source holds what the dialect promises."""
+        for name, table in _CONTRACT.items():
+            statement = adapter(self._dialect, name)
+            bounded = name in ("decisions", "outcomes")
+            parameters = (_NO_DAY, _NO_DAY) if bounded else ()
+            reads = f"table {table} of dialect {self._dialect.value!r}"
+            self._connection.fetch(f"SELECT * FROM ({statement}) AS promised LIMIT 0", parameters, reads=reads)
+        self.engine_runs(_NO_DAY)
+
+    def months(self) -> list[str]:
+        """Months (YYYY-MM) in which decisions are dated, rising; future ones too."""
+        return self._read("months")["month"].to_list()
+
+    def fingerprints(self, today: date) -> pl.DataFrame:
+        """Month and fingerprint: a text that changes whenever reading that month would give something else."""
+        with self._connection.snapshot():
+            decisions = self._read("decision_states", today)
+            outcomes = self._read("outcome_states", today)
+            contexts = [
+                self._connection.fetch(over_context(self._dialect, "context_states", kind.adapter), [today])
+                for kind in KINDS
+            ]
+        return month_fingerprints(decisions, outcomes, contexts)
+
+    def read(self, start: date, end: date, *, today: date) -> SourceBatch:
+        """Decisions dated from start to end with all revisions of their outcomes, and what broke the contract."""
+        with self._connection.snapshot():
+            raw = self._read("decisions", start, end)
+            raw_outcomes = self._read("outcomes", start, end)
+            around = [self._contexts_where(kind, "as_of_date BETWEEN $1 AND $2", start, end) for kind in KINDS]
+        decisions, bad = checked_decisions(raw, self._policy.markets, today)
+        outcomes, bad_outcomes = checked_outcomes(raw_outcomes, _parents(raw, decisions), today)
+        bad_contexts = (
+            context_breaches(raw, kind, self._recorded_by, today) for kind, raw in zip(KINDS, around, strict=True)
+        )
+        return SourceBatch(decisions, outcomes, pl.concat([bad, bad_outcomes, *bad_contexts]))
+
+    def contexts(self, start: date, end: date) -> Contexts:
+        """Every usable context row that can matter to decisions dated from start to end."""
+        with self._connection.snapshot():
+            known = self._first_decided(start, end)
+            return Contexts(*(self._context_window(kind, start, end, known) for kind in KINDS))
+
+    def horizons(self) -> pl.DataFrame:
+        """engine_name, config_id, horizon: where a config has any outcome."""
+        return self._read("horizons", LARGEST_HORIZON).sort("engine_name", "config_id", "horizon")
+
+    def orphans(self, today: date) -> pl.DataFrame:
+        """QUARANTINE rows of what no month up to today holds: outcomes without decision, undated and later rows."""
+        rows = conform(self._read("orphans", today), QUARANTINE, "orphans")
+        undated = "as_of_date IS NULL OR as_of_date >= date_trunc('month', $1::date) + INTERVAL '1 month'"
+        contexts = (
+            context_breaches(self._contexts_where(kind, undated, today), kind, self._recorded_by, today)
+            for kind in KINDS
+        )
+        return pl.concat([rows, *contexts])
+
+    def engine_runs(self, as_of_date: date) -> pl.DataFrame:
+        """Regional engine runs of a session date: run_id, as_of_date, region, phase, error, created_at, updated_at."""
+        return self._read("engine_runs", as_of_date)
+
+    def row_counts(self) -> pl.DataFrame:
+        """source_table, rows, newest: one row per source table."""
+        return self._read("row_counts")
+
+    def configs(self) -> pl.DataFrame:
+        """engine_name, config_id, version, config_body (JSON text), created_at, created_by, as far as known."""
+        return self._read("configs" if self._holds(_REGISTRY[self._dialect]) else "configs_of_decisions")
+
+    def _read(self, name: str, *parameters: Parameter) -> pl.DataFrame:
+        reads = f"{name} of dialect {self._dialect.value!r}"
+        return self._connection.fetch(adapter(self._dialect, name), parameters, reads=reads)
+
+    def _holds(self, table: str) -> bool:
+        readable = "SELECT coalesce(has_table_privilege(to_regclass($1), 'SELECT'), false) AS readable"
+        return bool(self._connection.fetch(readable, (table,))["readable"].item())
+
+    def _contexts_where(self, kind: ContextKind, condition: str, *parameters: Parameter) -> pl.DataFrame:
+        statement = f"SELECT * FROM ({adapter(self._dialect, kind.adapter)}) AS context WHERE {condition}"
+        return self._connection.fetch(statement, parameters, reads=f"table {kind.table}")
+
+    def _context_window(self, kind: ContextKind, start: date, end: date, known: datetime | None) -> pl.DataFrame:
+        statement = over_context(self._dialect, "context_window", kind.adapter)
+        raw = self._connection.fetch(statement, (start, end, known), reads=f"table {kind.table}")
+        return usable_contexts(raw, kind, self._recorded_by)
+
+    def _first_decided(self, start: date, end: date) -> datetime | None:
+        """When the first decision of the range was made; None where recording times do not count."""
+        if self._recorded_by is RecordedBy.AS_OF_DATE:
+            return None
+        first: datetime | None = self._read("first_decided", start, end)["decided_at"].item()
+        return first
+
+
+def _parents(raw: pl.DataFrame, valid: pl.DataFrame) -> pl.DataFrame:
+    """Day of every decision that was read, and whether the contract refused it."""
+    refused = ~pl.col("decision_id").is_in(valid["decision_id"].implode())
+    return raw.select("decision_id", "as_of_date", refused=refused).unique("decision_id", keep="first")

@@ -1,0 +1,18 @@
+-- Rows that no month up to $1 (today) holds: outcomes without a decision, decisions without a date or in a later month.
+SELECT
+    'decision_outcomes' AS source_table,
+    concat_ws('/', o.decision_id, o.horizon_days, o.created_at, '#' || o.outcome_id) AS source_key,
+    'ORPHAN_OUTCOME' AS rule,
+    'decision_id=' || coalesce(o.decision_id::text, 'null') AS value,
+    NULL::date AS as_of_date
+FROM decision_outcomes AS o
+WHERE NOT EXISTS (SELECT FROM engine_decisions AS d WHERE d.decision_id = o.decision_id)
+UNION ALL
+SELECT
+    'engine_decisions',
+    coalesce(d.decision_id::text, ''),
+    CASE WHEN d.as_of_date IS NULL THEN 'MISSING_FIELD' ELSE 'FUTURE_DATE' END,
+    'as_of_date=' || coalesce(d.as_of_date::text, 'null'),
+    d.as_of_date::date
+FROM engine_decisions AS d
+WHERE d.as_of_date IS NULL OR d.as_of_date >= date_trunc('month', $1::date) + INTERVAL '1 month'

@@ -1,0 +1,15 @@
+-- Per day of decisions: numbers that change with the rows of their outcomes, in-place overwrites included; $1 is today.
+SELECT
+    d.as_of_date::date AS as_of_date,
+    count(*) AS outcomes,
+    count(*) FILTER (WHERE d.as_of_date <= $1) AS past,
+    (sum(hash_record_extended(
+        ROW(
+            o.outcome_id, o.decision_id, o.horizon_days, o.created_at, o.realized_return, o.realized_pnl,
+            o.realized_drawdown, o.realized_vol, o.metadata::jsonb
+        ), 0
+    )) % 2305843009213693951)::bigint AS state
+FROM decision_outcomes AS o
+INNER JOIN engine_decisions AS d ON d.decision_id = o.decision_id
+WHERE d.as_of_date IS NOT NULL
+GROUP BY d.as_of_date
