@@ -31,22 +31,18 @@ class Role(StrEnum):
 class Connection(psycopg.Connection[TupleRow]):
     """A psycopg connection; losing the server inside its `with` block is one sentence, not a traceback wall."""
 
+    described = "database"
+
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        lost = self.broken or self.closed
+        lost = self.closed and isinstance(exc_val, psycopg.OperationalError)
         super().__exit__(exc_type, exc_val, exc_tb)
-        if lost and isinstance(exc_val, psycopg.OperationalError):
-            raise DatabaseUnavailable(
-                f"the database {self._address()} went away in the middle of its work"
-            ) from exc_val
-
-    def _address(self) -> str:
-        info = self.pgconn
-        return f"at {info.host.decode()}:{info.port.decode()}" if info.host else ""
+        if lost:
+            raise DatabaseUnavailable(f"the database {self.described} went away in the middle of the work") from exc_val
 
 
 @dataclass(frozen=True)
@@ -88,9 +84,12 @@ class Database:
 
     def _open(self) -> Connection:
         try:
-            return Connection.connect(self.url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S)
-        except psycopg.OperationalError as error:
+            connection = Connection.connect(self.url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S)
+        except psycopg.Error as error:
+            # "from None": psycopg's own message may quote the address, password included
             raise DatabaseUnavailable(f"the database {self} cannot be used: {self._cause(error)}") from None
+        connection.described = str(self)
+        return connection
 
     def _cause(self, error: psycopg.Error) -> str:
         """The server's or driver's own last sentence; it never holds the password, and if it did, not here."""

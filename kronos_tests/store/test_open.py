@@ -1,14 +1,70 @@
-"""Opening the database the settings name."""
+"""Opening the database the settings name: complete and migrated, wherever it is."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from psycopg import sql
 
+from kronos.errors import DatabaseUnavailable
+from kronos.settings import Settings
 from kronos.store.database import Database, Role
+from kronos.store.locks import is_held
+from kronos.store.open import open_database
+from kronos.store.server import EmbeddedServer
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OWNER])
-def test_a_connection_acts_as_its_role_in_utc(database: Database, role: Role) -> None:
-    with database.connect(role) as connection:
-        row = connection.execute("SELECT current_user, current_setting('timezone')").fetchone()
-    assert row == (role.value, "UTC")
+@pytest.fixture
+def unmade(server: EmbeddedServer) -> Iterator[Database]:
+    """The address of a database that does not exist; dropped afterwards with Dagster's."""
+    database = Database(server.url(f"unmade_{uuid.uuid4().hex[:8]}"))
+    yield database
+    for name in (database.name, f"{database.name}_dagster"):
+        _owner(database, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def _owner(database: Database, statement: str, *names: str) -> None:
+    with database.sibling("postgres").connect(Role.OWNER, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _settings(url: str) -> Settings:
+    return Settings(database_url=url)
+
+
+def test_the_embedded_database_is_migrated_and_gone_after_the_block(home: Path) -> None:
+    with open_database(Settings(home=home)) as database, database.connect(Role.READER) as connection:
+        assert connection.execute("SELECT count(*) > 0 FROM kronos.migrations").fetchone() == (True,)
+    assert not is_held(home / "postgres" / "alive")
+
+
+def test_the_embedded_data_is_there_at_the_next_opening(home: Path) -> None:
+    with open_database(Settings(home=home)) as database, database.connect(Role.UPSTREAM) as connection:
+        connection.execute("INSERT INTO source.models (model_id) VALUES ('m')")
+    with open_database(Settings(home=home)) as database, database.connect(Role.READER) as connection:
+        assert connection.execute("SELECT model_id FROM source.models").fetchall() == [("m",)]
+
+
+def test_an_external_server_gets_both_databases(unmade: Database) -> None:
+    with open_database(_settings(unmade.url)) as database:
+        with database.connect(Role.READER) as connection:
+            connection.execute("SELECT * FROM kronos.engine_configs")
+        Database(database.dagster_url).connect(Role.OWNER).close()
+
+
+def test_a_login_that_may_not_create_databases_is_told_what_to_ask_for(unmade: Database) -> None:
+    login = f"limited_{uuid.uuid4().hex[:8]}"
+    _owner(unmade, "CREATE ROLE {} LOGIN PASSWORD 'x'", login)
+    url = unmade.url.replace(unmade.url.split("//")[1].split("@")[0], f"{login}:x")
+    with pytest.raises(DatabaseUnavailable, match=rf"'{login}' may not create it"), open_database(_settings(url)):
+        pass
+    _owner(unmade, "DROP ROLE {}", login)
+
+
+def test_an_unreachable_external_server_is_one_sentence() -> None:
+    down = _settings("postgresql://kronos:pw@127.0.0.1:1/kronos")
+    with pytest.raises(DatabaseUnavailable, match="'kronos' at 127.0.0.1:1 cannot be used"), open_database(down):
+        pass

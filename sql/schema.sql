@@ -1,0 +1,626 @@
+-- The schema after all migrations. Written by `python -m kronos.store.schema`; a test holds it to them.
+
+CREATE SCHEMA kronos;
+
+CREATE SCHEMA source;
+
+CREATE FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    incumbent text;
+    new_activation bigint;
+BEGIN
+    PERFORM kronos.lock_incumbent(engine, within);
+    SELECT config_id INTO incumbent FROM kronos.config_activations
+        WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL;
+    IF incumbent IS DISTINCT FROM expected THEN
+        RAISE EXCEPTION 'the incumbent of % in scope % is %: expected %',
+            engine, within, coalesce(incumbent, 'none'), coalesce(expected, 'none')
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_expected_incumbent';
+    END IF;
+    IF incumbent = new_id THEN
+        RAISE EXCEPTION 'config % is the incumbent of % in scope % already', new_id, engine, within
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_changes';
+    END IF;
+    UPDATE kronos.config_activations SET deactivated_at = at
+        WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL;
+    INSERT INTO kronos.config_activations (engine_name, scope, config_id, activated_at, activated_by, reason)
+        VALUES (engine, within, new_id, at, author, why)
+        RETURNING activation_id INTO new_activation;
+    RETURN new_activation;
+END
+$$;
+
+CREATE FUNCTION kronos.follow_activations() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE kronos.engine_configs SET status = kronos.status_of_config(config_id) WHERE config_id = NEW.config_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_activation_history() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    latest timestamptz;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD.deactivated_at IS NOT NULL OR to_jsonb(NEW) - 'deactivated_at' <> to_jsonb(OLD) - 'deactivated_at' THEN
+            RAISE EXCEPTION 'activation % is history and cannot change', OLD.activation_id
+                USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_immutable';
+        END IF;
+        RETURN NEW;
+    END IF;
+    PERFORM kronos.lock_incumbent(NEW.engine_name, NEW.scope);
+    SELECT max(coalesce(deactivated_at, 'infinity')) INTO latest FROM kronos.config_activations
+        WHERE engine_name = NEW.engine_name AND scope = NEW.scope;
+    IF NEW.deactivated_at IS NOT NULL OR NEW.activated_at < latest THEN
+        RAISE EXCEPTION 'activation of % from % overlaps one that lasts until %', NEW.config_id, NEW.activated_at, latest
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_no_overlap';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_config_as_registered() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND to_jsonb(NEW) - 'status' <> to_jsonb(OLD) - 'status' THEN
+        RAISE EXCEPTION 'config % is registered and cannot change: register a new one', OLD.config_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'engine_configs_immutable';
+    END IF;
+    IF NEW.status <> kronos.status_of_config(NEW.config_id) THEN
+        RAISE EXCEPTION 'config % has status %: expected %, which its activations say',
+            NEW.config_id, NEW.status, kronos.status_of_config(NEW.config_id)
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'engine_configs_status';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_sandbox_time() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.today <= OLD.today OR NEW.now <= OLD.now THEN
+        RAISE EXCEPTION 'the sandbox clock is at % and cannot go to %', OLD.today, NEW.today
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'sandbox_clock_rises';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.lock_incumbent(engine text, within text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('kronos incumbent ' || engine || ' in ' || within, 0))
+$$;
+
+CREATE FUNCTION kronos.refuse_removal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%.% keeps every row: % is refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_TABLE_NAME || '_kept';
+END
+$$;
+
+CREATE FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    existing kronos.engine_configs;
+BEGIN
+    INSERT INTO kronos.engine_configs (config_id, engine_name, version, config_body, created_at, created_by)
+        VALUES (new_id, engine, new_version, body, at, author)
+        ON CONFLICT (config_id) DO NOTHING;
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    SELECT * INTO existing FROM kronos.engine_configs WHERE config_id = new_id;
+    IF (existing.engine_name, existing.version, existing.config_body) IS DISTINCT FROM (engine, new_version, body) THEN
+        RAISE EXCEPTION 'config % is registered for % with another version or body: choose a new id',
+            new_id, existing.engine_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'engine_configs_immutable';
+    END IF;
+    RETURN false;
+END
+$$;
+
+CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE count(*) WHEN 0 THEN 'REGISTERED'
+        ELSE CASE WHEN bool_or(deactivated_at IS NULL) THEN 'ACTIVE' ELSE 'RETIRED' END
+    END
+    FROM kronos.config_activations WHERE config_id = wanted
+$$;
+
+CREATE TABLE kronos.config_activations (
+    activation_id bigint NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    config_id text NOT NULL,
+    activated_at timestamp with time zone NOT NULL,
+    deactivated_at timestamp with time zone,
+    activated_by text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT config_activations_activated_by_check CHECK ((activated_by <> ''::text)),
+    CONSTRAINT config_activations_check CHECK ((deactivated_at > activated_at)),
+    CONSTRAINT config_activations_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT config_activations_scope_check CHECK ((scope <> ''::text))
+);
+
+COMMENT ON TABLE kronos.config_activations IS 'One row per time a config was active for an engine and scope.';
+
+ALTER TABLE kronos.config_activations ALTER COLUMN activation_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME kronos.config_activations_activation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE kronos.engine_configs (
+    config_id text NOT NULL,
+    engine_name text NOT NULL,
+    version text NOT NULL,
+    config_body jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    status text DEFAULT 'REGISTERED'::text NOT NULL,
+    CONSTRAINT engine_configs_config_body_check CHECK ((jsonb_typeof(config_body) = 'object'::text)),
+    CONSTRAINT engine_configs_config_id_check CHECK ((config_id <> ''::text)),
+    CONSTRAINT engine_configs_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT engine_configs_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT engine_configs_status_check CHECK ((status = ANY (ARRAY['REGISTERED'::text, 'ACTIVE'::text, 'RETIRED'::text])))
+);
+
+COMMENT ON TABLE kronos.engine_configs IS 'One row per immutable version of an engine''s parameters.';
+
+CREATE TABLE kronos.meta_runs (
+    cadence text NOT NULL,
+    period text NOT NULL,
+    missing text[] NOT NULL,
+    request_key text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    run_id text,
+    started_at timestamp with time zone,
+    CONSTRAINT meta_runs_cadence_check CHECK ((cadence = ANY (ARRAY['daily'::text, 'weekly'::text, 'monthly'::text]))),
+    CONSTRAINT meta_runs_start_names_its_run CHECK (((run_id IS NULL) = (started_at IS NULL)))
+);
+
+COMMENT ON TABLE kronos.meta_runs IS 'One row per cadence, period and set of missing regions: a period is requested again only when fewer are missing.';
+
+COMMENT ON COLUMN kronos.meta_runs.missing IS 'Regions without a COMPLETED run, sorted; empty is READY.';
+
+COMMENT ON COLUMN kronos.meta_runs.request_key IS 'The run request that covers the row, Dagster''s run key.';
+
+CREATE TABLE kronos.migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE kronos.month_builds (
+    stage text NOT NULL,
+    month text NOT NULL,
+    fingerprint text NOT NULL,
+    definition text NOT NULL,
+    lake jsonb NOT NULL,
+    horizons jsonb NOT NULL,
+    built_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT month_builds_month_check CHECK ((month ~ '^\d{4}-\d{2}$'::text)),
+    CONSTRAINT month_builds_stage_check CHECK ((stage = ANY (ARRAY['facts'::text, 'cells'::text])))
+);
+
+COMMENT ON COLUMN kronos.month_builds.fingerprint IS 'The source''s state for the month; for cells the facts they were added up from.';
+
+COMMENT ON COLUMN kronos.month_builds.definition IS 'Code version and policy that gave the numbers their meaning.';
+
+COMMENT ON COLUMN kronos.month_builds.lake IS 'Per lake table the version in which the month was written.';
+
+COMMENT ON COLUMN kronos.month_builds.horizons IS 'Horizons that were due for each config of the month.';
+
+CREATE TABLE kronos.quarantine (
+    batch text NOT NULL,
+    source_table text NOT NULL,
+    source_key text NOT NULL,
+    rule text NOT NULL,
+    value text,
+    as_of_date date,
+    quarantined_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE kronos.report_builds (
+    report text NOT NULL,
+    period text NOT NULL,
+    engine_name text DEFAULT ''::text NOT NULL,
+    label text NOT NULL,
+    built_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE kronos.report_builds IS 'One row per report table, period and, where partitioned so, engine in the lake.';
+
+COMMENT ON COLUMN kronos.report_builds.label IS 'READY or PARTIAL(missing regions), as in the rows themselves.';
+
+CREATE TABLE kronos.sandbox_clock (
+    only_row boolean DEFAULT true NOT NULL,
+    today date NOT NULL,
+    now timestamp with time zone NOT NULL,
+    loaded_from date NOT NULL,
+    data_end date NOT NULL,
+    CONSTRAINT sandbox_clock_check CHECK (((loaded_from <= today) AND (today <= data_end))),
+    CONSTRAINT sandbox_clock_check1 CHECK ((today <= ((now AT TIME ZONE 'UTC'::text))::date)),
+    CONSTRAINT sandbox_clock_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE kronos.sandbox_clock IS 'One row: the session the sandbox has reached and the instant it plays as now.';
+
+CREATE TABLE source.decision_outcomes (
+    decision_id uuid NOT NULL,
+    horizon_days integer NOT NULL,
+    eval_date date,
+    pnl double precision,
+    return double precision,
+    drawdown double precision,
+    risk_metrics jsonb,
+    label text,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE source.engine_decisions (
+    decision_id uuid NOT NULL,
+    "timestamp" timestamp with time zone,
+    engine_name text,
+    config_id text,
+    context_id text,
+    as_of_date date,
+    input_refs jsonb,
+    raw_input_summary jsonb,
+    proposed_action jsonb
+);
+
+CREATE TABLE source.engine_runs (
+    run_id text NOT NULL,
+    as_of_date date NOT NULL,
+    region text NOT NULL,
+    phase text NOT NULL,
+    error jsonb,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone
+);
+
+CREATE TABLE source.fragility_measures (
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    as_of_date date NOT NULL,
+    fragility_score double precision,
+    scenario_losses jsonb,
+    metadata jsonb,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE source.job_executions (
+    execution_id text NOT NULL,
+    job_id text,
+    job_type text,
+    dag_id text,
+    market_id text,
+    as_of_date date,
+    status text,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    attempt_number integer
+);
+
+CREATE TABLE source.models (
+    model_id text NOT NULL,
+    engine_name text,
+    type text,
+    artifact_ref text,
+    training_data_spec jsonb,
+    metrics jsonb,
+    created_at timestamp with time zone,
+    created_by text
+);
+
+CREATE TABLE source.portfolio_risk_reports (
+    portfolio_id text NOT NULL,
+    as_of_date date NOT NULL,
+    risk_metrics jsonb,
+    exposures jsonb,
+    scenario_pnl jsonb,
+    model_id text,
+    metadata jsonb,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE source.regimes (
+    region text NOT NULL,
+    as_of_date date NOT NULL,
+    regime_label text,
+    model_id text,
+    embedding_vector_ref text,
+    confidence double precision,
+    metadata jsonb,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE source.soft_target_classes (
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    as_of_date date NOT NULL,
+    soft_target_class text,
+    soft_target_score double precision,
+    metadata jsonb,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE source.stability_vectors (
+    entity_type text NOT NULL,
+    entity_id text NOT NULL,
+    as_of_date date NOT NULL,
+    vector_components jsonb,
+    overall_score double precision,
+    metadata jsonb,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY kronos.config_activations
+    ADD CONSTRAINT config_activations_pkey PRIMARY KEY (activation_id);
+
+ALTER TABLE ONLY kronos.engine_configs
+    ADD CONSTRAINT engine_configs_engine_name_config_id_key UNIQUE (engine_name, config_id);
+
+ALTER TABLE ONLY kronos.engine_configs
+    ADD CONSTRAINT engine_configs_pkey PRIMARY KEY (config_id);
+
+ALTER TABLE ONLY kronos.meta_runs
+    ADD CONSTRAINT meta_runs_pkey PRIMARY KEY (cadence, period, missing);
+
+ALTER TABLE ONLY kronos.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY kronos.month_builds
+    ADD CONSTRAINT month_builds_pkey PRIMARY KEY (stage, month);
+
+ALTER TABLE ONLY kronos.report_builds
+    ADD CONSTRAINT report_builds_pkey PRIMARY KEY (report, period, engine_name);
+
+ALTER TABLE ONLY kronos.sandbox_clock
+    ADD CONSTRAINT sandbox_clock_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY source.decision_outcomes
+    ADD CONSTRAINT decision_outcomes_pkey PRIMARY KEY (decision_id, horizon_days, recorded_at);
+
+ALTER TABLE ONLY source.engine_runs
+    ADD CONSTRAINT engine_runs_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY source.fragility_measures
+    ADD CONSTRAINT fragility_measures_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
+
+ALTER TABLE ONLY source.job_executions
+    ADD CONSTRAINT job_executions_pkey PRIMARY KEY (execution_id);
+
+ALTER TABLE ONLY source.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (model_id);
+
+ALTER TABLE ONLY source.portfolio_risk_reports
+    ADD CONSTRAINT portfolio_risk_reports_pkey PRIMARY KEY (portfolio_id, as_of_date, recorded_at);
+
+ALTER TABLE ONLY source.regimes
+    ADD CONSTRAINT regimes_pkey PRIMARY KEY (region, as_of_date, recorded_at);
+
+ALTER TABLE ONLY source.soft_target_classes
+    ADD CONSTRAINT soft_target_classes_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
+
+ALTER TABLE ONLY source.stability_vectors
+    ADD CONSTRAINT stability_vectors_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
+
+CREATE INDEX config_activations_config ON kronos.config_activations USING btree (config_id);
+
+CREATE UNIQUE INDEX config_activations_from ON kronos.config_activations USING btree (engine_name, scope, activated_at);
+
+CREATE UNIQUE INDEX config_activations_one_open ON kronos.config_activations USING btree (engine_name, scope) WHERE (deactivated_at IS NULL);
+
+CREATE INDEX meta_runs_by_request ON kronos.meta_runs USING btree (request_key);
+
+CREATE INDEX quarantine_by_batch ON kronos.quarantine USING btree (batch, rule);
+
+CREATE INDEX engine_decisions_by_date ON source.engine_decisions USING btree (as_of_date);
+
+CREATE INDEX engine_decisions_by_id ON source.engine_decisions USING btree (decision_id);
+
+CREATE INDEX engine_runs_by_date ON source.engine_runs USING btree (as_of_date, region);
+
+CREATE INDEX fragility_measures_by_date ON source.fragility_measures USING btree (as_of_date);
+
+CREATE INDEX soft_target_classes_by_date ON source.soft_target_classes USING btree (as_of_date);
+
+CREATE INDEX stability_vectors_by_date ON source.stability_vectors USING btree (as_of_date);
+
+CREATE TRIGGER as_registered BEFORE INSERT OR UPDATE ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.keep_config_as_registered();
+
+CREATE TRIGGER history BEFORE INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.keep_activation_history();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_activations FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.engine_configs FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER rises BEFORE UPDATE ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_time();
+
+CREATE TRIGGER status_follows AFTER INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.follow_activations();
+
+ALTER TABLE ONLY kronos.config_activations
+    ADD CONSTRAINT config_activations_engine_name_config_id_fkey FOREIGN KEY (engine_name, config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+GRANT USAGE ON SCHEMA kronos TO kronos_reader;
+GRANT USAGE ON SCHEMA kronos TO kronos_orchestrator;
+GRANT USAGE ON SCHEMA kronos TO kronos_chat;
+GRANT USAGE ON SCHEMA kronos TO kronos_change_manager;
+
+GRANT USAGE ON SCHEMA source TO kronos_reader;
+GRANT USAGE ON SCHEMA source TO kronos_orchestrator;
+GRANT USAGE ON SCHEMA source TO kronos_chat;
+GRANT USAGE ON SCHEMA source TO kronos_change_manager;
+GRANT USAGE ON SCHEMA source TO kronos_upstream;
+
+REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_activation_history() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_config_as_registered() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.lock_incumbent(engine text, within text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone) TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_reader;
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_chat;
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_reader;
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_chat;
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.meta_runs TO kronos_reader;
+GRANT SELECT,INSERT ON TABLE kronos.meta_runs TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.meta_runs TO kronos_chat;
+GRANT SELECT ON TABLE kronos.meta_runs TO kronos_change_manager;
+
+GRANT UPDATE(requested_at) ON TABLE kronos.meta_runs TO kronos_orchestrator;
+
+GRANT UPDATE(run_id) ON TABLE kronos.meta_runs TO kronos_orchestrator;
+
+GRANT UPDATE(started_at) ON TABLE kronos.meta_runs TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.migrations TO kronos_reader;
+GRANT SELECT ON TABLE kronos.migrations TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.migrations TO kronos_chat;
+GRANT SELECT ON TABLE kronos.migrations TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.month_builds TO kronos_reader;
+GRANT SELECT,INSERT,UPDATE ON TABLE kronos.month_builds TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.month_builds TO kronos_chat;
+GRANT SELECT ON TABLE kronos.month_builds TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.quarantine TO kronos_reader;
+GRANT SELECT,INSERT,DELETE ON TABLE kronos.quarantine TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.quarantine TO kronos_chat;
+GRANT SELECT ON TABLE kronos.quarantine TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.report_builds TO kronos_reader;
+GRANT SELECT,INSERT ON TABLE kronos.report_builds TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.report_builds TO kronos_chat;
+GRANT SELECT ON TABLE kronos.report_builds TO kronos_change_manager;
+
+GRANT UPDATE(label) ON TABLE kronos.report_builds TO kronos_orchestrator;
+
+GRANT UPDATE(built_at) ON TABLE kronos.report_builds TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_reader;
+GRANT SELECT,INSERT,UPDATE ON TABLE kronos.sandbox_clock TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_chat;
+GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_change_manager;
+
+GRANT SELECT ON TABLE source.decision_outcomes TO kronos_reader;
+GRANT SELECT ON TABLE source.decision_outcomes TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.decision_outcomes TO kronos_chat;
+GRANT SELECT ON TABLE source.decision_outcomes TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.decision_outcomes TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.engine_decisions TO kronos_reader;
+GRANT SELECT ON TABLE source.engine_decisions TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.engine_decisions TO kronos_chat;
+GRANT SELECT ON TABLE source.engine_decisions TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.engine_decisions TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.engine_runs TO kronos_reader;
+GRANT SELECT ON TABLE source.engine_runs TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.engine_runs TO kronos_chat;
+GRANT SELECT ON TABLE source.engine_runs TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.engine_runs TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.fragility_measures TO kronos_reader;
+GRANT SELECT ON TABLE source.fragility_measures TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.fragility_measures TO kronos_chat;
+GRANT SELECT ON TABLE source.fragility_measures TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.fragility_measures TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.job_executions TO kronos_reader;
+GRANT SELECT ON TABLE source.job_executions TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.job_executions TO kronos_chat;
+GRANT SELECT ON TABLE source.job_executions TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.job_executions TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.models TO kronos_reader;
+GRANT SELECT ON TABLE source.models TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.models TO kronos_chat;
+GRANT SELECT ON TABLE source.models TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.models TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.portfolio_risk_reports TO kronos_reader;
+GRANT SELECT ON TABLE source.portfolio_risk_reports TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.portfolio_risk_reports TO kronos_chat;
+GRANT SELECT ON TABLE source.portfolio_risk_reports TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.portfolio_risk_reports TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.regimes TO kronos_reader;
+GRANT SELECT ON TABLE source.regimes TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.regimes TO kronos_chat;
+GRANT SELECT ON TABLE source.regimes TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.regimes TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.soft_target_classes TO kronos_reader;
+GRANT SELECT ON TABLE source.soft_target_classes TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.soft_target_classes TO kronos_chat;
+GRANT SELECT ON TABLE source.soft_target_classes TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.soft_target_classes TO kronos_upstream;
+
+GRANT SELECT ON TABLE source.stability_vectors TO kronos_reader;
+GRANT SELECT ON TABLE source.stability_vectors TO kronos_orchestrator;
+GRANT SELECT ON TABLE source.stability_vectors TO kronos_chat;
+GRANT SELECT ON TABLE source.stability_vectors TO kronos_change_manager;
+GRANT SELECT,INSERT,DELETE,TRUNCATE,UPDATE ON TABLE source.stability_vectors TO kronos_upstream;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA kronos GRANT SELECT ON TABLES TO kronos_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA kronos GRANT SELECT ON TABLES TO kronos_orchestrator;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA kronos GRANT SELECT ON TABLES TO kronos_chat;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA kronos GRANT SELECT ON TABLES TO kronos_change_manager;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA source GRANT USAGE ON SEQUENCES TO kronos_upstream;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA source GRANT SELECT ON TABLES TO kronos_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA source GRANT SELECT ON TABLES TO kronos_orchestrator;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA source GRANT SELECT ON TABLES TO kronos_chat;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA source GRANT SELECT ON TABLES TO kronos_change_manager;
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos IN SCHEMA source GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES TO kronos_upstream;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE kronos REVOKE ALL ON FUNCTIONS FROM PUBLIC;
