@@ -66,7 +66,9 @@ def _horizon(long: pl.LazyFrame) -> pl.LazyFrame:
 def _superseded(claims: pl.LazyFrame) -> pl.LazyFrame:
     """Each superseded claim added from the day it was known and taken back the day it no longer was."""
     is_decision = pl.col("horizon") == 0
-    dated = claims.with_columns(
+    # a superseded invalid outcome added nothing
+    counted = claims.filter(is_decision | pl.col("due_date").is_not_null() | pl.col("valid"))
+    dated = counted.with_columns(
         eval_date=pl.when(is_decision).then("as_of_date").otherwise(pl.coalesce("due_date", "eval_date"))
     )
     flags = {
