@@ -119,6 +119,10 @@ class SourceReader:
         """Regional engine runs of a session date: run_id, as_of_date, region, phase, error, created_at, updated_at."""
         return self._read("engine_runs", as_of_date)
 
+    def region_phases(self, first: date, last: date) -> pl.DataFrame:
+        """region, as_of_date, phase: the newest engine run of each region and session date from first to last."""
+        return self._read("region_phases", first, last)
+
     def row_counts(self) -> pl.DataFrame:
         """source_table, rows, newest: one row per source table."""
         return self._read("row_counts")
