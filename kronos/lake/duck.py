@@ -26,7 +26,8 @@ def run(name: str, **frames: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
         connection.execute("SET lock_configuration = true")
         for table, frame in frames.items():
             connection.register(table, frame)
-        return connection.sql(statement).pl()
+        result: pl.DataFrame = connection.sql(statement).pl()
+        return result
 
 
 @cache

@@ -76,7 +76,7 @@ class Lake:
         schema = _table(table).schema
         with self._refusals("read"):
             delta = self._open(table)
-            if delta is None or (mark is not None and not self._holds(delta, mark)):
+            if delta is None or (mark is not None and not holds(_mark(delta), mark)):
                 return pl.LazyFrame(schema=schema)
             lf = pl.scan_delta(self._address(table), version=_version(mark) if mark else None)
         if months is not None:
@@ -96,11 +96,11 @@ class Lake:
             delta = self._open(table)
             return [] if delta is None else sorted({part["month"] for part in delta.partitions()})
 
-    def holds(self, table: str, mark: str) -> bool:
-        """Whether this lake still has the version a mark names: false for a lake that was removed or recreated."""
+    def mark(self, table: str) -> str | None:
+        """Names the newest version of a table for ever, and its table among others; None before the first write."""
         with self._refusals("read"):
             delta = self._open(table)
-            return delta is not None and self._holds(delta, mark)
+            return None if delta is None else _mark(delta)
 
     def _replace(self, table: str, df: pl.DataFrame, months: Sequence[str]) -> str:
         delta = DeltaTable(self._address(table))
@@ -112,7 +112,7 @@ class Lake:
             schema_mode="merge",
             writer_properties=WriterProperties(compression="LZ4_RAW", max_row_group_size=_table(table).row_group),
         )
-        return f"{delta.metadata().id}:{delta.version()}"
+        return _mark(delta)
 
     def _create(self, table: str) -> None:
         if self._open(table) is not None:
@@ -134,10 +134,6 @@ class Lake:
         _table(table)
         return f"{self.uri}/{table}"
 
-    @staticmethod
-    def _holds(delta: DeltaTable, mark: str) -> bool:
-        return mark.rpartition(":")[0] == str(delta.metadata().id) and _version(mark) <= delta.version()
-
     @contextmanager
     def _refusals(self, done: str) -> Iterator[None]:
         try:
@@ -145,6 +141,17 @@ class Lake:
         except (DeltaError, OSError) as error:
             cause = next(iter(str(error).splitlines()), type(error).__name__)
             raise LakeUnavailable(f"the lake {self.uri} cannot be {done}: {cause}") from error
+
+
+def holds(newest: str | None, mark: str) -> bool:
+    """Whether a table whose newest mark is `newest` still has the version `mark`."""
+    if newest is None:
+        return False
+    return newest.rpartition(":")[0] == mark.rpartition(":")[0] and _version(mark) <= _version(newest)
+
+
+def _mark(delta: DeltaTable) -> str:
+    return f"{delta.metadata().id}:{delta.version()}"
 
 
 def _table(name: str) -> _Table:

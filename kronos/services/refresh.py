@@ -1,0 +1,199 @@
+"""Bring the lake up to date with the source, month by month: facts from the source, cells from the facts.
+
+Lake first, record second: a build that dies is built again, and gives the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from kronos.core.cells import build_cells
+from kronos.core.facts import FactsBatch, build_facts
+from kronos.core.revisions import merge_revisions
+from kronos.services.pipeline import CELL_TABLES, Pipeline
+from kronos.services.sessions import market_sessions
+from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
+from kronos.settings import RecordedBy
+from kronos.sources.quarantine import replace_months
+from kronos.store.month_builds import MonthBuild, Session, Stage, builds, lock_months, save_builds
+
+CHUNK_MONTHS: Final = 12
+"""Months built at a time: bounds memory, however long the history."""
+
+Progress = Callable[[int, int], None]
+"""Told the number of months done and their total."""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh wrote: months, and rows per table."""
+
+    months: Sequence[str]
+    rows: Mapping[str, int]
+
+
+def refresh_facts(
+    pipeline: Pipeline, months: Sequence[str], *, today: date, progress: Progress | None = None
+) -> Refreshed:
+    """Rebuild the facts of these months from the source, keeping what upstream overwrote."""
+    # read before the rows: what changes meanwhile leaves the month stale
+    fingerprints, horizons = source_fingerprints(pipeline, today), pipeline.source.horizons()
+    due = due_horizons(horizons)
+
+    def build(session: Session, chunk: Sequence[str]) -> dict[str, int]:
+        batch = _read_facts(pipeline, chunk, horizons, today)
+        facts = _merged(pipeline, session, chunk, batch.facts, today)
+        # marks, not the newest versions, say what belongs together: a build that dies in between never happened
+        marks = {
+            "superseded_facts": pipeline.lake.write_months("superseded_facts", facts.superseded, chunk),
+            "decision_facts": pipeline.lake.write_months("decision_facts", facts.facts, chunk),
+        }
+        replace_months(pipeline.database, chunk, batch.quarantine)
+        configs = _configs(facts.facts)
+        save_builds(
+            session,
+            Stage.FACTS,
+            [
+                MonthBuild(
+                    month,
+                    fingerprints.get(month, ""),
+                    pipeline.facts_definition,
+                    marks,
+                    {config: due.get(config, []) for config in configs.get(month, ())},
+                )
+                for month in chunk
+            ],
+        )
+        tables = (facts.facts, facts.superseded, batch.quarantine)
+        return {name: df.height for name, df in zip((*FACT_TABLES, "quarantine"), tables, strict=True)}
+
+    return _refresh(pipeline, Stage.FACTS, months, build, progress)
+
+
+def refresh_cells(pipeline: Pipeline, months: Sequence[str], *, progress: Progress | None = None) -> Refreshed:
+    """Add the facts of these months up into cells again; a month without built facts is left alone."""
+
+    def build(session: Session, chunk: Sequence[str]) -> dict[str, int]:
+        known = builds(session, Stage.FACTS)
+        facts = [known[month] for month in chunk if month in known]
+        if not facts:
+            return dict.fromkeys(CELL_TABLES, 0)
+        tables = _cells(pipeline, facts)
+        built = [record.month for record in facts]
+        marks = {table: pipeline.lake.write_months(table, df, built) for table, df in tables.items()}
+        definition = pipeline.cells_definition
+        save_builds(
+            session, Stage.CELLS, [MonthBuild(record.month, facts_mark(record), definition, marks) for record in facts]
+        )
+        return {table: df.height for table, df in tables.items()}
+
+    return _refresh(pipeline, Stage.CELLS, months, build, progress)
+
+
+def facts_of_month(pipeline: Pipeline, build: MonthBuild) -> FactsBatch:
+    """One month's facts as `build` recorded them, whatever was written since."""
+    facts, superseded = (
+        pipeline.lake.scan(table, [build.month], mark=build.lake[table]).collect()
+        for table in ("decision_facts", "superseded_facts")
+    )
+    return FactsBatch(facts, superseded)
+
+
+def _refresh(
+    pipeline: Pipeline,
+    stage: Stage,
+    months: Sequence[str],
+    build: Callable[[Session, Sequence[str]], dict[str, int]],
+    progress: Progress | None,
+) -> Refreshed:
+    """Build chunk by chunk, each in one transaction that keeps other builders of its months waiting."""
+    wanted, rows, done = sorted(set(months)), dict[str, int](), 0
+    for chunk in month_chunks(wanted):
+        with pipeline.database.connect() as connection:
+            lock_months(connection, stage, chunk)
+            written = build(connection, chunk)
+        rows = {table: rows.get(table, 0) + count for table, count in written.items()}
+        done += len(chunk)
+        if progress is not None:
+            progress(done, len(wanted))
+    return Refreshed(wanted, rows)
+
+
+def month_chunks(months: Sequence[str]) -> Iterator[list[str]]:
+    """Runs of consecutive months, none longer than CHUNK_MONTHS."""
+    chunk: list[str] = []
+    for month in months:
+        if chunk and (len(chunk) == CHUNK_MONTHS or first_day(month) != _after(chunk[-1])):
+            yield chunk
+            chunk = []
+        chunk.append(month)
+    if chunk:
+        yield chunk
+
+
+def first_day(month: str) -> date:
+    """First day of a YYYY-MM month."""
+    return date.fromisoformat(f"{month}-01")
+
+
+def _after(month: str) -> date:
+    """First day of the following month."""
+    return (first_day(month) + timedelta(days=31)).replace(day=1)
+
+
+@dataclass(frozen=True)
+class _Read:
+    facts: FactsBatch
+    quarantine: pl.DataFrame
+
+
+def _read_facts(pipeline: Pipeline, chunk: Sequence[str], horizons: pl.DataFrame, today: date) -> _Read:
+    """Facts as the source tells them now."""
+    start, end = first_day(chunk[0]), _after(chunk[-1]) - timedelta(days=1)
+    batch = pipeline.source.read(start, end, today=today)
+    longest = max([0, *horizons["horizon"], *batch.outcomes["horizon"].unique()])
+    facts = build_facts(
+        batch.decisions,
+        batch.outcomes,
+        pipeline.source.contexts(start, end),
+        market_sessions(pipeline.policy, batch.decisions["market_id"].unique(), start, end, longest),
+        horizons,
+        pipeline.policy,
+        recorded=pipeline.recorded_by is RecordedBy.RECORDED,
+    )
+    return _Read(facts, batch.quarantine)
+
+
+def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: FactsBatch, today: date) -> FactsBatch:
+    """The facts with what the lake held of them and the source no longer tells."""
+    known = builds(session, Stage.FACTS)
+    previous = [known[month] for month in chunk if month in known]
+    if not previous:
+        return facts
+    held = [facts_of_month(pipeline, build) for build in previous]
+    before = FactsBatch(
+        pl.concat([month.facts for month in held], how="diagonal"), pl.concat([month.superseded for month in held])
+    )
+    redefined = any(build.definition != pipeline.facts_definition for build in previous)
+    return merge_revisions(before, facts, today, redefined=redefined)
+
+
+def _cells(pipeline: Pipeline, facts: Sequence[MonthBuild]) -> dict[str, pl.DataFrame]:
+    """Cells of months, a month at a time: facts are large, cells are small."""
+    batches = [build_cells(facts_of_month(pipeline, build), pipeline.policy) for build in facts]
+    return {
+        "cells": pl.concat([batch.cells for batch in batches]),
+        "calibration_cells": pl.concat([batch.calibration for batch in batches]),
+        "confusion_cells": pl.concat([batch.confusion for batch in batches]),
+    }
+
+
+def _configs(facts: pl.DataFrame) -> dict[str, list[str]]:
+    """Configs of each month, as `engine/config`."""
+    pairs = facts.select("month", config=pl.concat_str("engine_name", "config_id", separator="/")).unique()
+    return {month: sorted(configs) for month, configs in pairs.group_by("month").agg("config").iter_rows()}
