@@ -1,0 +1,137 @@
+"""PORTFOLIO: the weights of a market's book, one decision per instrument held and session.
+
+Between rebalances the book is left alone and its weights drift with the prices. Turnover is what is bought (or sold
+short) to open or enlarge a position; its cost covers the way out too, so a position that is gone needs no row.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from kronos.sandbox.engines.contract import Engine, EngineConfig, blurred, rounded, standardised
+from kronos.sandbox.features import lagged, momentum, volatility
+from kronos.sandbox.markets import Floats, Indexes, Market
+from kronos.sandbox.paths import Path, instrument_columns, net
+
+VOLATILITY_TARGET = 0.15
+"""Yearly volatility a single-instrument book is scaled down to by the inverse-volatility style."""
+
+LEAST_RISK = 0.10
+"""Yearly volatility below which a name is not sized up further: a price that hardly moves is hardly quoted."""
+
+HELD = 1e-9
+
+
+class PortfolioConfig(EngineConfig):
+    """How names are ranked, sized and traded."""
+
+    style: Literal["momentum", "reversal", "inverse_volatility"]
+    lookback: Annotated[int, Field(ge=2, le=504)]
+    skip: Annotated[int, Field(ge=0, le=63, description="latest sessions left out of the signal")] = 0
+    names: Annotated[int, Field(ge=1, le=20)]
+    rebalance_every: Annotated[int, Field(ge=1, le=126, description="sessions between rebalances")]
+    gross: Annotated[float, Field(gt=0, le=4, description="sum of absolute weights at a rebalance")] = 1.0
+    long_short: bool = False
+    signal_lag: Annotated[int, Field(ge=0, le=63, description="sessions by which the signal is stale")] = 0
+    churn: Annotated[float, Field(ge=0, le=1, description="share needlessly sold and rebought each session")] = 0.0
+    noise: Annotated[float, Field(ge=0, le=1, description="share of the score's variance that is noise")] = 0.0
+
+    @model_validator(mode="after")
+    def _skip_is_shorter(self) -> PortfolioConfig:
+        if self.skip >= self.lookback:
+            raise ValueError(f"skip has value {self.skip}: expected less than lookback {self.lookback}")
+        return self
+
+
+def decide(config: PortfolioConfig, market: Market, rows: Indexes, seed: int) -> dict[str, Any]:
+    """The book held after each session's close: one row per instrument with a weight."""
+    book, bought = _book(config, market, seed)
+    position, instrument = np.nonzero(np.abs(book[rows]) > HELD)
+    session = rows[position]
+    held = book[session, instrument]
+    return {
+        "session": session,
+        "instrument": instrument,
+        "direction": np.sign(held),
+        "weight": rounded(np.abs(held)),
+        "turnover": rounded(bought[session, instrument]),
+    }
+
+
+def targets(config: PortfolioConfig, market: Market, seed: int) -> Floats:
+    """Signed weights a rebalance at each session would aim for; NaN until the signal is known."""
+    risk = volatility(market.prices, max(config.lookback, 21))
+    if config.style == "inverse_volatility":
+        scores = standardised(-risk)
+    else:
+        sign = 1.0 if config.style == "momentum" else -1.0
+        scores = standardised(sign * momentum(market.prices, config.lookback, config.skip) / risk)
+    scores = blurred(scores, config.noise, market, seed)
+    weights = _sized(config, scores, risk)
+    weights[np.isnan(scores).any(axis=1) | np.isnan(risk).any(axis=1)] = np.nan
+    return lagged(weights, config.signal_lag)
+
+
+def _sized(config: PortfolioConfig, scores: Floats, risk: Floats) -> Floats:
+    inverse = config.style == "inverse_volatility"
+    if scores.shape[1] == 1:
+        size = np.minimum(1.0, VOLATILITY_TARGET / risk) if inverse else scores
+        return np.asarray(config.gross * (size if config.long_short else np.maximum(size, 0.0)))
+    count = min(config.names, scores.shape[1])
+    order = np.argsort(-scores, axis=1, kind="stable")
+    raw = np.zeros_like(scores)
+    short = count // 2 if config.long_short else 0
+    np.put_along_axis(raw, order[:, : count - short], 1.0, axis=1)
+    np.put_along_axis(raw, order[:, order.shape[1] - short :], -1.0, axis=1)
+    if inverse:
+        raw = raw / np.maximum(risk, LEAST_RISK)
+    return np.asarray(config.gross * raw / np.abs(raw).sum(axis=1, keepdims=True))
+
+
+def _book(config: PortfolioConfig, market: Market, seed: int) -> tuple[Floats, Floats]:
+    """Weights held after each close and what was bought there."""
+    aims = targets(config, market, seed)
+    known = ~np.isnan(aims).any(axis=1)
+    if not known.any():
+        return np.zeros_like(aims), np.zeros_like(aims)
+    sessions = np.arange(len(aims))
+    first = int(np.argmax(known))
+    # sessions are counted from the market's own first one, so any range of dates meets the same schedule
+    rebalanced = np.maximum(sessions - sessions % config.rebalance_every, first)
+    book = _drifted(aims, market.prices, rebalanced)
+    arriving = np.zeros_like(book)
+    arriving[1:] = _drifted(aims, market.prices, rebalanced[:-1], sessions[1:])
+    book[:first] = arriving[: first + 1] = 0.0
+    kept = np.where(np.sign(arriving) == np.sign(book), np.abs(arriving), 0.0)
+    bought = np.maximum(np.abs(book) - kept, 0.0) * (rebalanced == sessions)[:, None]
+    return book, bought + config.churn * np.abs(book)
+
+
+def _drifted(aims: Floats, prices: Floats, since: Indexes, sessions: Indexes | None = None) -> Floats:
+    """Weights at `sessions` of the book that was rebalanced at `since` and then left alone."""
+    at = np.arange(len(since)) if sessions is None else sessions
+    value = aims[since] * prices[at] / prices[since]
+    capital = 1.0 + (value - aims[since]).sum(axis=1, keepdims=True)
+    # a levered book that has lost nearly everything keeps finite weights
+    return np.asarray(value / np.maximum(capital, 0.05))
+
+
+def evaluate(decisions: pl.DataFrame, path: Path) -> dict[str, Any]:
+    """Each position's own return net of costs, and violations recomputed from the weights."""
+    leg = path.instruments(instrument_columns(decisions, path.market), decisions["direction"].to_numpy())
+    weight, turnover, limits = decisions["weight"].to_numpy(), decisions["turnover"].to_numpy(), path.market.limits
+    gross = decisions.select(pl.col("weight").sum().over("config_id", "as_of_date")).to_series().to_numpy()
+    hard = (weight > limits.hard_weight).astype(np.int64) + (gross > limits.hard_gross)
+    soft = (weight > limits.soft_weight).astype(np.int64) + (gross > limits.soft_gross)
+    return {
+        **net(leg, weight, turnover, path.market.cost_rate),
+        "hard_violations": hard,
+        "soft_violations": soft - hard,
+    }
+
+
+ENGINE = Engine("PORTFOLIO", PortfolioConfig, decide, evaluate, entity_type="INSTRUMENT")

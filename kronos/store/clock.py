@@ -1,0 +1,66 @@
+"""The sandbox's clock: which session it has reached and the instant it plays as now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from kronos.errors import NotFound
+from kronos.store.database import Database, Role
+from kronos.store.queries import query
+
+Session = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class SandboxClock:
+    """Today's session, the instant after its close that is played as now, and where the data begins and ends."""
+
+    today: date
+    now: datetime
+    loaded_from: date
+    data_end: date
+
+
+def read_clock(database: Database) -> SandboxClock | None:
+    """The clock, or None before the history is loaded."""
+    with database.connect(Role.ORCHESTRATOR) as connection:
+        return clock_in(connection)
+
+
+def sandbox_now(database: Database) -> datetime:
+    """The instant the sandbox plays as now."""
+    return _running(database).now
+
+
+def sandbox_today(database: Database) -> date:
+    """The session the sandbox has reached."""
+    return _running(database).today
+
+
+def clock_in(connection: Session) -> SandboxClock | None:
+    """The clock as this transaction sees it."""
+    with connection.cursor(row_factory=class_row(SandboxClock)) as cursor:
+        return cursor.execute(query("sandbox", "clock")).fetchone()
+
+
+def start_clock(connection: Session, clock: SandboxClock) -> None:
+    """Start the clock, in the transaction that loads the history."""
+    connection.execute(query("sandbox", "start_clock"), vars(clock))
+
+
+def move_clock(connection: Session, expected: date, today: date, now: datetime) -> bool:
+    """Move the clock on from the expected session; False when another process has moved it meanwhile."""
+    values = {"expected": expected, "today": today, "now": now}
+    return connection.execute(query("sandbox", "move_clock"), values).fetchone() is not None
+
+
+def _running(database: Database) -> SandboxClock:
+    clock = read_clock(database)
+    if clock is None:
+        raise NotFound("sandbox clock", str(database))
+    return clock
