@@ -148,7 +148,7 @@ def _spliced(old: pl.DataFrame, fresh: pl.DataFrame, cut: pl.DataFrame) -> pl.Da
     joined = whole.filter(pl.col("begun").is_not_null()).select(*seam, superseded_date="cut")
     kept = kept.join(joined, on=[*seam, "superseded_date"], how="anti")
     whole = whole.with_columns(known_date=pl.coalesce("begun", "known_date"))
-    return pl.concat([kept.select(list(REVISIONS)), whole.select(REVISIONS)])
+    return pl.concat([kept.select(list(REVISIONS)), whole.select(list(REVISIONS))])
 
 
 def _with_known_dates(facts: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:

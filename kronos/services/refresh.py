@@ -15,7 +15,7 @@ import polars as pl
 from kronos.core.cells import build_cells
 from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.revisions import merge_revisions
-from kronos.services.pipeline import CELL_TABLES, Pipeline
+from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
 from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
 from kronos.settings import RecordedBy
