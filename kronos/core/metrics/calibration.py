@@ -1,0 +1,85 @@
+"""Calibration of forecasts from reliability bins: CORP decomposition, expected calibration error, reliability curve.
+
+References
+----------
+Dimitriadis, Gneiting & Jordan (2021), PNAS 118 e2016191118: recalibrate by isotonic regression (pool adjacent
+violators); with the mean scores S of the forecast, C of the recalibrated and R of the constant forecast,
+miscalibration = S - C, discrimination = R - C, uncertainty = R, and S = miscalibration - discrimination + uncertainty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.optimize import isotonic_regression
+
+from kronos.core.conventions import CALIBRATION_BINS, ECE_BINS
+from kronos.core.metrics.metric import CalibrationParts, Floats
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """One pool of the isotonic fit: mean forecast, share of events, number of forecasts."""
+
+    forecast: float
+    realised: float
+    n: int
+
+
+def calibration_parts(bins: pl.DataFrame, raw_score: float) -> CalibrationParts:
+    """Decompose a mean Brier score over its targets (one for an event, one per class for many classes).
+
+    Parameters: bins with columns target, bin, n, sum_p, sum_y, sum_y2, at least one row with n > 0; raw_score, the mean
+    over forecasts of the squared error, summed over targets.
+    Returns the parts; recalibration and climatology use the bins, so parts are approximate while their sum is exact.
+    """
+    recalibrated = climatology = gap = 0.0
+    forecasts = 0
+    for _, target in _targets(bins):
+        n, sum_p, sum_y, sum_y2 = (target[name].to_numpy().astype(float) for name in ("n", "sum_p", "sum_y", "sum_y2"))
+        fitted = isotonic_regression(sum_y / n, weights=n).x
+        recalibrated += _squared_error(fitted, n, sum_y, sum_y2)
+        climatology += _squared_error(np.full_like(n, sum_y.sum() / n.sum()), n, sum_y, sum_y2)
+        gap += expected_calibration_error(target["bin"].to_numpy(), n, sum_p, sum_y)
+        forecasts = max(forecasts, int(n.sum()))
+    return CalibrationParts(
+        miscalibration=raw_score - recalibrated,
+        discrimination=climatology - recalibrated,
+        uncertainty=climatology,
+        ece=gap / max(1, bins["target"].n_unique()),
+        n=forecasts,
+    )
+
+
+def _targets(bins: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    ordered = bins.filter(pl.col("n") > 0).sort("target", "bin")
+    return [(str(key[0]), part) for key, part in ordered.group_by("target", maintain_order=True)]
+
+
+def _squared_error(forecast: Floats, n: Floats, sum_y: Floats, sum_y2: Floats) -> float:
+    """Mean of (forecast - y)^2 when each bin has one forecast."""
+    return float((n * forecast**2 - 2.0 * forecast * sum_y + sum_y2).sum() / n.sum())
+
+
+def expected_calibration_error(grid: Floats, n: Floats, sum_p: Floats, sum_y: Floats) -> float:
+    """sum over merged bins of n_b/n |mean p - mean y| (Naeini et al. 2015, AAAI); the first and last hold 0 and 1."""
+    merged = np.clip((grid.astype(int) - 1) * ECE_BINS // (CALIBRATION_BINS - 2), 0, ECE_BINS - 1)
+    gaps = np.bincount(merged, weights=sum_p - sum_y, minlength=ECE_BINS)
+    return float(np.abs(gaps).sum() / n.sum())
+
+
+def reliability_curve(bins: pl.DataFrame) -> tuple[ReliabilityPoint, ...]:
+    """CORP reliability diagram of one target: the pools of the isotonic fit, forecasts rising."""
+    target = bins.filter(pl.col("n") > 0).sort("bin")
+    if target.is_empty():
+        return ()
+    n, sum_p, sum_y = (target[name].to_numpy().astype(float) for name in ("n", "sum_p", "sum_y"))
+    fit = isotonic_regression(sum_y / n, weights=n)
+    starts = fit.blocks[:-1]
+    pooled_n, pooled_p = np.add.reduceat(n, starts), np.add.reduceat(sum_p, starts)
+    return tuple(
+        ReliabilityPoint(float(p / count), float(y), int(count))
+        for p, y, count in zip(pooled_p, fit.x[starts], pooled_n, strict=True)
+    )

@@ -1,0 +1,162 @@
+"""Moments and tails of a return series, as expressions, with their influence functions.
+
+`r` is a column of returns over the horizon, null where missing. No formula here guards itself: the registry adds the
+guards, so that a formula reads like the textbook. Influence functions take the observed values (no nulls).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+from scipy import special
+
+from kronos.core.conventions import CONFIDENCE, STD_DDOF, TAIL_LEVEL, ZERO_TOLERANCE
+from kronos.core.metrics.metric import Basis, Bounds, Floats, Number, Numbers
+from kronos.core.vocabulary import Undefined
+
+
+def root(value: Number) -> Number:
+    """Square root of a number or an expression."""
+    return value.sqrt() if isinstance(value, pl.Expr) else float(np.sqrt(value))
+
+
+def avg_return(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Arithmetic mean: sum(r) / n."""
+    return r.mean()
+
+
+def contribution(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Sum of the parts of the book return that fall to the slice; adds up over slices."""
+    return r.sum()
+
+
+def volatility(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """std(r, ddof=1) x sqrt(factor)."""
+    return r.std(ddof=STD_DDOF) * root(basis.factor)
+
+
+def sharpe(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """mean(r - rf) / std(r, ddof=1) x sqrt(factor)."""
+    return (r - basis.risk_free).mean() / r.std(ddof=STD_DDOF) * root(basis.factor)
+
+
+def downside(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """Downside deviation over all n: sqrt(sum(min(r - rf, 0)^2) / n)."""
+    return ((r - basis.risk_free).clip(upper_bound=0.0) ** 2).mean().sqrt()
+
+
+def sortino(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """mean(r - rf) / downside deviation x sqrt(factor)."""
+    return (r - basis.risk_free).mean() / downside(r, basis) * root(basis.factor)
+
+
+def value_at_risk(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Historical 5 % quantile of the series, linearly interpolated between order statistics."""
+    return r.quantile(TAIL_LEVEL, interpolation="linear")
+
+
+def expected_shortfall(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Mean of the floor(0.05 (n - 1)) + 1 smallest returns."""
+    worst = (TAIL_LEVEL * (r.count() - 1)).floor().cast(pl.Int64) + 1
+    return r.drop_nulls().bottom_k(worst.clip(lower_bound=0)).mean()
+
+
+def day_hit_rate(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Days with r > 0 among days with r != 0."""
+    return (r > 0).sum() / (r != 0).sum()
+
+
+def zero_days(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Days with r = 0, which the day hit rate leaves out."""
+    return (r == 0).sum().cast(pl.Float64)
+
+
+def has_zero_variance(r: pl.Expr, _: Basis) -> pl.Expr:
+    """The spread is rounding noise, or there is a single value."""
+    return r.std(ddof=STD_DDOF) <= ZERO_TOLERANCE * r.abs().max()
+
+
+def has_no_downside(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """No return below the risk-free rate."""
+    return downside(r, basis) <= ZERO_TOLERANCE * r.abs().max()
+
+
+def has_only_zeros(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Every day is a zero day."""
+    return (r != 0).sum() == 0
+
+
+def mean_influence(r: Floats, _: Numbers) -> Floats:
+    """r - mean."""
+    return np.asarray(r - r.mean())
+
+
+def log_volatility_influence(r: Floats, _: Numbers) -> Floats:
+    """((r - m)^2 - s^2) / (2 s^2): on the log scale, where the interval stays positive."""
+    deviation = (r - r.mean()) ** 2
+    variance = deviation.mean()
+    return np.asarray((deviation - variance) / (2.0 * variance))
+
+
+def sharpe_influence(r: Floats, basis: Numbers) -> Floats:
+    """sqrt(F) x [(r - m)/s - (m - rf)/(2 s^3) ((r - m)^2 - s^2)]: delta method on (r, r^2)."""
+    deviation = r - r.mean()
+    variance = float((deviation**2).mean())
+    ratio = (r.mean() - basis.risk_free) / np.sqrt(variance)
+    psi = deviation / np.sqrt(variance) - 0.5 * ratio * (deviation**2 - variance) / variance
+    return np.asarray(np.sqrt(basis.factor) * psi)
+
+
+def sortino_influence(r: Floats, basis: Numbers) -> Floats:
+    """sqrt(F) x [(e - m)/d - m/(2 d^3) (min(e, 0)^2 - d^2)] with e = r - rf and downside deviation d."""
+    excess = r - basis.risk_free
+    squares = np.minimum(excess, 0.0) ** 2
+    deviation = np.sqrt(squares.mean())
+    mean = excess.mean()
+    psi = (excess - mean) / deviation - 0.5 * mean / deviation**3 * (squares - deviation**2)
+    return np.asarray(np.sqrt(basis.factor) * psi)
+
+
+def shortfall_influence(r: Floats, _: Numbers) -> Floats:
+    """-(q - r)^+ / alpha, centred: the quantile's own error cancels to first order."""
+    quantile = np.quantile(r, TAIL_LEVEL)
+    psi = -np.maximum(quantile - r, 0.0) / TAIL_LEVEL
+    return np.asarray(psi - psi.mean())
+
+
+def quantile_bounds(r: Floats, basis: Numbers) -> Bounds | Undefined:
+    """Order statistics whose ranks are the binomial(n/h, 5 %) quantiles; overlapping returns count for 1/h."""
+    effective = r.size // basis.horizon
+    tail = (1.0 - CONFIDENCE) / 2.0
+    below = _binomial_quantile(tail, effective)
+    above = _binomial_quantile(1.0 - tail, effective) + 1
+    if below < 1 or above > effective:
+        return Undefined.TOO_FEW_OBSERVATIONS
+    ordered = np.sort(r)
+    low = ordered[max(below * basis.horizon, 1) - 1]
+    high = ordered[min(above * basis.horizon, r.size) - 1]
+    return float(low), float(high)
+
+
+def _binomial_quantile(probability: float, trials: int) -> int:
+    """Smallest k with P(X <= k) >= probability for X ~ binomial(trials, tail level)."""
+    k: int = math.ceil(special.bdtrik(probability, trials, TAIL_LEVEL))
+    reached_before = k > 0 and bool(special.bdtr(k - 1, trials, TAIL_LEVEL) >= probability)
+    return k - 1 if reached_before else k
+
+
+def day_hit_bounds(r: Floats, basis: Numbers) -> Bounds | Undefined:
+    """Wilson (1927) score interval of the days won; overlapping days count for 1/h."""
+    won, played = float((r > 0).sum()), float((r != 0).sum())
+    return wilson(won / played, played / basis.horizon) if played else Undefined.NO_OBSERVATIONS
+
+
+def wilson(share: float, trials: float) -> Bounds:
+    """Wilson score interval of a share in so many independent trials."""
+    z = float(special.ndtri(0.5 + CONFIDENCE / 2.0))
+    middle = share + z * z / (2.0 * trials)
+    half = z * np.sqrt(share * (1.0 - share) / trials + z * z / (4.0 * trials * trials))
+    scale = 1.0 + z * z / trials
+    return max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale))

@@ -1,0 +1,148 @@
+"""The dates of each book: completed over the sessions, with shares of capital and the book return of each market.
+
+The book return of a config in a market on a date is sum(weight x return); it is 0 on a session without decision between
+the first and the last decision there, and null while a due outcome is missing. Several markets share the capital
+equally among those the config is active in that day; several configs (`*`) equally among the active ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from kronos.core.fixed_point import from_fixed, to_fixed
+from kronos.core.reports.evidence import Evidence, place_code
+from kronos.core.reports.groups import Grouping
+from kronos.core.vocabulary import Cube
+
+
+@dataclass(frozen=True)
+class Window:
+    """Decisions of [start, end], with outcomes known by `as_of` (None: whatever the record holds)."""
+
+    start: date
+    end: date
+    as_of: date | None = None
+
+    def known(self, newest: date) -> pl.Expr:
+        """Cells evaluated, and where known recorded, by the as-of date."""
+        if self.as_of is None:
+            return pl.col("eval_date") <= newest
+        return (pl.col("eval_date") <= self.as_of) & (pl.col("known_date") <= self.as_of)
+
+    def chosen(self) -> pl.Expr:
+        """Rows decided in the window."""
+        return pl.col("as_of_date").is_between(self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Every date of every book in the window.
+
+    rows, one per config, market and date: place, config_id, market_id, as_of_date, due_date, book, position (of the
+    date within the book), share (of the whole book's capital), own (of the market book's capital), return (of the
+    market's book; null while missing), matured, whole (the whole book has a return that date).
+    spans, one per config and market: first and last decision date, has_returns (of the config).
+    """
+
+    rows: pl.DataFrame
+    spans: pl.DataFrame
+
+
+def build_axis(held: Evidence, grouping: Grouping, window: Window) -> Axis:
+    """Complete the dates of each book and share the capital out. A decision on a date without session keeps its row."""
+    spans = _spans(held, window)
+    sessions = _sessions(held, spans, window)
+    rows = sessions.join(_placed(held, window), on="place", how="full", coalesce=True).with_columns(
+        pl.coalesce("config_id", "config_id_right").alias("config_id"),
+        pl.coalesce("market_id", "market_id_right").alias("market_id"),
+        pl.coalesce("as_of_date", "as_of_date_right").alias("as_of_date"),
+        pl.coalesce("due_date", "evaluated").alias("due_date"),
+    )
+    rows = rows.with_columns(grouping.book(), *_state(window.as_of or held.newest))
+    shared = _with_shares(rows.join(spans.filter("has_returns"), on="config_id", how="semi"), spans, grouping)
+    silent = rows.join(spans.filter("has_returns"), on="config_id", how="anti")
+    return Axis(_with_dates(pl.concat([shared, silent], how="diagonal")), spans)
+
+
+def _spans(held: Evidence, window: Window) -> pl.DataFrame:
+    """First and last decision date of each config in each market, and whether the config ever carried a return."""
+    known = window.known(held.newest)
+    decided = held.decisions[Cube.REGIME].lazy().filter(known).group_by("config_id", "market_id")
+    carried = held.outcomes[Cube.REGIME].lazy().filter(known).group_by("config_id")
+    spans = decided.agg(first=pl.col("as_of_date").min(), last=pl.col("as_of_date").max())
+    flags = carried.agg(has_returns=(pl.col("returns") != 0).any())
+    joined = spans.join(flags, on="config_id", how="left").with_columns(pl.col("has_returns").fill_null(False))
+    return joined.sort("config_id", "market_id").collect()
+
+
+def _sessions(held: Evidence, spans: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """Sessions of each config and market from first to last decision, with their due dates, in the window."""
+    due = pl.col("session").shift(-held.horizon).over("market_id").alias("due_date")
+    sessions = held.sessions.with_columns(due).filter(pl.col("session").is_between(window.start, window.end))
+    rows = spans.join(sessions.rename({"session": "as_of_date"}), on="market_id")
+    within = rows.filter(pl.col("as_of_date").is_between("first", "last"))
+    return within.select("config_id", "market_id", "as_of_date", "due_date", place_code())
+
+
+def _placed(held: Evidence, window: Window) -> pl.DataFrame:
+    """What the regime cube holds per config, market and date of the window."""
+    keep = window.known(held.newest) & window.chosen()
+    keys = ("place", "config_id", "market_id", "as_of_date")
+    outcomes = held.outcomes[Cube.REGIME].lazy().filter(keep)
+    decisions = held.decisions[Cube.REGIME].lazy().filter(keep).select(*keys, "decisions")
+    evaluated = pl.when(pl.col("due") != 0).then("eval_date").alias("evaluated")
+    rows = pl.concat(
+        [outcomes.select(*keys, "due", "returns", "weighted_return", evaluated), decisions], how="diagonal"
+    )
+    sums = rows.group_by("place").agg(
+        *(pl.col(key).first() for key in keys[1:]),
+        *(pl.col(name).sum() for name in ("decisions", "due", "returns")),
+        from_fixed(to_fixed(pl.col("weighted_return")).sum()).alias("weighted_return"),
+        pl.col("evaluated").max(),
+    )
+    return sums.collect()
+
+
+def _state(matured_to: date) -> list[pl.Expr]:
+    """`return`: 0 without decision, null while a due outcome is missing; and whether the date has `matured`."""
+    decided, due = pl.col("decisions").fill_null(0) > 0, pl.col("due").fill_null(0) > 0
+    complete = pl.col("returns") == pl.col("due")
+    passed = (pl.col("due_date") <= matured_to).fill_null(False)
+    return [
+        pl.when(due & complete).then("weighted_return").when(~due & ~decided).then(0.0).alias("return"),
+        pl.when(decided | due).then(due).otherwise(passed).alias("matured"),
+    ]
+
+
+def _with_shares(rows: pl.DataFrame, spans: pl.DataFrame, grouping: Grouping) -> pl.DataFrame:
+    """Add `share` of the whole book's capital and `own` share of the market book's."""
+    markets = 1.0 / _active(rows, spans, ("config_id",))
+    if not grouping.pooled:
+        return rows.with_columns(share=markets, own=pl.lit(1.0))
+    earning = spans.filter("has_returns")
+    whole = earning.group_by("config_id").agg(pl.col("first").min(), pl.col("last").max())
+    configs, there = _active(rows, whole, ()), _active(rows, earning, ("market_id",))
+    return rows.with_columns(share=markets / configs, own=1.0 / there)
+
+
+def _active(rows: pl.DataFrame, spans: pl.DataFrame, by: tuple[str, ...]) -> pl.Series:
+    """How many spans cover the date of each row, among those that share its `by`."""
+    dates = rows.lazy().select(*by, "as_of_date").unique()
+    paired = dates.join(spans.lazy(), on=by) if by else dates.join(spans.lazy(), how="cross")
+    covered = paired.filter(pl.col("as_of_date").is_between("first", "last"))
+    counts = covered.group_by(*by, "as_of_date").agg(active=pl.len())
+    joined = (
+        rows.lazy().select(*by, "as_of_date").join(counts, on=[*by, "as_of_date"], how="left", maintain_order="left")
+    )
+    return joined.collect()["active"]
+
+
+def _with_dates(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `position` of the date within the book and whether the `whole` book has a return that date."""
+    by_date = rows.group_by("book", "as_of_date").agg(whole=(pl.col("return").is_not_null() & pl.col("matured")).all())
+    ordered = by_date.sort("book", "as_of_date")
+    ordered = ordered.with_columns(position=pl.int_range(pl.len(), dtype=pl.Int64).over("book"))
+    return rows.join(ordered, on=["book", "as_of_date"])

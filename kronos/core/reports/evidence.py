@@ -1,0 +1,159 @@
+"""The cells of one engine, mode and horizon, checked once at the door and coded for fast grouping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from kronos.core.conventions import DECISION_HORIZON
+from kronos.core.frames import (
+    CALIBRATION_CELLS,
+    CELL_MEASURES,
+    CELLS,
+    CONFUSION_CELLS,
+    SESSIONS,
+    Schema,
+    conform,
+    empty,
+)
+from kronos.core.vocabulary import Cube
+from kronos.errors import BadValue
+
+Codes = dict[str, pl.Enum]
+
+CODED: Final = ("config_id", "market_id", "slice")
+ALWAYS: Final = ("due", "valid", "returns", "weight_due", "weighted_return", "pnl", "pnl_n")
+"""Measures that every report reads, also where they are zero everywhere."""
+
+_KEYS: Final = ("place", "config_id", "market_id", "slice", "as_of_date", "eval_date", "known_date")
+_RECORD: Final = ("month", "engine_name", "mode", "experiment_id", "horizon")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Cells of one (engine, mode, experiment) and horizon, by cube.
+
+    `newest` is the last date that the record reaches; outcomes due later have not matured. `place` is one integer for
+    (config, market, as_of_date).
+    """
+
+    engine_name: str
+    mode: str
+    horizon: int
+    outcomes: dict[Cube, pl.DataFrame]
+    decisions: dict[Cube, pl.DataFrame]
+    calibration: pl.DataFrame
+    confusion: pl.DataFrame
+    sessions: pl.DataFrame
+    newest: date
+    measures: tuple[str, ...]
+    """Measures of `outcomes`: the others are zero everywhere."""
+    codes: Codes
+
+    def only(self, config_id: str) -> Evidence:
+        """The evidence of one config."""
+        mine = pl.col("config_id").cast(pl.String) == config_id
+        return replace(
+            self,
+            outcomes={cube: frame.filter(mine) for cube, frame in self.outcomes.items()},
+            decisions={cube: frame.filter(mine) for cube, frame in self.decisions.items()},
+            calibration=self.calibration.filter(mine),
+            confusion=self.confusion.filter(mine),
+        )
+
+
+def evidence(
+    cells: pl.DataFrame,
+    sessions: pl.DataFrame,
+    *,
+    horizon: int,
+    calibration: pl.DataFrame | None = None,
+    confusion: pl.DataFrame | None = None,
+    newest: date | None = None,
+) -> Evidence:
+    """Check the frames and keep what a report at `horizon` reads; `newest` defaults to the last date of these cells.
+
+    Raises `BadValue` for a missing column, a wrong dtype, a NaN or infinity, and for several engines, modes or
+    experiments in one frame: those never pool.
+    """
+    checked = _finite(conform(cells, CELLS, "cells"), "cells")
+    checked = checked.filter(pl.col("horizon").is_in([DECISION_HORIZON, horizon]))
+    engine_name, mode = _one_record(checked)
+    codes = {key: pl.Enum(checked[key].unique().sort().to_list()) for key in CODED}
+    measures = _present(checked)
+    decided, outcomes = checked.filter(horizon=DECISION_HORIZON), checked.filter(horizon=horizon)
+    return Evidence(
+        engine_name=engine_name,
+        mode=mode,
+        horizon=horizon,
+        outcomes=_by_cube(outcomes, codes, measures),
+        decisions=_by_cube(decided, codes, ("decisions",)),
+        calibration=_targets(calibration, CALIBRATION_CELLS, horizon, "calibration_cells", codes),
+        confusion=_targets(confusion, CONFUSION_CELLS, horizon, "confusion_cells", codes),
+        sessions=_sessions(sessions, codes),
+        newest=newest or newest_date(checked) or date.min,
+        measures=measures,
+        codes=codes,
+    )
+
+
+def newest_date(cells: pl.DataFrame) -> date | None:
+    """The last date the record reaches: of a decision, or of an outcome that arrived. None without either."""
+    reached = cells.select(
+        pl.col("as_of_date").filter(pl.col("decisions") > 0).max().alias("decided"),
+        pl.col("eval_date").filter(pl.col("valid") > 0).max().alias("evaluated"),
+    ).row(0)
+    return max((day for day in reached if day is not None), default=None)
+
+
+def place_code() -> pl.Expr:
+    """(config_id, market_id, as_of_date) as one integer: joins and groups by it are cheap."""
+    config, market = (pl.col(key).to_physical().cast(pl.Int64) for key in ("config_id", "market_id"))
+    return ((config * 2**16 + market) * 2**24 + pl.col("as_of_date").to_physical().cast(pl.Int64)).alias("place")
+
+
+def _by_cube(cells: pl.DataFrame, codes: Codes, measures: tuple[str, ...]) -> dict[Cube, pl.DataFrame]:
+    coded = _coded(cells, codes).with_columns(place_code())
+    return {cube: coded.filter(cube=cube.value).select(*_KEYS, *measures) for cube in Cube}
+
+
+def _present(cells: pl.DataFrame) -> tuple[str, ...]:
+    found = cells.select((pl.col(list(CELL_MEASURES)) != 0).any()).row(0, named=True)
+    return tuple(name for name in CELL_MEASURES if name != "decisions" and (found[name] or name in ALWAYS))
+
+
+def _targets(frame: pl.DataFrame | None, schema: Schema, horizon: int, name: str, codes: Codes) -> pl.DataFrame:
+    checked = empty(schema) if frame is None else _finite(conform(frame, schema, name), name)
+    return _coded(checked.filter(horizon=horizon).rename({"regime": "slice"}).drop(_RECORD), codes)
+
+
+def _sessions(sessions: pl.DataFrame, codes: Codes) -> pl.DataFrame:
+    """Sessions of the markets that occur, in rising order."""
+    checked = conform(sessions, SESSIONS, "sessions")
+    chosen = checked.filter(pl.col("market_id").is_in(codes["market_id"].categories.to_list()))
+    return _coded(chosen.sort("market_id", "session"), codes)
+
+
+def _one_record(cells: pl.DataFrame) -> tuple[str, str]:
+    keys = cells.select("engine_name", "mode", "experiment_id").unique()
+    if keys.height > 1:
+        raise BadValue("cells", keys.rows(), "one engine, mode and experiment: they never pool")
+    return keys.row(0)[:2] if keys.height else ("", "")
+
+
+def _finite(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Refuse NaN and infinities, naming the first."""
+    for column in [name for name, dtype in frame.schema.items() if dtype == pl.Float64]:
+        values = frame[column]
+        if not values.is_finite().all():
+            bad = values.filter(~values.is_finite())
+            raise BadValue(f"frame {name}.{column}", bad[0], "finite numbers; missing is null")
+    return frame
+
+
+def _coded(frame: pl.DataFrame, codes: Codes) -> pl.DataFrame:
+    """Codes instead of strings: grouping costs half."""
+    return frame.with_columns(pl.col(key).cast(code) for key, code in codes.items() if key in frame.columns)

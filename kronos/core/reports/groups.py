@@ -1,0 +1,94 @@
+"""Slices of books as single integers, so that all dimensions are measured in one group_by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from kronos.core.reports.evidence import Codes
+from kronos.core.vocabulary import ALL, POOLED, Cube, Dimension
+
+GROUP: Final = "group"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which columns tell the slices of a dimension apart, and the cube they are read from."""
+
+    cube: Cube
+    by_slice: bool
+    by_market: bool
+
+    @property
+    def conditional(self) -> bool:
+        """Ratio metrics read sum(weight x return) / sum(weight) instead of a book return."""
+        return self.by_slice
+
+
+CUTS: Final[dict[Dimension, Cut]] = {
+    Dimension.OVERALL: Cut(Cube.REGIME, by_slice=False, by_market=False),
+    Dimension.REGIME: Cut(Cube.REGIME, by_slice=True, by_market=False),
+    Dimension.STABILITY: Cut(Cube.STABILITY, by_slice=True, by_market=False),
+    Dimension.FRAGILITY: Cut(Cube.FRAGILITY, by_slice=True, by_market=False),
+    Dimension.MARKET: Cut(Cube.REGIME, by_slice=False, by_market=True),
+    Dimension.REGIME_AND_MARKET: Cut(Cube.REGIME, by_slice=True, by_market=True),
+}
+_ORDER: Final = tuple(Dimension)
+
+
+@dataclass(frozen=True, order=True)
+class Slice:
+    """One slice of one book (a config id, or `*`)."""
+
+    book: str
+    dimension: Dimension
+    label: str
+    market: str | None = None
+    """The market, where the slice lies in one."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How rows with config_id, market_id and slice map to groups, and back."""
+
+    codes: Codes
+    pooled: bool
+
+    def code(self, dimension: Dimension) -> pl.Expr:
+        """The group of a row: one integer for (dimension, book, slice, market)."""
+        cut = CUTS[dimension]
+        group = pl.lit(_ORDER.index(dimension), dtype=pl.Int64) * self._size("config_id")
+        group = group if self.pooled else group + _physical("config_id")
+        group = group * self._size("slice") + (_physical("slice") if cut.by_slice else 0)
+        return (group * self._size("market_id") + (_physical("market_id") if cut.by_market else 0)).alias(GROUP)
+
+    def book(self) -> pl.Expr:
+        """The book of a row, as an integer."""
+        return (pl.lit(0, dtype=pl.Int64) if self.pooled else _physical("config_id")).alias("book")
+
+    def slice_of(self, group: int) -> Slice:
+        """The slice a group stands for."""
+        rest, market = divmod(group, self._size("market_id"))
+        rest, label = divmod(rest, self._size("slice"))
+        order, book = divmod(rest, self._size("config_id"))
+        cut = CUTS[_ORDER[order]]
+        market_id = self._name("market_id", market) if cut.by_market else None
+        parts = [*([self._name("slice", label)] if cut.by_slice else []), *([market_id] if market_id else [])]
+        return Slice(
+            book=POOLED if self.pooled else self._name("config_id", book),
+            dimension=_ORDER[order],
+            label="|".join(parts) or ALL,
+            market=market_id,
+        )
+
+    def _size(self, key: str) -> int:
+        return max(1, len(self.codes[key].categories))
+
+    def _name(self, key: str, code: int) -> str:
+        return str(self.codes[key].categories[code])
+
+
+def _physical(key: str) -> pl.Expr:
+    return pl.col(key).to_physical().cast(pl.Int64)

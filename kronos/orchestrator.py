@@ -1,0 +1,69 @@
+"""MetaOrchestrator: the public face of Kronos. Each method is one service call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+from kronos.core.reports.model import EnginePerformanceReport
+from kronos.core.vocabulary import Mode
+from kronos.services.performance import Performance
+from kronos.settings import Settings, load
+
+
+class MetaOrchestrator:
+    """Performance of engines and their configs, from the cells in the lake."""
+
+    def __init__(self, performance: Performance) -> None:
+        self._performance = performance
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> MetaOrchestrator:
+        """An orchestrator over the lake, policy and source that the environment names."""
+        return cls(Performance.from_settings(settings or load()))
+
+    @classmethod
+    @contextmanager
+    def opened(cls) -> Iterator[MetaOrchestrator]:
+        """`from_settings` for the length of a command."""
+        yield cls.from_settings()
+
+    def engine_performance(
+        self,
+        engine_name: str,
+        config_id: str | None,
+        start_date: date,
+        end_date: date,
+        *,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> EnginePerformanceReport:
+        """Performance of a config (None: all pooled, as `*`) over the decisions of [start_date, end_date].
+
+        horizon: sessions, the engine's primary one by default. as_of: use only outcomes evaluated, and where known
+        recorded, by then; by default everything the lake holds. Raises `NotFound` for an unknown engine or config and
+        `BadValue` for dates in the wrong order.
+        """
+        return self._performance.engine_performance(
+            engine_name, config_id, start_date, end_date, horizon=horizon, mode=mode, as_of=as_of
+        )
+
+    def compare_configs(
+        self, engine_name: str, config_ids: Sequence[str], start_date: date, end_date: date
+    ) -> dict[str, EnginePerformanceReport]:
+        """The report of each config, over the same dates."""
+        return {
+            config_id: self.engine_performance(engine_name, config_id, start_date, end_date) for config_id in config_ids
+        }
+
+    def all_performance(
+        self, start_date: date, end_date: date, *, mode: str = Mode.LIVE, as_of: date | None = None
+    ) -> list[EnginePerformanceReport]:
+        """The reports of every config of every engine."""
+        return self._performance.all_performance(start_date, end_date, mode=mode, as_of=as_of)
+
+    def period(self) -> tuple[date, date]:
+        """First and last decision date in the lake."""
+        return self._performance.period()

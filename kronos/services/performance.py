@@ -1,0 +1,243 @@
+"""Performance of engines from the lake's cells: load, call core, remember what was loaded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+
+from kronos.core.conventions import DECISION_HORIZON
+from kronos.core.frames import SESSIONS, empty
+from kronos.core.policy import ObservationPolicy
+from kronos.core.reports.axis import Window
+from kronos.core.reports.breakdown import BREAKDOWN, breakdown
+from kronos.core.reports.evidence import Evidence, evidence, newest_date
+from kronos.core.reports.model import EnginePerformanceReport
+from kronos.core.reports.performance import performance_report, performance_reports
+from kronos.core.reports.periods import PERIOD_SUMMARY, Every, period_summary
+from kronos.core.vocabulary import Cube, Dimension, Mode
+from kronos.errors import BadValue, NotFound
+from kronos.lake.tables import Lake
+from kronos.services.policy import load_policy
+from kronos.services.sessions import market_sessions
+from kronos.settings import RecordedBy, Settings
+
+SURVIVORS_NOTE = "sandbox: the stocks are today's survivors, so every return here is flattered"
+
+HELD_IN_MEMORY = 8
+"""Configs whose cells stay in memory: about 25 MB each for 30 years in three markets."""
+
+_TABLES = ("cells", "calibration_cells", "confusion_cells")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One record of decisions; None for the config means all of them."""
+
+    engine_name: str
+    config_id: str | None
+    horizon: int
+    mode: str
+    experiment_id: str = ""
+
+
+Versions = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """What the cells hold: engines, configs, modes and horizons, with their first and last dates."""
+
+    entries: pl.DataFrame
+    newest: date | None
+
+    def configs(self, engine_name: str) -> list[str]:
+        """Config ids of an engine, sorted."""
+        return sorted(self.entries.filter(engine_name=engine_name)["config_id"].unique())
+
+    def engines(self) -> list[str]:
+        """Engine names, sorted."""
+        return sorted(self.entries["engine_name"].unique())
+
+
+class Performance:
+    """Reports over a lake. Cells are kept in memory until the lake's version moves."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        policy: ObservationPolicy,
+        recorded_by: RecordedBy,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._lake, self._policy = lake, policy
+        self._recorded_by, self._notes = recorded_by, notes
+        self._held: OrderedDict[tuple[Versions, Wanted], Evidence] = OrderedDict()
+        self._seen: tuple[Versions, Directory] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Performance:
+        """Over the lake, policy and source that the settings name."""
+        notes = (SURVIVORS_NOTE,) if settings.sandbox else ()
+        return cls(Lake(settings.lake), load_policy(settings.policy), settings.recorded_by, notes)
+
+    def engine_performance(
+        self,
+        engine_name: str,
+        config_id: str | None,
+        start: date,
+        end: date,
+        *,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+        experiment_id: str = "",
+    ) -> EnginePerformanceReport:
+        """Report of one config (None: all pooled) over decisions of [start, end]; `NotFound` for unknown names."""
+        wanted = self._wanted(engine_name, config_id, horizon, mode, experiment_id)
+        held = self._load(wanted)
+        return performance_report(
+            held,
+            self._policy,
+            Window(start, end, as_of),
+            config_id=config_id,
+            recorded_by=self._recorded_by,
+            notes=self._notes,
+        )
+
+    def all_performance(
+        self,
+        start: date,
+        end: date,
+        *,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+        engine_name: str | None = None,
+    ) -> list[EnginePerformanceReport]:
+        """Reports of every config of every engine (or of one), by engine and config."""
+        found: list[EnginePerformanceReport] = []
+        for held in self._all(engine_name, mode):
+            window = Window(start, end, as_of)
+            found += performance_reports(held, self._policy, window, recorded_by=self._recorded_by, notes=self._notes)
+        return found
+
+    def period_summary(
+        self,
+        every: Every,
+        start: date,
+        end: date,
+        *,
+        engine_name: str | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> pl.DataFrame:
+        """One row per engine, config, market (`*`: the whole book) and day, week or month of decisions."""
+        window = Window(start, end, as_of)
+        frames = [period_summary(held, self._policy, window, every) for held in self._all(engine_name, mode)]
+        return pl.concat(frames) if frames else empty(PERIOD_SUMMARY)
+
+    def breakdown(
+        self,
+        dimension: Dimension,
+        start: date,
+        end: date,
+        *,
+        engine_name: str | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> pl.DataFrame:
+        """One row per engine, config, slice and metric, of all configs."""
+        window = Window(start, end, as_of)
+        frames = [breakdown(held, self._policy, window, dimension) for held in self._all(engine_name, mode)]
+        return pl.concat(frames) if frames else empty(BREAKDOWN)
+
+    def directory(self) -> Directory:
+        """What the cells hold now."""
+        versions = self._versions()
+        if self._seen is None or self._seen[0] != versions:
+            self._seen = (versions, _directory(self._lake.scan("cells")))
+        return self._seen[1]
+
+    def period(self) -> tuple[date, date]:
+        """First and last decision date of the record; raises `NotFound` before the first decision."""
+        entries = self.directory().entries.filter(horizon=DECISION_HORIZON)
+        if entries.is_empty():
+            raise NotFound("decision", "any", [])
+        first, last = entries.select(pl.col("first").min(), pl.col("last").max()).row(0)
+        return first, last
+
+    def _wanted(
+        self, engine_name: str, config_id: str | None, horizon: int | None, mode: str, experiment_id: str
+    ) -> Wanted:
+        directory = self.directory()
+        if engine_name not in directory.engines():
+            raise NotFound("engine", engine_name, directory.engines())
+        if config_id is not None and config_id not in directory.configs(engine_name):
+            raise NotFound(f"config of {engine_name}", config_id, directory.configs(engine_name))
+        if mode not in set(Mode):
+            raise BadValue("mode", mode, f"one of {', '.join(Mode)}")
+        if horizon is not None and horizon < 1:
+            raise BadValue("horizon", horizon, "at least 1 session")
+        return Wanted(engine_name, config_id, horizon or self._policy.horizon_of(engine_name), mode, experiment_id)
+
+    def _all(self, engine_name: str | None, mode: str) -> Iterator[Evidence]:
+        """The evidence of each engine, or of one, over all its configs."""
+        for name in self.directory().engines() if engine_name is None else [engine_name]:
+            held = self._load(self._wanted(name, None, None, mode, ""))
+            if any(frame.height for frame in held.decisions.values()):
+                yield held
+
+    def _versions(self) -> Versions:
+        return tuple(self._lake.version(table) for table in _TABLES)
+
+    def _load(self, wanted: Wanted) -> Evidence:
+        """The evidence of a record, from memory while the lake stands still."""
+        key = (self._versions(), wanted)
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        held = self._read(wanted)
+        self._held[key] = held
+        while len(self._held) > HELD_IN_MEMORY:
+            self._held.popitem(last=False)
+        return held
+
+    def _read(self, wanted: Wanted) -> Evidence:
+        frames = pl.collect_all([_rows(self._lake.scan(table), wanted) for table in _TABLES])
+        cells, calibration, confusion = frames
+        newest = self.directory().newest
+        sessions = self._sessions(cells, newest, wanted.horizon)
+        held = evidence(
+            cells, sessions, horizon=wanted.horizon, calibration=calibration, confusion=confusion, newest=newest
+        )
+        return replace(held, engine_name=wanted.engine_name, mode=wanted.mode)
+
+    def _sessions(self, cells: pl.DataFrame, newest: date | None, horizon: int) -> pl.DataFrame:
+        if cells.is_empty() or newest is None:
+            return empty(SESSIONS)
+        markets = cells["market_id"].unique().sort().to_list()
+        first = cells.select(pl.col("as_of_date").min()).item()
+        return market_sessions(self._policy, markets, first, newest, horizon)
+
+
+def _rows(lf: pl.LazyFrame, wanted: Wanted) -> pl.LazyFrame:
+    horizons = [DECISION_HORIZON, wanted.horizon]
+    chosen = lf.filter(
+        pl.col("engine_name") == wanted.engine_name,
+        pl.col("mode") == wanted.mode,
+        pl.col("experiment_id") == wanted.experiment_id,
+        pl.col("horizon").is_in(horizons),
+    )
+    return chosen if wanted.config_id is None else chosen.filter(pl.col("config_id") == wanted.config_id)
+
+
+def _directory(cells: pl.LazyFrame) -> Directory:
+    regime = cells.filter(pl.col("cube") == Cube.REGIME.value)
+    keys = ("engine_name", "config_id", "mode", "experiment_id", "horizon")
+    dates = pl.col("as_of_date")
+    entries = regime.group_by(keys).agg(first=dates.min(), last=dates.max()).sort(keys)
+    found, reached = pl.collect_all([entries, regime.select("as_of_date", "eval_date", "decisions", "valid")])
+    return Directory(found, newest_date(reached))
