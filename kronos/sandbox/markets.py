@@ -128,20 +128,23 @@ def _market(market_id: str, prices: pl.DataFrame, index: pl.DataFrame | None, co
 def _calendar(market_id: str) -> pl.DataFrame:
     name = ObservationPolicy().market(market_id).calendar
     calendar = exchange_calendars.get_calendar(name, start=PRICES_START, end=SANDBOX_END)
-    closes = calendar.closes.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    closes = calendar.closes.dt.tz_convert(None).to_numpy().astype("datetime64[us]")
     return pl.DataFrame({"Date": calendar.sessions.to_numpy().astype("datetime64[D]"), "closes_at": closes})
 
 
 def _skfolio(name: str) -> pl.DataFrame:
-    return pl.read_csv(_package("skfolio") / "datasets" / "data" / f"{name}.csv.gz", try_parse_dates=True)
+    return pl.read_csv(bundled_package("skfolio") / "datasets" / "data" / f"{name}.csv.gz", try_parse_dates=True)
 
 
 def _arch(name: str) -> pl.DataFrame:
-    df = pl.read_csv(_package("arch") / "data" / name / f"{name}.csv.gz", null_values=".", infer_schema_length=None)
+    df = pl.read_csv(
+        bundled_package("arch") / "data" / name / f"{name}.csv.gz", null_values=".", infer_schema_length=None
+    )
     return df.with_columns(pl.col("Date").str.to_date("%m/%d/%Y"))
 
 
-def _package(name: str) -> Path:
+def bundled_package(name: str) -> Path:
+    """Folder of an installed package, found without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise SandboxDataMissing(
