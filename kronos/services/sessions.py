@@ -15,6 +15,8 @@ from kronos.errors import BadValue
 
 _DAY: Final = timedelta(days=1)
 _LONGEST_CLOSURE_DAYS: Final = 30
+_SPAN_YEARS: Final = 20
+"""Calendars are worked out for whole spans of years: month after month then finds them ready."""
 
 
 def market_sessions(
@@ -24,16 +26,18 @@ def market_sessions(
 
     A market without a calendar, and the years an exchange's calendar does not reach, have weekdays.
     """
-    first = date(start.year, 1, 1) - _DAY
-    needed = end + timedelta(days=2 * horizon + _LONGEST_CLOSURE_DAYS)
-    last = date(needed.year, 12, 31)
+    first = start - timedelta(days=_LONGEST_CLOSURE_DAYS)
+    last = end + timedelta(days=2 * horizon + _LONGEST_CLOSURE_DAYS)
     frames = [_market(policy.market(market).calendar, market, first, last) for market in sorted(set(markets))]
     return pl.concat(frames) if frames else pl.DataFrame(schema=SESSIONS)
 
 
 def _market(calendar: str | None, market: str, first: date, last: date) -> pl.DataFrame:
-    sessions = _weekdays(first, last) if calendar is None else _exchange(calendar, first, last)
-    return pl.DataFrame({"market_id": [market] * len(sessions), "session": sessions}, schema=SESSIONS)
+    since = date(first.year // _SPAN_YEARS * _SPAN_YEARS, 1, 1)
+    until = date((last.year // _SPAN_YEARS + 1) * _SPAN_YEARS - 1, 12, 31)
+    sessions = _weekdays(first, last) if calendar is None else _exchange(calendar, since, until)
+    df = pl.DataFrame({"market_id": [market] * len(sessions), "session": sessions}, schema=SESSIONS)
+    return df.filter(pl.col("session").is_between(first, last))
 
 
 @lru_cache(maxsize=64)
