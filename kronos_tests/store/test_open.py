@@ -66,5 +66,5 @@ def test_a_login_that_may_not_create_databases_is_told_what_to_ask_for(unmade: D
 
 def test_an_unreachable_external_server_is_one_sentence() -> None:
     down = _settings("postgresql://kronos:pw@127.0.0.1:1/kronos")
-    with pytest.raises(DatabaseUnavailable, match="'kronos' at 127.0.0.1:1 cannot be used"), open_database(down):
+    with pytest.raises(DatabaseUnavailable, match=r"'kronos' at 127\.0\.0\.1:1 cannot be used"), open_database(down):
         pass

@@ -123,13 +123,22 @@ def _ends_badly(connection: psycopg.Connection[tuple[object, ...]], statement: s
         connection.execute(statement)  # type: ignore[call-overload]
 
 
-def test_starters_at_once_share_one_server_and_the_last_one_stops_it(home: Path) -> None:
-    users = [_user(home) for _ in range(6)]
+def test_a_start_during_crash_recovery_returns_when_connections_are_accepted(home: Path) -> None:
+    with running_server(home) as server:
+        with _connect(server) as connection, pytest.raises(psycopg.OperationalError):
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            connection.execute("SELECT 1")
+        with running_server(home) as again:
+            assert _one(again, "SELECT 1") == 1
+
+
+def test_starters_at_once_share_one_server_and_the_last_one_stops_it(fresh_home: Path) -> None:
+    users = [_user(fresh_home) for _ in range(6)]
     assert len({_said(user) for user in users}) == 1
-    assert not _is_down(home)
+    assert not _is_down(fresh_home)
     for user in users:
         user.communicate()
-    assert _is_down(home)
+    assert _is_down(fresh_home)
 
 
 def test_the_one_who_started_may_leave_first(home: Path) -> None:
@@ -165,24 +174,19 @@ def test_a_stale_pid_file_does_not_stand_in_the_way(home: Path, occupant: str) -
 
 
 def test_a_half_written_pid_file_does_not_stand_in_the_way(home: Path) -> None:
-    with running_server(home):
-        pass
     _pid_file(home).write_text("")
     with running_server(home) as server:
         assert _one(server, "SELECT 1") == 1
 
 
 def test_a_first_start_that_was_killed_half_way_is_made_good(home: Path) -> None:
-    with running_server(home):
-        pass
     (_cluster(home) / "data").rename(_cluster(home) / "data.new")
     with running_server(home) as server:
         assert _one(server, "SELECT 1") == 1
 
 
 def test_a_port_taken_meanwhile_is_replaced(home: Path) -> None:
-    with running_server(home):
-        port = int((home / "postgres" / "port").read_text())
+    port = int((home / "postgres" / "port").read_text())
     with socket.create_server(("127.0.0.1", port)), running_server(home) as server:
         assert _one(server, "SHOW port") != str(port)
 
@@ -225,41 +229,41 @@ def test_the_server_is_durable_and_local(server: EmbeddedServer, setting: str, v
     assert _one(server, f"SHOW {setting}") == value
 
 
-def test_a_home_only_its_owner_can_enter_gets_a_server(home: Path) -> None:
-    home.chmod(0o700)
-    with running_server(home) as server:
+def test_a_home_only_its_owner_can_enter_gets_a_server(fresh_home: Path) -> None:
+    fresh_home.chmod(0o700)
+    with running_server(fresh_home) as server:
         assert _one(server, "SELECT 1") == 1
-    inside = _cluster(home).is_relative_to(home)
+    inside = _cluster(fresh_home).is_relative_to(fresh_home)
     if not inside:
-        shutil.rmtree(_cluster(home))
+        shutil.rmtree(_cluster(fresh_home))
     assert inside == (os.geteuid() != 0)
 
 
-def test_data_that_went_missing_is_not_replaced_by_an_empty_database(home: Path) -> None:
-    (home / "postgres").mkdir()
-    (home / "postgres" / "location").write_text(str(home / "gone"))
-    with pytest.raises(DatabaseUnavailable, match="gone, which does not exist"), running_server(home):
+def test_data_that_went_missing_is_not_replaced_by_an_empty_database(fresh_home: Path) -> None:
+    (fresh_home / "postgres").mkdir()
+    (fresh_home / "postgres" / "location").write_text(str(fresh_home / "gone"))
+    with pytest.raises(DatabaseUnavailable, match="gone, which does not exist"), running_server(fresh_home):
         pass
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(home: Path) -> None:
-    (home / "file").write_text("")
+def test_a_home_that_cannot_be_made_is_one_sentence(fresh_home: Path) -> None:
+    (fresh_home / "file").write_text("")
     with (
         pytest.raises(DatabaseUnavailable, match=r"the home folder .*file cannot be used"),
-        running_server(home / "file"),
+        running_server(fresh_home / "file"),
     ):
         pass
 
 
-def test_programs_out_of_the_accounts_reach_are_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_out_of_the_accounts_reach_are_copied(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = binaries.installed().parents[1]
-    closed = home / "closed"
+    closed = fresh_home / "closed"
     for folder in (wheel, wheel.with_name(f"{wheel.name}.libs")):
         shutil.copytree(folder, closed / folder.name)
     closed.chmod(0o700)
     monkeypatch.syspath_prepend(closed)
     account = server_account()
-    programs = binaries.reachable(account, home)
+    programs = binaries.reachable(account, fresh_home)
     assert programs.is_relative_to(closed) == (account == Account())
     assert account.run([programs / "initdb", "--version"]).returncode == 0
 
