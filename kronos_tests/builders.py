@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -40,7 +40,7 @@ def decision(name: object = "d1", day: date = date(2020, 3, 2), **changes: Any) 
         "raw_input_summary": None,
         "proposed_action": {"market_id": "US_EQ"},
     }
-    return _changed(row, changes, "proposed_action")
+    return changed(row, changes, "proposed_action")
 
 
 def outcome(of: Row, horizon: int = 1, **changes: Any) -> Row:
@@ -57,7 +57,7 @@ def outcome(of: Row, horizon: int = 1, **changes: Any) -> Row:
         "label": None,
         "recorded_at": at(day, 22),
     }
-    return _changed(row, changes, "risk_metrics")
+    return changed(row, changes, "risk_metrics")
 
 
 def regime(day: date, label: str | None = "CALM", *, region: str = "US", recorded_at: datetime | None = None) -> Row:
@@ -95,10 +95,25 @@ def engine_run(day: date, region: str = "US", phase: str = "COMPLETED", **change
 
 def insert(database: Database, **tables: Sequence[Row]) -> None:
     """Write rows into the stand-alone source tables in one transaction: `insert(db, engine_decisions=[...])`."""
-    with database.connect(Role.UPSTREAM) as connection:
+    insert_rows(database, Role.UPSTREAM, "source", tables)
+
+
+def insert_rows(database: Database, role: Role, schema: str, tables: Mapping[str, Sequence[Row]]) -> None:
+    """Write rows, tables in the order given, in one transaction."""
+    with database.connect(role) as connection:
         for table, rows in tables.items():
             for row in rows:
-                connection.execute(_insert_statement("source", table, row), [_stored(value) for value in row.values()])
+                connection.execute(_insert_statement(schema, table, row), [_stored(value) for value in row.values()])
+
+
+def changed(row: Row, changes: Mapping[str, Any], json_column: str) -> Row:
+    """The row with its changes; keys that are no column go into the JSON column."""
+    columns = {key: value for key, value in changes.items() if key in row}
+    inside = {key: value for key, value in changes.items() if key not in row}
+    result = {**row, **columns}
+    if inside:
+        result[json_column] = {**(result[json_column] or {}), **inside}
+    return result
 
 
 def _insert_statement(schema: str, table: str, row: Row) -> sql.Composed:
@@ -115,12 +130,3 @@ def _stored(value: Any) -> Any:
 
 def _entity_row(day: date, entity: tuple[str, str]) -> Row:
     return {"entity_type": entity[0], "entity_id": entity[1], "as_of_date": day, "recorded_at": at(day, 6)}
-
-
-def _changed(row: Row, changes: Row, json_column: str) -> Row:
-    columns = {key: value for key, value in changes.items() if key in row}
-    inside = {key: value for key, value in changes.items() if key not in row}
-    changed = {**row, **columns}
-    if inside:
-        changed[json_column] = {**changed[json_column], **inside}
-    return changed

@@ -21,6 +21,8 @@ Parameter = date | datetime | int | str | None
 _SESSION: Final = (
     "SET default_transaction_read_only = on",
     "SET TimeZone = 'UTC'",
+    # short analytical statements: compiling them costs more than it saves
+    "SET jit = off",
     # the stand-alone tables live in a schema of their own, an upstream's where its role looks for them
     "SELECT set_config('search_path', concat_ws(', ', 'source', nullif(current_setting('search_path'), ''), 'public'),"
     " false)",
