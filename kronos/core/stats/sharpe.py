@@ -103,8 +103,9 @@ def sharpe_influences(values: FloatArray) -> FloatArray:
     Its mean is zero, and sqrt(long-run variance / n) is the standard error: the delta method of Lo (2002) and of
     Ledoit & Wolf (2008) in one series, without assuming normal or independent returns.
     """
-    scores = (values - values.mean(axis=0)) / values.std(axis=0)
-    return np.asarray(scores - 0.5 * sharpe_ratios(values) * (scores**2 - 1.0))
+    mean, spread = values.mean(axis=0), values.std(axis=0)
+    scores = (values - mean) / spread
+    return np.asarray(scores - 0.5 * (mean / spread) * (scores**2 - 1.0))
 
 
 def hac_errors(influences: FloatArray, horizon: int) -> FloatArray:
