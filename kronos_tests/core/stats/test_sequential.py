@@ -199,15 +199,15 @@ def test_bad_options_are_refused(options: dict[str, float]) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("case", ["false-alarm-t5", "false-alarm-garch-t5", "false-alarm-loss"])
 def test_false_alarms_are_rare_in_a_sample_of_the_proof(case: str) -> None:
-    """120 worlds of `make prove`'s thousands: at most 5 % within sampling error (three standard errors)."""
-    rate = sequential_size.run(case, worlds=120)["rate"]
+    """300 worlds of `make prove`'s thousands: at most 5 % within sampling error (three standard errors)."""
+    rate = sequential_size.run(case, worlds=300)["rate"]
     assert isinstance(rate, float)
-    assert rate <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 120)
+    assert rate <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize(("case", "power"), [("drop-2-t5", 0.6), ("drop-3-t5", 0.9)])
 def test_drops_are_found_in_a_sample_of_the_proof(case: str, power: float) -> None:
-    rate = sequential_size.run(case, worlds=120)["rate"]
+    rate = sequential_size.run(case, worlds=300)["rate"]
     assert isinstance(rate, float)
-    assert rate >= power - 3 * math.sqrt(power * (1 - power) / 120)
+    assert rate >= power - 3 * math.sqrt(power * (1 - power) / 300)
