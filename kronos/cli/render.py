@@ -14,10 +14,19 @@ from kronos.core.reports.model import EnginePerformanceReport, MetricSet
 from kronos.core.vocabulary import Dimension, Undefined
 
 RETURN_COLUMNS = ("sharpe", "avg_return", "volatility", "max_dd", "hit_rate_day")
-FORECAST_COLUMNS = ("brier", "brier_multi", "log_loss", "log_loss_multi", "hit_rate_decision", "mean_loss")
+FORECAST_COLUMNS = ("brier", "brier_multi", "log_loss", "log_loss_multi", "mean_loss")
 SLICES = (Dimension.REGIME, Dimension.STABILITY, Dimension.MARKET)
 
+LEAST_WIDTH = 170
+"""Characters a row of numbers with intervals needs; a pipe or a log file has no width of its own."""
+
 _DECIMALS = {Unit.RETURN: 5, Unit.RETURN_PER_YEAR: 4, Unit.RATIO: 3, Unit.SHARE: 4, Unit.SCORE: 5, Unit.MONEY: 2}
+
+
+def report_console() -> Console:
+    """A console wide enough for a report, whatever it is piped into."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, LEAST_WIDTH))
 
 
 def print_report(report: EnginePerformanceReport, dimensions: Sequence[Dimension], console: Console) -> None:
@@ -69,7 +78,7 @@ def _by_slice(reports: Sequence[EnginePerformanceReport], dimension: Dimension) 
     table = Table(title=title, title_justify="left", box=None, header_style="dim")
     headers = ["config", *([] if dimension is Dimension.OVERALL else [title]), "n due", "coverage", *columns]
     for header in headers:
-        table.add_column(header, no_wrap=header in {"config", title})
+        table.add_column(header, no_wrap=True)
     for report in reports:
         for label, metrics in _slices(report, dimension):
             table.add_row(escape(report.config_id), *label, *_row(metrics, columns))
@@ -98,7 +107,7 @@ def _cell(metrics: MetricSet, metric_id: str) -> str:
     if reason is not None:
         return f"[dim]{_short(reason)}[/dim]"
     interval = _interval(metric_id, metrics) if metric_id in metrics.intervals else ""
-    return f"{_number(metric_id, metrics.values[metric_id])} {interval} n={metrics.observations.get(metric_id, 0)}"
+    return f"{_number(metric_id, metrics.values[metric_id])} (n {metrics.observations.get(metric_id, 0)})\n{interval}"
 
 
 def _short(reason: Undefined) -> str:

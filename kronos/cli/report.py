@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from kronos.cli.render import print_report, print_summary
+from kronos.cli.render import print_report, print_summary, report_console
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import POOLED, Dimension, Mode
 from kronos.errors import BadValue
@@ -43,30 +42,30 @@ def report(
     from kronos.orchestrator import MetaOrchestrator
 
     _require_order(start, end)
-    with MetaOrchestrator.opened() as kronos:
-        period = kronos.period()
-        first, last = _day(start) or period[0], _day(end) or period[1]
-        if engine is None:
-            _print_all(kronos.all_performance(first, last, mode=mode, as_of=_day(as_of)), as_json=as_json)
-            return
-        found = kronos.engine_performance(
-            engine, None if config == POOLED else config, first, last, horizon=horizon, mode=mode, as_of=_day(as_of)
-        )
-        _print_one(found, [Dimension(one.value) for one in by or []], as_json=as_json)
+    kronos = MetaOrchestrator.from_settings()
+    period = kronos.period()
+    first, last = _day(start) or period[0], _day(end) or period[1]
+    if engine is None:
+        _print_all(kronos.all_performance(first, last, mode=mode, as_of=_day(as_of)), as_json=as_json)
+        return
+    found = kronos.engine_performance(
+        engine, None if config == POOLED else config, first, last, horizon=horizon, mode=mode, as_of=_day(as_of)
+    )
+    _print_one(found, [Dimension(one.value) for one in by or []], as_json=as_json)
 
 
 def _print_all(found: list[EnginePerformanceReport], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([one.to_json_dict() for one in found], indent=1))
     else:
-        print_summary(found, Console(highlight=False))
+        print_summary(found, report_console())
 
 
 def _print_one(found: EnginePerformanceReport, dimensions: list[Dimension], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found.to_json_dict(), indent=1))
     else:
-        print_report(found, dimensions, Console(highlight=False))
+        print_report(found, dimensions, report_console())
 
 
 def _day(instant: datetime | None) -> date | None:
