@@ -16,7 +16,10 @@ _POLL_S = 0.02
 
 def try_lock(path: Path) -> int | None:
     """Descriptor holding the lock on a file (created if missing), or None while someone else holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DatabaseUnavailable(f"the lock {path} cannot be opened: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -98,6 +98,12 @@ def _apply_missing(connection: Connection, wanted: list[Migration]) -> list[str]
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
-            reason = error.diag.message_primary or str(error)
-            raise MigrationConflict(f"migration {migration.name} cannot be applied: {reason}") from error
+            raise MigrationConflict(f"migration {migration.name} cannot be applied: {_reason(error)}") from error
     return [migration.name for migration in missing]
+
+
+def _reason(error: psycopg.Error) -> str:
+    said = error.diag.message_primary or str(error)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{said} (the login must own the database, and hold CREATEROLE or be granted the roles of sql/README.md)"
+    return said

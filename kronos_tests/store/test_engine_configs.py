@@ -74,7 +74,7 @@ def test_not_even_the_owner_can_rewrite_configs_or_history(database: Database, s
     _register(database, "r2")
     _activate(database, "r1", None)
     with database.connect(Role.OWNER) as connection, pytest.raises(psycopg.errors.RestrictViolation):
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def test_what_was_active_when_and_why_has_an_answer(database: Database) -> None:

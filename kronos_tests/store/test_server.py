@@ -62,7 +62,7 @@ def _connect(server: EmbeddedServer) -> psycopg.Connection[tuple[object, ...]]:
 
 def _one(server: EmbeddedServer, statement: str) -> object:
     with _connect(server) as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+        row = connection.execute(statement).fetchone()
     return row and row[0]
 
 
@@ -120,7 +120,7 @@ def test_a_backend_that_outlives_its_postmaster_is_ended_before_the_next_start(h
 
 def _ends_badly(connection: psycopg.Connection[tuple[object, ...]], statement: str) -> None:
     with pytest.raises(psycopg.OperationalError):
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def test_a_start_during_crash_recovery_returns_when_connections_are_accepted(home: Path) -> None:
