@@ -11,17 +11,18 @@ memory or threads. The products are BLAS sums, whose last bits may differ betwee
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from kronos.core.stats.matrix import FloatArray
+from kronos.core.stats.matrix import FloatArray, Inconclusive, too_few_blocks
 from kronos.errors import BadValue
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 DEFAULT_RESAMPLES: Final = 10_000
 RESAMPLES_PER_CHUNK: Final = 500
@@ -45,6 +46,10 @@ class Draws(Protocol):
 
     def chunks(self) -> Iterator[FloatArray]:
         """Counts [some resamples, n_sessions] in order; each row sums to n_sessions. Repeatable."""
+
+
+Drawing: TypeAlias = Callable[[int, float], Draws]
+"""Draws for a sample of n_sessions and an expected block length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +125,18 @@ def draw(
         raise BadValue("block_length", block_length, f"a number in [1, {n_sessions}]")
     chunks = -(-resamples // RESAMPLES_PER_CHUNK)
     return StationaryDraws(n_sessions, float(block_length), resamples, tuple(rng.spawn(chunks)))
+
+
+def planned_draws(values: FloatArray, horizon: int, draw_for: Drawing) -> Draws | Inconclusive:
+    """Draws with the shared automatic block length of the series [n_sessions, k], or `TOO_FEW_BLOCKS`."""
+    length = shared_block_length(values, horizon)
+    short = too_few_blocks(len(values), length)
+    return short if short is not None else draw_for(len(values), length)
+
+
+def drawing(rng: np.random.Generator, resamples: int) -> Drawing:
+    """How to draw once the sample and its block length are known."""
+    return lambda n_sessions, block_length: draw(n_sessions, block_length, rng=rng, resamples=resamples)
 
 
 def resampled_means(features: FloatArray, draws: Draws) -> FloatArray:
@@ -262,7 +279,7 @@ def _lagged(centred: FloatArray, longest: int) -> tuple[FloatArray, FloatArray]:
     return cross / n, np.abs(cross) / scale
 
 
-def _bandwidth(quiet: npt.NDArray[np.bool_], run: int, longest: int) -> IntArray:
+def _bandwidth(quiet: BoolArray, run: int, longest: int) -> IntArray:
     """Twice the last lag before the first `run` quiet lags of each column; `longest` where there is no such run."""
     runs = np.lib.stride_tricks.sliding_window_view(quiet[:longest], run, axis=0).all(axis=2)
     first = np.where(runs.any(axis=0), np.maximum(runs.argmax(axis=0), 1), longest)

@@ -31,7 +31,7 @@ def standard_errors(influence: FloatArray, horizon: int, volatility: FloatArray 
 
     h = 1: Bartlett weights, Andrews' AR(1) plug-in lag; h > 1: rectangular to lag h-1 (Bartlett if not positive); with
     Ledoit and Wolf's small-sample factor n / (n - 4). volatility [n_sessions, k]: the part of the influence due to
-    estimated volatilities, whose long-run variance enters at its largest over the lags, times a safety factor.
+    estimated volatilities; what clustering adds to its variance (worst of the lags) counts times a safety factor.
     """
     n = len(influence)
     rows = np.ascontiguousarray(influence.T)
@@ -59,4 +59,5 @@ def _volatility_surplus(rows: FloatArray, horizon: int) -> FloatArray:
     gammas = autocovariances(rows, lags[-1])
     largest = np.max([bartlett(gammas, lag) for lag in lags], axis=0)
     counted = gammas[0] if horizon == 1 else long_run_sums(rows, horizon)
-    return np.asarray(np.maximum(VOLATILITY_SAFETY * largest - counted, 0.0))
+    clustering = VOLATILITY_SAFETY * (largest - gammas[0])
+    return np.asarray(np.maximum(gammas[0] + clustering - counted, 0.0))

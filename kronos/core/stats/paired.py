@@ -24,19 +24,30 @@ import numpy as np
 from scipy.special import ndtr
 
 from kronos.core.conventions import CONFIDENCE
-from kronos.core.stats.bootstrap import DEFAULT_RESAMPLES, Draws, IntArray, studentised_means
+from kronos.core.stats.bootstrap import (
+    DEFAULT_RESAMPLES,
+    BoolArray,
+    Drawing,
+    Draws,
+    IntArray,
+    draw,
+    drawing,
+    planned_draws,
+    shared_block_length,
+    studentised_means,
+)
 from kronos.core.stats.long_run import standard_errors
 from kronos.core.stats.matrix import (
     RELATIVE_TOLERANCE,
     FloatArray,
     Inconclusive,
-    LossMatrix,
     Reason,
     ReturnMatrix,
     higher_is_better,
     require_returns,
+    too_few_blocks,
 )
-from kronos.core.stats.selection import BoolArray, PValue, planned_draws, step_down
+from kronos.core.stats.selection import Matrix, PValue, step_down
 from kronos.core.stats.sharpe import SMALLEST_INFLUENCE, sharpe_influences, sharpe_ratios
 from kronos.errors import BadValue
 
@@ -101,6 +112,15 @@ class ImprovementTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """How a test draws, how many trials it counts (None: the candidates), and the confidence of its bounds."""
+
+    draw_for: Drawing
+    n_trials: int | None = None
+    confidence: float = CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True)
 class DifferenceInterval:
     """A difference, candidate minus incumbent, with a two-sided percentile interval of the bootstrap."""
 
@@ -127,14 +147,12 @@ def sharpe_improvement(
     `NO_CANDIDATES` for a lone incumbent, `TOO_FEW_BLOCKS` for strong dependence in a short sample,
     `ZERO_VARIANCE_DIFFERENCE` when no candidate differs from a multiple of the incumbent.
     """
-    values, column = require_returns(returns).values, returns.index(incumbent)
-    contrast = _sharpe_contrast(values, column)
-    scale = float(np.sqrt(returns.annual_factor))
-    return _test(returns, incumbent, Measure.SHARPE, contrast, scale, _Plan(rng, n_trials, resamples, confidence))
+    plan = Plan(drawing(rng, resamples), n_trials, confidence)
+    return planned_improvement(require_returns(returns), incumbent, Measure.SHARPE, plan)
 
 
 def mean_improvement(
-    matrix: ReturnMatrix | LossMatrix,
+    matrix: Matrix,
     incumbent: str,
     *,
     rng: np.random.Generator,
@@ -147,13 +165,35 @@ def mean_improvement(
     For forecasts (calibration: a matrix of daily mean proper scores). For returns it is an interval, not a gate:
     leverage raises a mean. Parameters and reasons as in `sharpe_improvement`.
     """
-    scores, column = higher_is_better(matrix), matrix.index(incumbent)
-    edge = np.delete(scores, column, axis=1) - scores[:, [column]]
-    centred = edge - edge.mean(axis=0)
-    unit = np.abs(scores).max()
-    contrast = _Contrast(edge.mean(axis=0), centred, None, np.abs(centred).max(axis=0) > RELATIVE_TOLERANCE * unit)
-    scale = matrix.annual_factor if isinstance(matrix, ReturnMatrix) else 1.0
-    return _test(matrix, incumbent, Measure.MEAN, contrast, scale, _Plan(rng, n_trials, resamples, confidence))
+    return planned_improvement(matrix, incumbent, Measure.MEAN, Plan(drawing(rng, resamples), n_trials, confidence))
+
+
+def planned_improvement(matrix: Matrix, incumbent: str, measure: Measure, plan: Plan) -> ImprovementTest | Inconclusive:
+    """The test itself, for callers who share draws between tests; see `sharpe_improvement` and `mean_improvement`."""
+    names = [name for name in matrix.names if name != incumbent]
+    n_trials = len(names) if plan.n_trials is None else plan.n_trials
+    if n_trials < len(names):
+        raise BadValue("n_trials", n_trials, f"at least the {len(names)} candidates given")
+    if not names:
+        return Inconclusive(Reason.NO_CANDIDATES, f"{incumbent} is the only config")
+    contrast, scale = _contrast(matrix, matrix.index(incumbent), measure)
+    if not contrast.varies.any():
+        return Inconclusive(Reason.ZERO_VARIANCE_DIFFERENCE, f"{', '.join(names)} against {incumbent}")
+    draws = planned_draws(contrast.influence[:, contrast.varies], matrix.horizon, plan.draw_for)
+    if isinstance(draws, Inconclusive):
+        return draws
+    rows = _rows(names, contrast, draws, matrix.horizon, scale, n_trials, plan.confidence)
+    return ImprovementTest(
+        measure=measure,
+        incumbent=incumbent,
+        candidates=rows,
+        n_trials=n_trials,
+        n_sessions=matrix.n_sessions,
+        horizon=matrix.horizon,
+        confidence=plan.confidence,
+        block_length=draws.block_length,
+        resamples=draws.resamples,
+    )
 
 
 def drawdown_difference(
@@ -167,18 +207,20 @@ def drawdown_difference(
 ) -> DifferenceInterval | Inconclusive:
     """Maximum drawdown (<= 0) of the candidate minus the incumbent's over the same resampled dates; positive is better.
 
-    Overlapping horizon returns compound as R/h. A resample longer than its blocks has no trends longer than them, so
-    the interval is that of the bootstrap's world, not a forecast of the next drawdown.
+    Overlapping horizon returns compound as R/h. A resample has no trends longer than its blocks, so the interval is
+    that of the bootstrap's world, not a forecast of the next drawdown.
     """
     growth = require_returns(returns).values / returns.horizon
     pair = growth[:, [returns.index(candidate), returns.index(incumbent)]]
-    draws = planned_draws(pair, returns.horizon, rng=rng, resamples=resamples)
-    if isinstance(draws, Inconclusive):
-        return draws
+    length = shared_block_length(pair, returns.horizon)
+    short = too_few_blocks(len(pair), length)
+    if short is not None:
+        return short
+    draws = draw(len(pair), length, rng=rng, resamples=resamples)
     drawn = np.concatenate([_drawdown_gap(pair, path) for path in draws.paths()])
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     seen = float(_drawdown_gap(pair, np.arange(len(pair))[None])[0])
-    return DifferenceInterval(seen, float(low), float(high), confidence, draws.block_length, draws.resamples)
+    return DifferenceInterval(seen, float(low), float(high), confidence, length, resamples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,12 +237,13 @@ class _Contrast:
     varies: BoolArray
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    rng: np.random.Generator
-    n_trials: int | None
-    resamples: int
-    confidence: float
+def _contrast(matrix: Matrix, column: int, measure: Measure) -> tuple[_Contrast, float]:
+    """The contrast, and the factor that turns it into the unit reported."""
+    if measure is Measure.SHARPE:
+        returns = require_returns(matrix)
+        return _sharpe_contrast(returns.values, column), float(np.sqrt(returns.annual_factor))
+    scale = matrix.annual_factor if isinstance(matrix, ReturnMatrix) else 1.0
+    return _mean_contrast(higher_is_better(matrix), column), scale
 
 
 def _sharpe_contrast(values: FloatArray, column: int) -> _Contrast:
@@ -211,33 +254,11 @@ def _sharpe_contrast(values: FloatArray, column: int) -> _Contrast:
     return _Contrast(difference, influence, volatility, np.abs(influence).max(axis=0) > SMALLEST_INFLUENCE)
 
 
-def _test(
-    matrix: ReturnMatrix | LossMatrix, incumbent: str, measure: Measure, contrast: _Contrast, scale: float, plan: _Plan
-) -> ImprovementTest | Inconclusive:
-    names = [name for name in matrix.names if name != incumbent]
-    n_trials = len(names) if plan.n_trials is None else plan.n_trials
-    if n_trials < len(names):
-        raise BadValue("n_trials", n_trials, f"at least the {len(names)} candidates given")
-    if not contrast.varies.any():
-        reason = Reason.ZERO_VARIANCE_DIFFERENCE if names else Reason.NO_CANDIDATES
-        return Inconclusive(reason, f"{', '.join(names) or 'nothing'} against {incumbent}")
-    draws = planned_draws(
-        contrast.influence[:, contrast.varies], matrix.horizon, rng=plan.rng, resamples=plan.resamples
-    )
-    if isinstance(draws, Inconclusive):
-        return draws
-    rows = _rows(names, contrast, draws, matrix.horizon, scale, n_trials, plan.confidence)
-    return ImprovementTest(
-        measure=measure,
-        incumbent=incumbent,
-        candidates=rows,
-        n_trials=n_trials,
-        n_sessions=matrix.n_sessions,
-        horizon=matrix.horizon,
-        confidence=plan.confidence,
-        block_length=draws.block_length,
-        resamples=draws.resamples,
-    )
+def _mean_contrast(scores: FloatArray, column: int) -> _Contrast:
+    edge = np.delete(scores, column, axis=1) - scores[:, [column]]
+    centred = edge - edge.mean(axis=0)
+    varies = np.abs(centred).max(axis=0) > RELATIVE_TOLERANCE * np.abs(scores).max()
+    return _Contrast(edge.mean(axis=0), centred, None, varies)
 
 
 def _rows(

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from kronos.core.stats.bootstrap import (
     DEFAULT_RESAMPLES,
     Draws,
-    StationaryDraws,
-    draw,
+    drawing,
+    planned_draws,
     resampled_means,
-    shared_block_length,
     stationary_variance,
     studentised_means,
 )
@@ -31,11 +29,9 @@ from kronos.core.stats.matrix import (
     ReturnMatrix,
     higher_is_better,
     is_constant,
-    too_few_blocks,
 )
 from kronos.errors import BadValue
 
-BoolArray = npt.NDArray[np.bool_]
 Matrix = ReturnMatrix | LossMatrix
 
 
@@ -158,7 +154,7 @@ def model_confidence_set(
     scores = higher_is_better(matrix)
     if matrix.n_configs < 2:
         return Inconclusive(Reason.NO_CANDIDATES, f"{matrix.names[0]} is the only config")
-    draws = planned_draws(scores - scores.mean(axis=1, keepdims=True), matrix.horizon, rng=rng, resamples=resamples)
+    draws = planned_draws(scores - scores.mean(axis=1, keepdims=True), matrix.horizon, drawing(rng, resamples))
     if isinstance(draws, Inconclusive):
         return draws
     p_values = confidence_set_p_values(-scores, draws)
@@ -177,15 +173,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(values)
     adjusted[order] = np.maximum.accumulate(np.minimum(values[order] * np.arange(len(values), 0, -1), 1.0))
     return [float(value) for value in adjusted]
-
-
-def planned_draws(
-    values: FloatArray, horizon: int, *, rng: np.random.Generator, resamples: int
-) -> StationaryDraws | Inconclusive:
-    """Draws with the family's shared automatic block length, or `TOO_FEW_BLOCKS`."""
-    length = shared_block_length(values, horizon)
-    short = too_few_blocks(len(values), length)
-    return short if short is not None else draw(len(values), length, rng=rng, resamples=resamples)
 
 
 def p_value(exceedances: int, resamples: int) -> PValue:
@@ -284,5 +271,5 @@ def _family(matrix: Matrix, benchmark: str, rng: np.random.Generator, resamples:
     flat = is_constant(edge)
     if flat.any():
         return Inconclusive(Reason.ZERO_VARIANCE_DIFFERENCE, f"{names[int(flat.argmax())]} and {benchmark}")
-    draws = planned_draws(edge, matrix.horizon, rng=rng, resamples=resamples)
+    draws = planned_draws(edge, matrix.horizon, drawing(rng, resamples))
     return draws if isinstance(draws, Inconclusive) else _Family(names, edge, draws)

@@ -1,0 +1,97 @@
+"""Simulated worlds whose truth is known: an incumbent, candidates as good as it, and perhaps one that is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from kronos.core.stats.bootstrap import Draws, GivenDraws, draw
+from kronos.core.stats.matrix import Inconclusive, ReturnMatrix
+from kronos.core.stats.paired import Measure, Plan, planned_improvement
+
+SESSIONS = 2520
+YEAR = 252
+WORLDS_PER_BATCH = 20
+WORLDS_PER_DRAW = 500
+"""Worlds that share one set of resamples, which makes thousands of tests affordable and each no less random."""
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """How the returns of a world come about; all configs have the same true Sharpe ratio, but the planted one.
+
+    tails: degrees of freedom of the t distribution, None for normal. clustering: GARCH(1,1) alpha and beta, None for
+    constant volatility. unequal: volatilities between half and twice the incumbent's. active_ratio: annual information
+    ratio of the first candidate against the incumbent at equal volatility, 0 for none planted.
+    """
+
+    candidates: int = 20
+    correlation: float = 0.5
+    tails: float | None = None
+    clustering: tuple[float, float] | None = None
+    unequal: bool = False
+    sharpe: float = 1.0
+    active_ratio: float = 0.0
+
+
+ROUGH = {"tails": 5.0, "clustering": (0.08, 0.90), "unequal": True}
+"""Heavy tails, persistent volatility clustering with paths of their own, unequal volatilities, all at once."""
+
+
+def worlds(truth: Truth, count: int, seed: int) -> Iterator[Floats]:
+    """Daily returns [SESSIONS, 1 + candidates] of `count` worlds, incumbent first."""
+    rng = np.random.default_rng(seed)
+    for first in range(0, count, WORLDS_PER_BATCH):
+        yield from _batch(truth, rng)[: count - first]
+
+
+def _batch(truth: Truth, rng: np.random.Generator) -> Floats:
+    shape = (SESSIONS, WORLDS_PER_BATCH, 1 + truth.candidates)
+    shocks = rng.standard_normal(shape) if truth.tails is None else _student(rng, truth.tails, shape)
+    own = np.sqrt(1.0 - truth.correlation**2)
+    shocks[..., 1:] = truth.correlation * shocks[..., :1] + own * shocks[..., 1:]
+    if truth.clustering is not None:
+        _cluster(shocks, *truth.clustering)
+    shocks += truth.sharpe / np.sqrt(YEAR)
+    shocks[..., 1] += truth.active_ratio / np.sqrt(YEAR) * np.sqrt(2.0 - 2.0 * truth.correlation)
+    if truth.unequal:
+        shocks *= np.exp(rng.uniform(-np.log(2.0), np.log(2.0), shape[1:]))
+    return np.asarray(0.01 * shocks.swapaxes(0, 1))
+
+
+def _student(rng: np.random.Generator, freedom: float, shape: tuple[int, ...]) -> Floats:
+    return np.asarray(rng.standard_t(freedom, shape) / np.sqrt(freedom / (freedom - 2.0)))
+
+
+def _cluster(shocks: Floats, alpha: float, beta: float) -> None:
+    """Turn unit shocks [sessions, ...] into GARCH(1,1) series of unit variance, in place."""
+    variance = np.ones(shocks.shape[1:])
+    for today in shocks:
+        np.multiply(today, np.sqrt(variance), out=today)
+        variance = 1.0 - alpha - beta + alpha * today**2 + beta * variance
+
+
+def decisions(truth: Truth, count: int, seed: int, alpha: float) -> Iterator[str | None]:
+    """The config the improvement test accepts in each world: "c1" is the planted one."""
+    names = ("incumbent", *(f"c{i}" for i in range(1, truth.candidates + 1)))
+    dates = np.datetime64("2010-01-01") + np.arange(SESSIONS)
+    for number, values in enumerate(worlds(truth, count, seed)):
+        plan = Plan(_shared_draws(seed * 1000 + number // WORLDS_PER_DRAW))
+        result = planned_improvement(ReturnMatrix(values, names, dates), "incumbent", Measure.SHARPE, plan)
+        yield None if isinstance(result, Inconclusive) else result.accepted(alpha)
+
+
+@lru_cache(maxsize=1)
+def _shared_draws(seed: int) -> Callable[[int, float], Draws]:
+    @lru_cache(maxsize=3)
+    def drawn(n_sessions: int, block_length: float) -> Draws:
+        rng = np.random.default_rng([seed, int(block_length)])
+        plan = draw(n_sessions, block_length, rng=rng)
+        return GivenDraws(np.concatenate(list(plan.chunks())), block_length)
+
+    return drawn
