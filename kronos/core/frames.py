@@ -208,6 +208,30 @@ CONFUSION_CELLS: Final[Schema] = {
     "n": pl.Int64,
 }
 
+REPORT_ROWS: Final[Schema] = {
+    "month": pl.String,  # of the period's first day, the lake's partition
+    "period": pl.String,  # partition key of the day, week or month
+    "period_start": pl.Date,
+    "period_end": pl.Date,
+    "window": pl.String,  # "period", or "trailing": the decisions of a longer time up to the period's end
+    "engine_name": pl.String,
+    "config_id": pl.String,
+    "mode": pl.String,
+    "horizon": pl.Int32,
+    "dimension": pl.String,
+    "slice": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n": pl.Int64,
+    "undefined": pl.String,
+    "interval_undefined": pl.String,
+    "label": pl.String,  # READY, or PARTIAL with the regions that were missing
+    "as_of": pl.Date,
+}
+"""One row per period, window, engine, config, slice and metric of a materialised report."""
+
 
 def empty(schema: Schema) -> pl.DataFrame:
     """A frame with the contract's columns and no rows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import polars as pl
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from kronos.core.frames import CALIBRATION_CELLS, CELLS, CONFUSION_CELLS, FACT_KEYS, REVISIONS, Schema
+from kronos.core.frames import CALIBRATION_CELLS, CELLS, CONFUSION_CELLS, FACT_KEYS, REPORT_ROWS, REVISIONS, Schema
 from kronos.errors import BadValue, LakeUnavailable, NotFound
 
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
@@ -44,6 +44,10 @@ TABLES: Final = {
     "cells": _Table(CELLS, 16_384),
     "calibration_cells": _Table(CALIBRATION_CELLS, 16_384),
     "confusion_cells": _Table(CONFUSION_CELLS, 16_384),
+    "daily_reports": _Table(REPORT_ROWS, 131_072),
+    "weekly_reports": _Table(REPORT_ROWS, 131_072),
+    "monthly_reports": _Table(REPORT_ROWS, 131_072),
+    "engine_reports": _Table(REPORT_ROWS, 131_072),
 }
 
 
@@ -60,11 +64,18 @@ class Lake:
         turn; a month outside `months` in `df` is refused. Columns the table lacks are added.
         """
         _refuse_other_months(df, months)
+        return self.replace(table, df, {"month": months})
+
+    def replace(self, table: str, df: pl.DataFrame, where: Mapping[str, Sequence[str]]) -> str:
+        """Replace the rows whose columns hold one of the values of `where`, in one commit; returns its mark.
+
+        Every row of `df` must be such a row.
+        """
         with self._refusals("written"):
             self._create(table)
             for attempt in range(_ATTEMPTS):
                 try:
-                    return self._replace(table, df, months)
+                    return self._replace(table, df, where)
                 except CommitFailedError:
                     if attempt == _ATTEMPTS - 1:
                         raise
@@ -102,13 +113,13 @@ class Lake:
             delta = self._open(table)
             return None if delta is None else _mark(delta)
 
-    def _replace(self, table: str, df: pl.DataFrame, months: Sequence[str]) -> str:
+    def _replace(self, table: str, df: pl.DataFrame, where: Mapping[str, Sequence[str]]) -> str:
         delta = DeltaTable(self._address(table))
         write_deltalake(
             delta,
             df,
             mode="overwrite",
-            predicate=f"month IN ({', '.join(repr(month) for month in sorted(months))})",
+            predicate=" AND ".join(_among(column, values) for column, values in where.items()),
             schema_mode="merge",
             writer_properties=WriterProperties(compression="LZ4_RAW", max_row_group_size=_table(table).row_group),
         )
@@ -158,6 +169,11 @@ def _table(name: str) -> _Table:
     if name not in TABLES:
         raise NotFound("lake table", name, sorted(TABLES))
     return TABLES[name]
+
+
+def _among(column: str, values: Sequence[str]) -> str:
+    texts = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(set(values)))
+    return f"{column} IN ({texts})"
 
 
 def _version(mark: str) -> int:
