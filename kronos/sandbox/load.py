@@ -16,7 +16,7 @@ from kronos.sandbox.context import Slice
 from kronos.sandbox.history import history, session_now, session_on_or_before
 from kronos.sandbox.markets import sandbox_sessions
 from kronos.settings import SANDBOX_END, SANDBOX_LOADED_TO, SANDBOX_START
-from kronos.store.clock import SandboxClock, clock_in, move_clock, start_clock
+from kronos.store.clock import SandboxClock, clock_in, move_clock, running_clock, start_clock
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activate, register
 from kronos.store.source_writer import act_as, copy_rows, holds_decisions, lock_sandbox, refresh_statistics
@@ -30,6 +30,10 @@ _ADVANCE_CHUNK = 63
 
 class SandboxOccupied(KronosError):
     """The stand-alone source tables hold rows the sandbox did not write."""
+
+
+class SandboxMoved(KronosError):
+    """Another process moved the sandbox clock meanwhile."""
 
 
 class SandboxAtEnd(KronosError):
@@ -72,10 +76,7 @@ def advance(database: Database, days: int = 1, *, progress: Progress | None = No
     say = progress or _silent
     if days < 1:
         raise BadValue("days", days, "at least 1")
-    with database.connect(Role.ORCHESTRATOR) as connection:
-        clock = clock_in(connection)
-    if clock is None:
-        raise SandboxAtEnd("the sandbox has no history yet: load it first (`kronos up`)")
+    clock = running_clock(database)
     ahead = [session for session in sandbox_sessions() if session > clock.today][:days]
     if not ahead:
         raise SandboxAtEnd(f"the sandbox is at {clock.today}, where its bundled prices end")
@@ -97,7 +98,7 @@ def _play(database: Database, clock: SandboxClock, today: date, sessions: list[d
         with database.connect(Role.ORCHESTRATOR) as connection:
             lock_sandbox(connection)
             if not move_clock(connection, expected=today, today=session, now=now):
-                raise BadValue("sandbox clock", "moved", f"{today}: another process advanced it meanwhile")
+                raise SandboxMoved(f"another process moved the sandbox clock on from {today} meanwhile: try again")
             act_as(connection, Role.UPSTREAM)
             written = _write(connection, iter(slices), _silent)
         say(

@@ -26,7 +26,7 @@ class Leg:
 
 
 @dataclass(frozen=True)
-class Path:
+class PricePath:
     """The closes of one market from `rows` to `horizon` sessions later; every row has its evaluation."""
 
     market: Market
@@ -35,7 +35,7 @@ class Path:
 
     def instruments(self, column: Indexes, direction: Indexes) -> Leg:
         """One instrument per row, long (1) or short (-1)."""
-        return self._leg(self._relative(self.market.prices)[np.arange(len(self.rows)), column], direction)
+        return self._leg(self._relative(self.market.prices, column), direction)
 
     def baskets(self, members: Floats) -> Leg:
         """An equally weighted, untouched basket per row; `members` is a (row, instrument) mask of 0 and 1."""
@@ -47,8 +47,10 @@ class Path:
         """The market's benchmark, long."""
         return self._leg(self._relative(self.market.benchmark), np.ones(len(self.rows), dtype=np.int64))
 
-    def _relative(self, prices: Floats) -> Floats:
-        windows = np.lib.stride_tricks.sliding_window_view(prices, self.horizon + 1, axis=0)[self.rows]
+    def _relative(self, prices: Floats, column: Indexes | None = None) -> Floats:
+        """Closes from entry to evaluation over the entry's, last axis in time; of all columns or of one per row."""
+        every = np.lib.stride_tricks.sliding_window_view(prices, self.horizon + 1, axis=0)
+        windows = every[self.rows] if column is None else every[self.rows, column]
         return np.asarray(windows / windows[..., :1])
 
     def _leg(self, relative: Floats, direction: Indexes) -> Leg:

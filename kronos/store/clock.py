@@ -32,14 +32,22 @@ def read_clock(database: Database) -> SandboxClock | None:
         return clock_in(connection)
 
 
+def running_clock(database: Database) -> SandboxClock:
+    """The clock; NotFound before the history is loaded."""
+    clock = read_clock(database)
+    if clock is None:
+        raise NotFound("sandbox clock (it starts when `kronos up` has loaded the history) in database", str(database))
+    return clock
+
+
 def sandbox_now(database: Database) -> datetime:
     """The instant the sandbox plays as now."""
-    return _running(database).now
+    return running_clock(database).now
 
 
 def sandbox_today(database: Database) -> date:
     """The session the sandbox has reached."""
-    return _running(database).today
+    return running_clock(database).today
 
 
 def clock_in(connection: Session) -> SandboxClock | None:
@@ -57,10 +65,3 @@ def move_clock(connection: Session, expected: date, today: date, now: datetime) 
     """Move the clock on from the expected session; False when another process has moved it meanwhile."""
     values = {"expected": expected, "today": today, "now": now}
     return connection.execute(query("sandbox", "move_clock"), values).fetchone() is not None
-
-
-def _running(database: Database) -> SandboxClock:
-    clock = read_clock(database)
-    if clock is None:
-        raise NotFound("sandbox clock", str(database))
-    return clock

@@ -20,6 +20,7 @@ from kronos.sources.reader import SourceReader
 from kronos.store.clock import read_clock, sandbox_now, sandbox_today
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activations, list_configs
+from kronos.store.migrate import migrate
 from kronos_tests import builders
 
 START, UNTIL = date(2017, 10, 2), date(2017, 12, 1)
@@ -56,8 +57,6 @@ def test_loading_again_changes_nothing(database: Database) -> None:
 
 
 def test_playing_on_gives_what_loading_further_gives(database: Database, empty_database: Database) -> None:
-    from kronos.store.migrate import migrate
-
     migrate(empty_database)
     load_history(database, date(2017, 11, 1), start=START)
     assert advance(database, 2) == date(2017, 11, 3)
@@ -67,14 +66,7 @@ def test_playing_on_gives_what_loading_further_gives(database: Database, empty_d
 
 
 def test_a_killed_load_leaves_nothing_and_the_next_one_completes(database: Database, empty_database: Database) -> None:
-    from kronos.store.migrate import migrate
-
-    code = "import sys; from kronos.sandbox.load import load_history; from kronos.store.database import Database; "
-    code += "load_history(Database(sys.argv[1]), progress=lambda line: print(line, flush=True))"
-    with subprocess.Popen([sys.executable, "-c", code, database.url], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline(), process.stdout.readline()]
-        process.send_signal(signal.SIGKILL)
+    lines = killed_after(2, "load_history(Database(sys.argv[1]), progress=say)", database)
     assert "reached" in lines[1], "the load was in the middle of its work"
     assert read_clock(database) is None
     assert count(database, "engine_decisions") == 0
@@ -82,6 +74,30 @@ def test_a_killed_load_leaves_nothing_and_the_next_one_completes(database: Datab
     migrate(empty_database)
     load_history(empty_database, UNTIL, start=START)
     assert contents(database) == contents(empty_database)
+
+
+def test_a_killed_advance_goes_on_where_it_was(database: Database, empty_database: Database) -> None:
+    load_history(database, date(2017, 10, 16), start=START)
+    killed_after(3, "advance(Database(sys.argv[1]), 300, progress=say)", database)
+    reached = advance(database, 1)
+    assert date(2017, 10, 19) < reached < date(2018, 6, 1)
+    migrate(empty_database)
+    load_history(empty_database, reached, start=START)
+    assert contents(database) == contents(empty_database)
+
+
+def killed_after(count_of_lines: int, call: str, database: Database) -> list[str]:
+    """Run a call in a process of its own and kill -9 it once it has said so many lines; returns those lines."""
+    code = (
+        "import sys; from kronos.sandbox.load import advance, load_history; "
+        "from kronos.store.database import Database; "
+        f"say = lambda line: print(line, flush=True); {call}"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, database.url], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(count_of_lines)]
+        process.send_signal(signal.SIGKILL)
+    return lines
 
 
 def test_two_loads_at_once_write_one_history(database: Database) -> None:
@@ -148,7 +164,7 @@ def test_the_clock_stops_where_the_prices_end(database: Database) -> None:
 
 
 def test_a_clock_that_was_never_started_says_so(database: Database) -> None:
-    with pytest.raises(SandboxAtEnd, match="load it first"):
+    with pytest.raises(NotFound, match="starts when `kronos up`"):
         advance(database)
     with pytest.raises(NotFound, match="sandbox clock"):
         sandbox_now(database)

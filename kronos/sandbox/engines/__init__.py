@@ -17,7 +17,7 @@ from kronos.sandbox.engines import assessment, portfolio, regime, stability, uni
 from kronos.sandbox.engines.contract import SANDBOX_DECISIONS, Engine, EngineConfig
 from kronos.sandbox.ids import identifiers
 from kronos.sandbox.markets import Indexes, Market, instants
-from kronos.sandbox.paths import Path
+from kronos.sandbox.paths import PricePath
 
 ENGINES: Final[dict[str, Engine]] = {
     module.ENGINE.name: module.ENGINE for module in (regime, stability, assessment, universe, portfolio)
@@ -93,8 +93,7 @@ def _evaluated(decisions: pl.DataFrame, market: Market, horizon: int) -> pl.Data
     decisions, rows = decisions.filter(pl.Series(reached)), rows[reached]
     if not len(rows):
         return pl.DataFrame(schema=OUTCOMES)
-    # only the prices the rows need are summed up, but features such as the usual volatility see the whole past
-    values = engine(decisions["engine_name"][0]).evaluate(decisions, Path(market, rows, horizon))
+    values = engine(decisions["engine_name"][0]).evaluate(decisions, PricePath(market, rows, horizon))
     return _outcome_frame(decisions["decision_id"], market, rows + horizon, horizon, values)
 
 

@@ -13,7 +13,7 @@ from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
 from kronos.sandbox.engines.contract import Engine, EngineConfig, blurred, rounded, standardised
 from kronos.sandbox.features import momentum, volatility
 from kronos.sandbox.markets import Floats, Indexes, Market
-from kronos.sandbox.paths import Path, instrument_columns, net
+from kronos.sandbox.paths import PricePath, instrument_columns, net
 
 
 class AssessmentConfig(EngineConfig):
@@ -64,7 +64,7 @@ def ranking(config: AssessmentConfig, market: Market, risk: Floats, seed: int) -
     return blurred(standardised(raw), config.noise, market, seed)
 
 
-def evaluate(decisions: pl.DataFrame, path: Path) -> dict[str, Any]:
+def evaluate(decisions: pl.DataFrame, path: PricePath) -> dict[str, Any]:
     """The pick's own return, direction included and net of costs; the event is that it is positive."""
     leg = path.instruments(instrument_columns(decisions, path.market), decisions["direction"].to_numpy())
     weight, turnover = decisions["weight"].to_numpy(), decisions["turnover"].to_numpy()

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from kronos.core.frames import DECISIONS, Schema
 from kronos.sandbox.ids import chances
 from kronos.sandbox.markets import Floats, Indexes, Market
-from kronos.sandbox.paths import Path
+from kronos.sandbox.paths import PricePath
 
 DECIMALS = 10
 """Decided numbers are rounded once, here, so that what is logged is what is evaluated."""
@@ -48,7 +48,7 @@ class Engine:
     name: str
     schema: type[EngineConfig]
     decide: Callable[[Any, Market, Indexes, int], dict[str, Any]]
-    evaluate: Callable[[pl.DataFrame, Path], dict[str, Any]]
+    evaluate: Callable[[pl.DataFrame, PricePath], dict[str, Any]]
     entity_type: str
     min_instruments: int = 1
 

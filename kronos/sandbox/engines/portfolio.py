@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from kronos.sandbox.engines.contract import Engine, EngineConfig, blurred, rounded, standardised
 from kronos.sandbox.features import lagged, momentum, volatility
 from kronos.sandbox.markets import Floats, Indexes, Market
-from kronos.sandbox.paths import Path, instrument_columns, net
+from kronos.sandbox.paths import PricePath, instrument_columns, net
 
 VOLATILITY_TARGET = 0.15
 """Yearly volatility a single-instrument book is scaled down to by the inverse-volatility style."""
@@ -120,7 +120,7 @@ def _drifted(aims: Floats, prices: Floats, since: Indexes, sessions: Indexes | N
     return np.asarray(value / np.maximum(capital, 0.05))
 
 
-def evaluate(decisions: pl.DataFrame, path: Path) -> dict[str, Any]:
+def evaluate(decisions: pl.DataFrame, path: PricePath) -> dict[str, Any]:
     """Each position's own return net of costs, and violations recomputed from the weights."""
     leg = path.instruments(instrument_columns(decisions, path.market), decisions["direction"].to_numpy())
     weight, turnover, limits = decisions["weight"].to_numpy(), decisions["turnover"].to_numpy(), path.market.limits

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from kronos.sandbox.engines.contract import Engine, EngineConfig, ready, rounded
 from kronos.sandbox.features import drawdown, reference_volatility, volatility
 from kronos.sandbox.markets import Floats, Indexes, Market
-from kronos.sandbox.paths import Path
+from kronos.sandbox.paths import PricePath
 
 CLASSES = ("CALM", "NORMAL", "STRESS", "CRISIS")
 """Ordered: each lies above the one before it in realised over usual volatility."""
@@ -58,7 +58,7 @@ def class_probabilities(score: Floats, dispersion: float) -> Floats:
     return rounded(np.diff(edges, axis=1))
 
 
-def evaluate(decisions: pl.DataFrame, path: Path) -> dict[str, Any]:
+def evaluate(decisions: pl.DataFrame, path: PricePath) -> dict[str, Any]:
     """The class that was lived through, and how many classes the label was away from it (as a share of the most)."""
     leg, usual = path.benchmark(), reference_volatility(path.market.benchmark)[path.rows]
     realised = np.searchsorted(CUTS, leg.realised_vol / usual, side="right")

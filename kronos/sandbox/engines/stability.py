@@ -13,7 +13,7 @@ from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
 from kronos.sandbox.engines.contract import Engine, EngineConfig, ready, rounded
 from kronos.sandbox.features import momentum, reference_volatility, volatility
 from kronos.sandbox.markets import Floats, Indexes, Market
-from kronos.sandbox.paths import Path
+from kronos.sandbox.paths import PricePath
 
 BARRIER = 1.5
 """An instability event: a loss of this many usual standard deviations at some close within the horizon."""
@@ -49,7 +49,7 @@ def event_probability(distance: Floats, shrinkage: float) -> Floats:
     return rounded((1.0 - shrinkage) * touched + shrinkage * BASE_RATE)
 
 
-def evaluate(decisions: pl.DataFrame, path: Path) -> dict[str, Any]:
+def evaluate(decisions: pl.DataFrame, path: PricePath) -> dict[str, Any]:
     """Whether the event came."""
     leg, usual = path.benchmark(), reference_volatility(path.market.benchmark)[path.rows]
     barrier = -BARRIER * usual * np.sqrt(path.horizon / DEFAULT_SESSIONS_PER_YEAR)

@@ -12,7 +12,7 @@ from pydantic import Field
 from kronos.sandbox.engines.contract import Engine, EngineConfig, ready, rounded
 from kronos.sandbox.features import drawdown, momentum, volatility
 from kronos.sandbox.markets import Floats, Indexes, Market
-from kronos.sandbox.paths import Path, net
+from kronos.sandbox.paths import PricePath, net
 
 DISTRESS = -0.6
 """An instrument this far below its yearly high is on the blacklist: holding it is a hard violation."""
@@ -74,7 +74,7 @@ def _scores(config: UniverseConfig, market: Market) -> Floats:
     return -risk if config.rank_by == "low_volatility" else risk
 
 
-def evaluate(decisions: pl.DataFrame, path: Path) -> dict[str, Any]:
+def evaluate(decisions: pl.DataFrame, path: PricePath) -> dict[str, Any]:
     """The basket's return beside the benchmark's, and violations recomputed from its members."""
     members = _mask(decisions["members"], path.market)
     distressed = drawdown(path.market.prices, 252)[path.rows] < DISTRESS
