@@ -36,15 +36,18 @@ def _settings(url: str) -> Settings:
 
 
 def test_the_embedded_database_is_migrated_and_gone_after_the_block(home: Path) -> None:
-    with open_database(Settings(home=home)) as database, database.connect(Role.READER) as connection:
+    with open_database(Settings(home=home, database_url=None)) as database, database.connect(Role.READER) as connection:
         assert connection.execute("SELECT count(*) > 0 FROM kronos.migrations").fetchone() == (True,)
     assert not is_held(home / "postgres" / "alive")
 
 
 def test_the_embedded_data_is_there_at_the_next_opening(home: Path) -> None:
-    with open_database(Settings(home=home)) as database, database.connect(Role.UPSTREAM) as connection:
+    with (
+        open_database(Settings(home=home, database_url=None)) as database,
+        database.connect(Role.UPSTREAM) as connection,
+    ):
         connection.execute("INSERT INTO source.models (model_id) VALUES ('m')")
-    with open_database(Settings(home=home)) as database, database.connect(Role.READER) as connection:
+    with open_database(Settings(home=home, database_url=None)) as database, database.connect(Role.READER) as connection:
         assert connection.execute("SELECT model_id FROM source.models").fetchall() == [("m",)]
 
 
