@@ -74,21 +74,19 @@ def ratio_intervals(
     metrics: Iterable[RatioMetric],
     values: Mapping[str, float],
     sums: Mapping[str, Floats],
-    positions: Floats,
     horizon: int,
 ) -> dict[str, Interval]:
     """Intervals of ratios of daily sums, linearised and clustered by date (Cochran 1977, section 6.3).
 
+    Parameters: sums, the daily sums by measure, zero on dates without observation.
     The influence of a date is numerator - ratio x denominator. Dates are independent clusters at h = 1; overlapping
     horizons add the rectangular lag h-1.
     """
     chosen = list(metrics)
     if not chosen:
         return {}
-    if positions.size < 2:
-        return {metric.id: Undefined.TOO_FEW_OBSERVATIONS for metric in chosen}
     psi = np.array([_ratio_influence(metric, values[metric.id], sums) for metric in chosen])
-    variances = np.einsum("ij,ij->i", psi, psi) if horizon == 1 else long_run_sums(dense(psi, positions), horizon)
+    variances = np.einsum("ij,ij->i", psi, psi) if horizon == 1 else long_run_sums(psi, horizon)
     found: dict[str, Interval] = {}
     for metric, variance in zip(chosen, variances, strict=True):
         denominator = sums[metric.denominator]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -135,13 +135,16 @@ class SeriesMetric(Metric):
 
     def reason(self, series: pl.Expr, basis: Basis) -> pl.Expr:
         """Why there is no number (a word of `Undefined`), null where there is one."""
-        n = series.count()
-        finite = self.formula(series, basis).is_finite().fill_null(False)
+        guards = [guard(series, basis) for _, guard in self.guards]
+        return self.settle(series.count(), self.formula(series, basis), guards, basis.horizon)
+
+    def settle(self, n: pl.Expr, value: pl.Expr, guards: Sequence[pl.Expr], horizon: int) -> pl.Expr:
+        """`reason` from what was computed before: observations, the formula's value, and each guard in order."""
         return pl.coalesce(
             _word(n == 0, Undefined.NO_OBSERVATIONS),
-            _word(n < self.least_for(basis.horizon), Undefined.TOO_FEW_OBSERVATIONS),
-            *(_word(guard(series, basis), word) for word, guard in self.guards),
-            _word(~finite, Undefined.OUT_OF_RANGE),
+            _word(n < self.least_for(horizon), Undefined.TOO_FEW_OBSERVATIONS),
+            *(_word(found.fill_null(False), word) for found, (word, _) in zip(guards, self.guards, strict=True)),
+            _word(~value.is_finite().fill_null(False), Undefined.OUT_OF_RANGE),
         )
 
     def expression(self, series: pl.Expr, basis: Basis | None = None) -> pl.Expr:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kronos.core.fixed_point import from_fixed, to_fixed
 from kronos.core.reports.evidence import Evidence, place_code
@@ -42,13 +45,19 @@ class Axis:
     """Every date of every book in the window.
 
     rows, one per config, market and date: place, config_id, market_id, as_of_date, due_date, book, position (of the
-    date within the book), share (of the whole book's capital), own (of the market book's capital), return (of the
-    market's book; null while missing), matured, whole (the whole book has a return that date).
+    decision date within the book), evaluation (of the due date within the book), share (of the whole book's capital),
+    own (of the market book's capital), return (of the market's book; null while missing), matured.
     spans, one per config and market: first and last decision date, has_returns (of the config).
+    The sheets are (books x positions): decision dates, the dates they were evaluated, whether the whole book has a
+    return that date; and, by `evaluation`, the evaluation dates.
     """
 
     rows: pl.DataFrame
     spans: pl.DataFrame
+    days: NDArray[np.datetime64]
+    evaluated: NDArray[np.datetime64]
+    whole: NDArray[np.bool_]
+    evaluations: NDArray[np.datetime64]
 
 
 def build_axis(held: Evidence, grouping: Grouping, window: Window) -> Axis:
@@ -64,7 +73,7 @@ def build_axis(held: Evidence, grouping: Grouping, window: Window) -> Axis:
     rows = rows.with_columns(grouping.book(), *_state(window.as_of or held.newest))
     shared = _with_shares(rows.join(spans.filter("has_returns"), on="config_id", how="semi"), spans, grouping)
     silent = rows.join(spans.filter("has_returns"), on="config_id", how="anti")
-    return Axis(_with_dates(pl.concat([shared, silent], how="diagonal")), spans)
+    return _with_dates(pl.concat([shared, silent], how="diagonal"), spans, grouping.books)
 
 
 def _spans(held: Evidence, window: Window) -> pl.DataFrame:
@@ -140,9 +149,33 @@ def _active(rows: pl.DataFrame, spans: pl.DataFrame, by: tuple[str, ...]) -> pl.
     return joined.collect()["active"]
 
 
-def _with_dates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `position` of the date within the book and whether the `whole` book has a return that date."""
-    by_date = rows.group_by("book", "as_of_date").agg(whole=(pl.col("return").is_not_null() & pl.col("matured")).all())
-    ordered = by_date.sort("book", "as_of_date")
-    ordered = ordered.with_columns(position=pl.int_range(pl.len(), dtype=pl.Int64).over("book"))
-    return rows.join(ordered, on=["book", "as_of_date"])
+def _with_dates(rows: pl.DataFrame, spans: pl.DataFrame, books: int) -> Axis:
+    """Number the decision and the evaluation dates of each book."""
+    complete = pl.col("return").is_not_null() & pl.col("matured")
+    days = _numbered(rows, "as_of_date", "position", pl.col("due_date").max(), whole=complete.all())
+    evaluations = _numbered(rows.filter(pl.col("due_date").is_not_null()), "due_date", "evaluation")
+    rows = rows.join(days.select("book", "as_of_date", "position"), on=["book", "as_of_date"], how="left")
+    rows = rows.join(evaluations, on=["book", "due_date"], how="left").sort("place")
+    return Axis(
+        rows,
+        spans,
+        days=_sheet(days, "as_of_date", "position", books),
+        evaluated=_sheet(days, "due_date", "position", books),
+        whole=_sheet(days, "whole", "position", books),
+        evaluations=_sheet(evaluations, "due_date", "evaluation", books),
+    )
+
+
+def _numbered(rows: pl.DataFrame, day: str, number: str, *also: pl.Expr, **named: pl.Expr) -> pl.DataFrame:
+    """One row per book and day in rising order, numbered from 0 within each book."""
+    days = rows.group_by("book", day).agg(*also, **named).sort("book", day)
+    return days.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("book").alias(number))
+
+
+def _sheet(days: pl.DataFrame, column: str, number: str, books: int) -> NDArray[Any]:
+    """A column as (books x numbers); NaT or False where a book has fewer."""
+    values = days[column].to_numpy()
+    width = int(days[number].to_numpy().max(initial=-1)) + 1
+    sheet = np.full((books, width), False if values.dtype == bool else np.datetime64("NaT"), dtype=values.dtype)
+    sheet[days["book"].to_numpy(), days[number].to_numpy()] = values
+    return sheet

@@ -19,12 +19,18 @@ from kronos.core.frames import (
     conform,
     empty,
 )
+from kronos.core.metrics.registry import COUNTS, RATIOS
 from kronos.core.vocabulary import Cube
 from kronos.errors import BadValue
 
 Codes = dict[str, pl.Enum]
 
 CODED: Final = ("config_id", "market_id", "slice")
+READ: Final = frozenset(
+    {name for metric in RATIOS for name in (metric.numerator, metric.denominator)}
+    | {name for metric in COUNTS for name in (metric.measure, metric.carrier)}
+)
+"""Measures that metrics read."""
 ALWAYS: Final = ("due", "valid", "returns", "weight_due", "weighted_return", "pnl", "pnl_n")
 """Measures that every report reads, also where they are zero everywhere."""
 
@@ -90,7 +96,7 @@ def evidence(
         mode=mode,
         horizon=horizon,
         outcomes=_by_cube(outcomes, codes, measures),
-        decisions=_by_cube(decided, codes, ("decisions",)),
+        decisions=_by_cube(decided, codes, ("due", "decisions")),
         calibration=_targets(calibration, CALIBRATION_CELLS, horizon, "calibration_cells", codes),
         confusion=_targets(confusion, CONFUSION_CELLS, horizon, "confusion_cells", codes),
         sessions=_sessions(sessions, codes),
@@ -117,12 +123,21 @@ def place_code() -> pl.Expr:
 
 def _by_cube(cells: pl.DataFrame, codes: Codes, measures: tuple[str, ...]) -> dict[Cube, pl.DataFrame]:
     coded = _coded(cells, codes).with_columns(place_code())
-    return {cube: coded.filter(cube=cube.value).select(*_KEYS, *measures) for cube in Cube}
+    cubes = {cube: coded.filter(cube=cube.value).sort("place", "slice", "known_date", "eval_date") for cube in Cube}
+    return {cube: frame.select(*_KEYS, *measures, *_opens()) for cube, frame in cubes.items()}
+
+
+def _opens() -> list[pl.Expr]:
+    """1 on the first due row of each config, market and date, and of each slice of it: they count the books."""
+    due = pl.col("due") > 0
+    first = {"place_opens": pl.struct("place", due), "slice_opens": pl.struct("place", "slice", due)}
+    return [(due & key.is_first_distinct()).cast(pl.Int8).alias(name) for name, key in first.items()]
 
 
 def _present(cells: pl.DataFrame) -> tuple[str, ...]:
     found = cells.select((pl.col(list(CELL_MEASURES)) != 0).any()).row(0, named=True)
-    return tuple(name for name in CELL_MEASURES if name != "decisions" and (found[name] or name in ALWAYS))
+    read = READ | {"hit_eligible", "hit_ties"}
+    return tuple(name for name in CELL_MEASURES if name in ALWAYS or (name in read and found[name]))
 
 
 def _targets(frame: pl.DataFrame | None, schema: Schema, horizon: int, name: str, codes: Codes) -> pl.DataFrame:

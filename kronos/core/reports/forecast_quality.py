@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from kronos.core.fixed_point import from_fixed, to_fixed
 from kronos.core.metrics.calibration import ReliabilityPoint, calibration_parts, reliability_curve
 from kronos.core.metrics.registry import CALIBRATION
 from kronos.core.reports.axis import Window
 from kronos.core.reports.evidence import Evidence
 from kronos.core.reports.groups import CUTS, GROUP, Grouping, Slice
 from kronos.core.reports.measure import Figures
-from kronos.core.reports.series import exact_totals
 from kronos.core.vocabulary import Cube, Dimension, Undefined
 
 Bins = dict[tuple[Slice, str], pl.DataFrame]
@@ -23,6 +23,11 @@ _RAW = {"event": "brier", "class:": "brier_multi"}
 _SUMS = ("sum_p", "sum_y", "sum_y2")
 
 
+def _totals() -> list[pl.Expr]:
+    """Sums that do not depend on the order of rows."""
+    return [pl.col("n").sum(), *(from_fixed(to_fixed(pl.col(name)).sum()).alias(name) for name in _SUMS)]
+
+
 def target_bins(held: Evidence, grouping: Grouping, window: Window, dimensions: Iterable[Dimension]) -> Bins:
     """Bins known by the window's as-of date, per slice and family; calibration is held by regime and market only."""
     if held.calibration.is_empty():
@@ -30,10 +35,10 @@ def target_bins(held: Evidence, grouping: Grouping, window: Window, dimensions: 
     known = held.calibration.lazy().filter(window.known(held.newest), window.chosen())
     wanted = known.filter(~pl.col("target").str.starts_with("threshold:"))
     keys = ("config_id", "slice", "market_id", "target", "bin")
-    coarse = wanted.group_by(keys).agg(pl.col("n").sum(), *exact_totals(_SUMS)).collect().lazy()
+    coarse = wanted.group_by(keys).agg(*_totals()).collect().lazy()
     family = pl.when(pl.col("target") == "event").then(pl.lit("event")).otherwise(pl.lit("class:")).alias("family")
     parts = [
-        coarse.group_by(grouping.code(dimension), family, "target", "bin").agg(pl.col("n").sum(), *exact_totals(_SUMS))
+        coarse.group_by(grouping.code(dimension), family, "target", "bin").agg(*_totals())
         for dimension in dimensions
         if CUTS[dimension].cube is Cube.REGIME
     ]

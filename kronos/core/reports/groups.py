@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kronos.core.reports.evidence import Codes
 from kronos.core.vocabulary import ALL, POOLED, Cube, Dimension
@@ -67,6 +70,19 @@ class Grouping:
     def book(self) -> pl.Expr:
         """The book of a row, as an integer."""
         return (pl.lit(0, dtype=pl.Int64) if self.pooled else _physical("config_id")).alias("book")
+
+    def columns(self, dimensions: Iterable[Dimension]) -> list[pl.Expr]:
+        """The groups of a row in several dimensions, named after them."""
+        return [self.code(dimension).alias(dimension.value) for dimension in dimensions]
+
+    @property
+    def books(self) -> int:
+        """How many books there are."""
+        return 1 if self.pooled else self._size("config_id")
+
+    def book_of(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The book of each group, as the integer of `book`."""
+        return groups // (self._size("slice") * self._size("market_id")) % self._size("config_id")
 
     def slice_of(self, group: int) -> Slice:
         """The slice a group stands for."""

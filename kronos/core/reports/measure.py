@@ -11,16 +11,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kronos.core.metrics.intervals import Interval, ratio_intervals, series_intervals
-from kronos.core.metrics.metric import Basis, Column, Numbers, RatioMetric, SeriesMetric
+from kronos.core.metrics.metric import Basis, Column, Formula, Numbers, RatioMetric, SeriesMetric
 from kronos.core.metrics.registry import CALIBRATION, COUNTS, RATIOS, SERIES, TRADE_HIT_RATE
 from kronos.core.metrics.wealth import Drawdown, drawdown_dates
 from kronos.core.reports.groups import GROUP, Grouping, Slice
-from kronos.core.reports.series import Series
+from kronos.core.reports.series import Series, Sums
 from kronos.core.vocabulary import Undefined
 
 MOMENTS = tuple(metric for metric in SERIES if metric.column is not Column.GROWTH)
 WEALTH = tuple(metric for metric in SERIES if metric.column is Column.GROWTH)
 
+_MEASURES = sorted(
+    {"due", "valid"}
+    | {name for metric in RATIOS for name in (metric.numerator, metric.denominator)}
+    | {name for metric in COUNTS for name in (metric.measure, metric.carrier)}
+)
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -85,8 +90,8 @@ def measure(
     series: Series, grouping: Grouping, annualisation: Annualisation, books_with_returns: frozenset[str]
 ) -> dict[Slice, Figures]:
     """Every slice measured, in order of dimension, book and label."""
-    groups = pl.concat([frame[GROUP] for frame in (series.moments, series.daily, series.decisions)]).unique().sort()
-    slices = {group: grouping.slice_of(group) for group in groups}
+    occurring = [series.moments[GROUP].to_numpy(), series.decisions[GROUP].to_numpy(), *(s.groups for s in series.sums)]
+    slices = {int(group): grouping.slice_of(int(group)) for group in np.unique(np.concatenate(occurring))}
     found = {group: Figures() for group in slices}
     measure_series(found, slices, series.moments, MOMENTS, annualisation)
     measure_series(found, slices, series.wealth, WEALTH, annualisation)
@@ -143,18 +148,30 @@ def _numbers(
     )
     basis = Basis(pl.col("_factor").first(), pl.col("_free").first(), horizon)
     based = frame.lazy().join(table.lazy(), on=GROUP, maintain_order="left")
-    counts = [pl.col(column).count().alias(f"{column}#") for column in {metric.column.value for metric in metrics}]
-    grouped = based.group_by(GROUP, maintain_order=True).agg(*_expressions(metrics, basis), *counts)
-    return {row[GROUP]: row for row in grouped.collect().to_dicts()}
+    grouped = based.group_by(GROUP, maintain_order=True).agg(**_ingredients(metrics, basis))
+    reasons = {f"{metric.id}?": _reason(metric, horizon) for metric in metrics}
+    values = [pl.when(pl.col(f"{metric.id}?").is_null()).then(metric.id).alias(metric.id) for metric in metrics]
+    return {row[GROUP]: row for row in grouped.with_columns(**reasons).with_columns(values).collect().to_dicts()}
 
 
-def _expressions(metrics: Iterable[SeriesMetric], basis: Basis) -> list[pl.Expr]:
-    made = []
+def _ingredients(metrics: Iterable[SeriesMetric], basis: Basis) -> dict[str, pl.Expr]:
+    """Formulas by id, guards by name, observations by column: each is computed once."""
+    made: dict[str, pl.Expr] = {}
     for metric in metrics:
         series = pl.col(metric.column.value)
-        made.append(metric.expression(series, basis).alias(metric.id))
-        made.append(metric.reason(series, basis).alias(f"{metric.id}?"))
+        made[metric.id] = metric.formula(series, basis)
+        made[f"{metric.column}#"] = series.count()
+        made |= {_guard_name(metric, guard): guard(series, basis) for _, guard in metric.guards}
     return made
+
+
+def _reason(metric: SeriesMetric, horizon: int) -> pl.Expr:
+    guards = [pl.col(_guard_name(metric, guard)) for _, guard in metric.guards]
+    return metric.settle(pl.col(f"{metric.column}#"), pl.col(metric.id), guards, horizon)
+
+
+def _guard_name(metric: SeriesMetric, guard: Formula) -> str:
+    return f"{metric.column}!{guard.__name__}"
 
 
 def _series_bounds(
@@ -170,19 +187,26 @@ def measure_sums(found: Mapping[int, Figures], series: Series, horizon: int) -> 
     """Counts, rates and forecast scores with their intervals, from the daily sums."""
     for group, decisions in series.decisions.group_by(GROUP).agg(pl.col("decisions").sum()).rows():
         _put_exact(found[group], "decisions", decisions, decisions)
-    if series.daily.is_empty():
-        return
-    totals = series.daily.lazy().group_by(GROUP, maintain_order=True).agg(*sum_expressions()).collect()
-    rows = {row[GROUP]: row for row in totals.to_dicts()}
-    names = sorted({name for ratio in RATIOS for name in (ratio.numerator, ratio.denominator)})
-    for group, arrays in _by_group(series.daily, ("position", *names)):
-        figures, row = found[group], rows[group]
-        figures.due, figures.valid = row["due#"], row["valid#"]
+    for sums in series.sums:
+        if sums.groups.size:
+            _measure_part(found, sums, horizon)
+
+
+def _measure_part(found: Mapping[int, Figures], sums: Sums, horizon: int) -> None:
+    totals = pl.DataFrame({GROUP: sums.groups} | {name: sums.total(name) for name in _MEASURES})
+    table = totals.lazy().group_by(GROUP, maintain_order=True).agg(*sum_expressions()).collect()
+    for at, row in enumerate(table.to_dicts()):
+        figures = found[row[GROUP]]
+        figures.due, figures.valid = int(row["due#"]), int(row["valid#"])
         for count in COUNTS:
-            _put_exact(figures, count.id, row[f"{count.carrier}#"], row[count.id])
+            _put_exact(figures, count.id, int(row[f"{count.carrier}#"]), row[count.id])
         for ratio in RATIOS:
-            figures.put(ratio.id, row[f"{ratio.denominator}#"], row[ratio.id], _absent(ratio, row))
-        _sum_bounds(figures, arrays, horizon)
+            figures.put(ratio.id, int(row[f"{ratio.denominator}#"]), row[ratio.id], _absent(ratio, row))
+        chosen = [ratio for ratio in RATIOS if ratio.id in figures.values]
+        names = {name for ratio in chosen for name in (ratio.numerator, ratio.denominator)}
+        intervals = ratio_intervals(chosen, figures.values, {name: sums.daily(name)[at] for name in names}, horizon)
+        for metric_id, interval in intervals.items():
+            figures.put_interval(metric_id, interval)
 
 
 def sum_expressions() -> list[pl.Expr]:
@@ -197,12 +221,6 @@ def _put_exact(figures: Figures, metric_id: str, n: int, value: float | None) ->
     figures.put(metric_id, n, value, Undefined.NO_OBSERVATIONS)
     if value is not None:
         figures.put_interval(metric_id, Undefined.EXACT)
-
-
-def _sum_bounds(figures: Figures, arrays: Arrays, horizon: int) -> None:
-    chosen = [ratio for ratio in RATIOS if ratio.id in figures.values]
-    for metric_id, interval in ratio_intervals(chosen, figures.values, arrays, arrays["position"], horizon).items():
-        figures.put_interval(metric_id, interval)
 
 
 def _absent(metric: RatioMetric, row: Mapping[str, Any]) -> Undefined:

@@ -17,7 +17,7 @@ from kronos.core.reports.forecast_quality import (
     measure_calibration,
     target_bins,
 )
-from kronos.core.reports.groups import CUTS, Grouping, Slice
+from kronos.core.reports.groups import CUTS, GROUP, Grouping, Slice
 from kronos.core.reports.measure import Annualisation, Figures, empty_figures, measure
 from kronos.core.reports.model import Coverage, EnginePerformanceReport, MetricSet
 from kronos.core.reports.series import Series, build_series
@@ -131,21 +131,21 @@ def mixed_currencies(
     policy: ObservationPolicy,
 ) -> list[Slice]:
     """Slices whose P&L is in several currencies: those amounts do not add up."""
-    currencies = {name: policy.market(name).currency for name in held.codes["market_id"].categories}
+    currencies = {str(name): policy.market(name).currency for name in held.codes["market_id"].categories}
     if len(set(currencies.values())) < 2:
         return []
-    currency = pl.col("market_id").cast(pl.String).replace_strict(currencies, return_dtype=pl.String)
-    found: list[Slice] = []
-    for dimension in dimensions:
-        money = (
-            held.outcomes[CUTS[dimension].cube]
-            .lazy()
-            .filter(window.known(held.newest), window.chosen(), pl.col("pnl_n") != 0)
-        )
-        pairs = money.select(grouping.code(dimension), "market_id").unique().with_columns(currency=currency)
-        mixed = pairs.group_by("group").agg(pl.col("currency").n_unique()).filter(pl.col("currency") > 1)
-        found += [grouping.slice_of(group) for group in mixed.collect()["group"]]
-    return found
+    currency = pl.col("market_id").replace_strict(currencies, return_dtype=pl.String).alias("currency")
+    pairs = [
+        held.outcomes[CUTS[dimension].cube]
+        .lazy()
+        .filter(window.known(held.newest), window.chosen(), pl.col("pnl_n") != 0)
+        .select(grouping.code(dimension), "market_id")
+        .unique()
+        for dimension in dimensions
+    ]
+    counts = pl.concat(pairs).with_columns(currency).group_by(GROUP).agg(pl.col("currency").n_unique())
+    mixed = counts.filter(pl.col("currency") > 1).sort(GROUP).collect()[GROUP]
+    return [grouping.slice_of(group) for group in mixed]
 
 
 def metric_set(figures: Figures, dimension: Dimension) -> MetricSet:

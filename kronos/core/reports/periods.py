@@ -10,11 +10,11 @@ import polars as pl
 from kronos.core.frames import Schema
 from kronos.core.metrics.registry import COUNTS, RATIOS, SERIES
 from kronos.core.policy import ObservationPolicy
-from kronos.core.reports.axis import Window
+from kronos.core.reports.axis import Axis, Window
 from kronos.core.reports.evidence import Evidence
 from kronos.core.reports.groups import GROUP, Grouping
 from kronos.core.reports.performance import mixed_currencies, observe
-from kronos.core.reports.series import Series
+from kronos.core.reports.series import Series, daily_frame
 from kronos.core.vocabulary import POOLED, Dimension
 
 
@@ -51,11 +51,11 @@ PERIOD_SUMMARY: Final[Schema] = {
 def period_summary(held: Evidence, policy: ObservationPolicy, window: Window, every: Every) -> pl.DataFrame:
     """Summaries of the decisions of each period, for all configs of the evidence; null where nothing was observed."""
     grouping = Grouping(held.codes, pooled=False)
-    _, series = observe(held, grouping, window, DIMENSIONS)
+    axis, series = observe(held, grouping, window, DIMENSIONS)
     period = pl.col("as_of_date").dt.truncate(every.value).alias("period_start")
     keys = [GROUP, "period_start"]
     table = _from_series(series, period)
-    for part in (_from_sums(series, period), _from_decisions(series, period)):
+    for part in (_from_sums(series, axis, grouping, period), _from_decisions(series, period)):
         table = table.join(part, on=keys, how="full", coalesce=True)
     labelled = table.join(_labels(table, held, grouping, policy), on=GROUP)
     mixed = {found.book for found in mixed_currencies(held, grouping, window, (Dimension.OVERALL,), policy)}
@@ -75,11 +75,12 @@ def _from_series(series: Series, period: pl.Expr) -> pl.DataFrame:
     return grouped.agg(*metrics, n=returns.count(), n_missing=returns.null_count()).collect()
 
 
-def _from_sums(series: Series, period: pl.Expr) -> pl.DataFrame:
+def _from_sums(series: Series, axis: Axis, grouping: Grouping, period: pl.Expr) -> pl.DataFrame:
     metrics = [metric.expression().alias(metric.id) for metric in COUNTS]
     metrics += [metric.expression().alias(metric.id) for metric in RATIOS]
-    grouped = series.daily.lazy().group_by(GROUP, period, maintain_order=True)
-    return grouped.agg(*metrics, pl.col("due").sum(), pl.col("valid").sum()).collect()
+    daily = pl.concat([daily_frame(sums, axis, grouping) for sums in series.sums])
+    grouped = daily.lazy().group_by(GROUP, period, maintain_order=True)
+    return grouped.agg(*metrics, pl.col("due", "valid").sum()).collect()
 
 
 def _from_decisions(series: Series, period: pl.Expr) -> pl.DataFrame:

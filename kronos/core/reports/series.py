@@ -1,172 +1,243 @@
-"""From cells to daily series: what is measured, one row per slice and date, all dimensions in one frame."""
+"""From cells to daily series: what is measured, per slice and date, laid out on the dates of each book.
+
+Sums run over rows in one canonical order, so the same cells give the same bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from kronos.core.fixed_point import from_fixed, to_fixed
-from kronos.core.frames import CELL_MEASURES
+from kronos.core.metrics.metric import Floats
 from kronos.core.reports.axis import Axis, Window
-from kronos.core.reports.evidence import Evidence
+from kronos.core.reports.evidence import READ, Evidence
 from kronos.core.reports.groups import CUTS, GROUP, Cut, Grouping
 from kronos.core.vocabulary import Cube, Dimension
 
-DERIVED: Final = {
-    "missing": pl.col("due") - pl.col("valid"),
-    "hit_outcomes": pl.col("hit_eligible") + pl.col("hit_ties"),
-}
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+DERIVED: Final = {"missing": ("due", "valid", -1.0), "hit_outcomes": ("hit_eligible", "hit_ties", 1.0)}
+"""Measures made of two others: first + sign x second."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Daily measures of some slices: `measures[name][i, p]` is the sum for slice `groups[i]` on its book's date p.
+
+    `books` counts the markets x configs with a due outcome. A measure that is zero everywhere is not held.
+    """
+
+    groups: Ints
+    measures: dict[str, Floats]
+
+    def daily(self, name: str) -> Floats:
+        """A measure, shape (slices, dates)."""
+        if name in DERIVED:
+            first, second, sign = DERIVED[name]
+            return self.daily(first) + sign * self.daily(second)
+        held = self.measures.get(name)
+        return np.zeros_like(self.measures["due"]) if held is None else held
+
+    def total(self, name: str) -> Floats:
+        """A measure's sum over the dates, per slice."""
+        if name in self.measures or name in DERIVED:
+            return np.asarray(self.daily(name).sum(axis=1))
+        return np.zeros(self.groups.size)
 
 
 @dataclass(frozen=True)
 class Series:
-    """Rows in order of group and position; positions count the dates of a book.
+    """What is measured. Frames are in order of group and position; positions count the dates of a book.
 
     moments: group, position, as_of_date, return, contribution. One row per date of the series, null where missing.
     wealth: group, position, date (of evaluation), growth.
-    daily: group, position, as_of_date, the summed measures and `books` (markets x configs with a due outcome).
     decisions: group, as_of_date, decisions.
     """
 
     moments: pl.DataFrame
     wealth: pl.DataFrame
-    daily: pl.DataFrame
     decisions: pl.DataFrame
+    sums: list[Sums]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows with the cell of a (slices x dates) sheet that each of them falls into."""
+
+    frame: pl.DataFrame
+    groups: Ints
+    books: Ints
+    cell: Ints
+    dates: int
+
+    def add(self, values: NDArray[Any]) -> Floats:
+        """Sum of values per slice and date, in row order."""
+        sheet = np.bincount(self.cell, weights=values, minlength=self.groups.size * self.dates)
+        return np.asarray(sheet.reshape(self.groups.size, self.dates), dtype=np.float64)
+
+    def sum(self, name: str) -> Floats:
+        """Sum of a column per slice and date."""
+        return self.add(self.frame[name].to_numpy())
+
+
+Columns = dict[str, NDArray[Any]]
 
 
 def build_series(
     held: Evidence, axis: Axis, grouping: Grouping, window: Window, dimensions: Iterable[Dimension]
 ) -> Series:
     """The series of every slice of these dimensions."""
-    shared = {cube: _shared(held, axis, cube, window) for cube in {CUTS[dimension].cube for dimension in dimensions}}
-    moments, wealth, daily, decisions = [], [], [], []
-    for dimension in dimensions:
-        cut, group = CUTS[dimension], grouping.code(dimension)
-        sums = _daily(shared[cut.cube], group, cut, held.measures)
-        daily.append(sums.select(GROUP, "position", "as_of_date", *held.measures, "books"))
-        decisions.append(_decisions(held, group, cut.cube, window))
-        if cut.conditional:
-            moments.append(_conditional_moments(sums))
-            wealth.append(_conditional_wealth(sums, held.horizon))
-        else:
-            moments.append(_book_moments(axis, group, cut))
-            wealth.append(_book_wealth(axis, group, cut, held.horizon))
-    made = pl.collect_all([pl.concat(frames).sort(GROUP, "position") for frames in (moments, wealth, daily)])
-    counted = pl.concat(decisions).sort(GROUP, "as_of_date").collect()
-    return Series(made[0], made[1], with_all_measures(made[2]), counted)
+    chosen = sorted(dimensions, key=list(Dimension).index)
+    cells = {cube: _shared(held, axis, cube, window, grouping, chosen) for cube in {CUTS[d].cube for d in chosen}}
+    books = _Books.of(axis, grouping, chosen)
+    moments, wealth, sums = [], [], []
+    for dimension in chosen:
+        cut = CUTS[dimension]
+        rows = _rows(cells[cut.cube], dimension, "position", axis.days.shape[1], grouping)
+        daily = _sums(rows, cut, held.measures)
+        by_decision, by_evaluation = (
+            _conditional(rows, daily, axis) if cut.conditional else books.returns(dimension, axis, grouping)
+        )
+        moments.append(by_decision)
+        wealth.append(by_evaluation)
+        sums.append(daily)
+    returns = pl.col("return", "contribution").fill_nan(None)
+    return Series(
+        moments=_joined(moments, "as_of_date").with_columns(returns),
+        wealth=_joined(wealth, "date").with_columns(pl.col("growth").fill_nan(None) / held.horizon),
+        decisions=_decisions(held, window, grouping, chosen),
+        sums=sums,
+    )
 
 
-def exact_sums(names: Iterable[str]) -> list[pl.Expr]:
-    """Sums of cell measures that do not depend on the order of rows."""
-    return [
-        _exact(pl.col(name)).alias(name) if CELL_MEASURES[name] == pl.Float64 else pl.col(name).sum() for name in names
-    ]
+def _shared(
+    held: Evidence, axis: Axis, cube: Cube, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]
+) -> pl.DataFrame:
+    """Outcome cells of one cube in the window with groups, position of the date and share of capital.
 
-
-def exact_totals(names: Iterable[str]) -> list[pl.Expr]:
-    """Sums of float columns that do not depend on the order of rows."""
-    return [_exact(pl.col(name)).alias(name) for name in names]
-
-
-def with_all_measures(daily: pl.DataFrame) -> pl.DataFrame:
-    """Add the measures that are zero everywhere, and those derived from others."""
-    absent = [pl.lit(0).cast(dtype).alias(name) for name, dtype in CELL_MEASURES.items() if name not in daily.columns]
-    return daily.with_columns(*absent).with_columns(**DERIVED)
-
-
-def _exact(value: pl.Expr) -> pl.Expr:
-    return from_fixed(to_fixed(value).sum())
-
-
-def _shared(held: Evidence, axis: Axis, cube: Cube, window: Window) -> pl.LazyFrame:
-    """Outcome cells of one cube in the window, each with its date's position and share of capital."""
+    Cells of a config that earns nothing have no capital: `earning` is 0 and their share too.
+    """
     cells = held.outcomes[cube].lazy().filter(window.known(held.newest), window.chosen())
-    places = axis.rows.lazy().select("place", "position", "share", "whole")
-    return cells.join(places, on="place").collect().lazy()
+    places = axis.rows.lazy().select("place", "position", "share")
+    groups = grouping.columns(dimension for dimension in dimensions if CUTS[dimension].cube is cube)
+    earning = pl.col("share").is_not_null().cast(pl.Float64).alias("earning")
+    placed = cells.join(places, on="place", maintain_order="left").with_columns(*groups, earning)
+    return placed.with_columns(pl.col("share").fill_null(0.0)).collect()
 
 
-def _daily(shared: pl.LazyFrame, group: pl.Expr, cut: Cut, measures: Iterable[str]) -> pl.LazyFrame:
-    """Measures per group and date, with the slice's part of the book return and of its exposure."""
-    decided = pl.col("due") > 0
-    once = pl.lit(True) if cut.conditional else pl.struct("place", decided).is_first_distinct()
-    return (
-        shared.with_columns(group, books=(decided & once).cast(pl.Int64))
-        .group_by(GROUP, "position")
-        .agg(
-            *exact_sums(measures),
-            pl.col("as_of_date").first(),
-            pl.col("books").sum(),
-            pl.col("whole").first(),
-            evaluated=pl.when(pl.col("due") != 0).then("eval_date").max(),
-            part=_exact(pl.col("share") * pl.col("weighted_return")),
-            exposure=_exact(pl.col("share") * pl.col("weight_due")),
-        )
+def _rows(frame: pl.DataFrame, dimension: Dimension, number: str, dates: int, grouping: Grouping) -> _Rows:
+    """Where each row falls: its slice among those that occur, and its date's number."""
+    groups, inverse = _distinct(frame[dimension.value].to_numpy())
+    return _Rows(frame, groups, grouping.book_of(groups), inverse * dates + frame[number].to_numpy(), dates)
+
+
+def _distinct(codes: Ints) -> tuple[Ints, Ints]:
+    """Rising distinct codes and each row's index among them; codes of one dimension are close together."""
+    if codes.size == 0:
+        return codes, codes
+    low = int(codes.min())
+    seen = np.bincount(codes - low) > 0
+    index = np.cumsum(seen, dtype=np.int64) - 1
+    return np.flatnonzero(seen).astype(np.int64) + low, index[codes - low]
+
+
+def _sums(rows: _Rows, cut: Cut, measures: Iterable[str]) -> Sums:
+    added = {name: rows.sum(name) for name in measures}
+    opens = rows.sum("slice_opens" if cut.conditional else "place_opens")
+    return Sums(rows.groups, added | {"books": np.where(added["due"] > 0.0, opens, 0.0)})
+
+
+def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]) -> pl.DataFrame:
+    counted = [
+        held.decisions[CUTS[dimension].cube]
+        .lazy()
+        .filter(window.known(held.newest), window.chosen())
+        .group_by(grouping.code(dimension), "as_of_date")
+        .agg(pl.col("decisions").sum())
+        for dimension in dimensions
+    ]
+    return pl.concat(counted).sort(GROUP, "as_of_date").collect()
+
+
+def _conditional(rows: _Rows, daily: Sums, axis: Axis) -> tuple[Columns, Columns]:
+    """Moments and wealth of sum(weight x return) / sum(weight) on the dates on which the slice occurs.
+
+    The return is missing while a due outcome is, and where nothing was weighted. Contributions count on the dates on
+    which the whole book has a return, so that they add up to it.
+    """
+    share = rows.frame["share"].to_numpy()
+    contribution = rows.add(share * rows.frame["weighted_return"].to_numpy())
+    exposure = rows.add(share * rows.frame["weight_due"].to_numpy())
+    complete = daily.daily("returns") == daily.daily("due")
+    returns = np.full_like(contribution, np.nan)
+    np.divide(contribution, exposure, out=returns, where=complete & (exposure > 0.0))
+    occurs = (daily.daily("due") > 0.0) & (rows.sum("earning") > 0.0)
+    contribution = np.where(axis.whole[rows.books], contribution, np.nan)
+    moments = _at(rows, occurs, axis.days, "as_of_date", {"return": returns, "contribution": contribution})
+    return moments, _at(rows, occurs, axis.evaluated, "date", {"growth": returns})
+
+
+@dataclass(frozen=True)
+class _Books:
+    """Dates of the books that earn, by decision and by evaluation."""
+
+    decided: pl.DataFrame
+    evaluated: pl.DataFrame
+
+    @classmethod
+    def of(cls, axis: Axis, grouping: Grouping, dimensions: Iterable[Dimension]) -> _Books:
+        """From the axis, with the groups of the dimensions."""
+        groups = grouping.columns(dimension for dimension in dimensions if not CUTS[dimension].conditional)
+        earning = axis.rows.filter(pl.col("share").is_not_null()).with_columns(groups)
+        return cls(earning, earning.filter(pl.col("evaluation").is_not_null()))
+
+    def returns(self, dimension: Dimension, axis: Axis, grouping: Grouping) -> tuple[Columns, Columns]:
+        """Moments and wealth of book returns, without dates that have not matured."""
+        share = "own" if CUTS[dimension].by_market else "share"
+        rows = _rows(self.decided, dimension, "position", axis.days.shape[1], grouping)
+        contribution = np.where(axis.whole[rows.books], _shared_return(rows, "share"), np.nan)
+        columns = {"return": _shared_return(rows, share), "contribution": contribution}
+        moments = _at(rows, _matured(rows), axis.days, "as_of_date", columns)
+        rows = _rows(self.evaluated, dimension, "evaluation", axis.evaluations.shape[1], grouping)
+        return moments, _at(rows, _matured(rows), axis.evaluations, "date", {"growth": _shared_return(rows, share)})
+
+
+def _shared_return(rows: _Rows, share: str) -> Floats:
+    """sum(share x return) per slice and date; NaN if any return is missing."""
+    returns = rows.frame["return"].to_numpy()
+    added = rows.add(np.nan_to_num(returns) * rows.frame[share].to_numpy())
+    return np.where(rows.add(np.isnan(returns)) > 0.0, np.nan, added)
+
+
+def _matured(rows: _Rows) -> Bools:
+    """Dates on which there are rows and all of them matured."""
+    matured = rows.frame["matured"].to_numpy()
+    return np.asarray((rows.add(matured) > 0.0) & ~(rows.add(~matured) > 0.0))
+
+
+def _at(rows: _Rows, occurs: Bools, days: NDArray[np.datetime64], day: str, values: dict[str, Floats]) -> Columns:
+    """The dates that occur, in order of group and position."""
+    at, position = np.nonzero(occurs)
+    columns = {name: sheet[at, position] for name, sheet in values.items()}
+    return {GROUP: rows.groups[at], "position": position, day: days[rows.books[at], position], **columns}
+
+
+def _joined(parts: list[Columns], day: str) -> pl.DataFrame:
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return pl.DataFrame(columns).with_columns(pl.col(GROUP, "position").cast(pl.Int64), pl.col(day).cast(pl.Date))
+
+
+def daily_frame(sums: Sums, axis: Axis, grouping: Grouping) -> pl.DataFrame:
+    """Daily measures as rows, in order of group and date: group, as_of_date and every measure that metrics read."""
+    at, position = np.nonzero(sums.daily("due"))
+    columns = {name: sums.daily(name)[at, position] for name in sorted(READ | {"due", "valid"})}
+    days = axis.days[grouping.book_of(sums.groups)[at], position]
+    return pl.DataFrame(columns).with_columns(
+        pl.Series(GROUP, sums.groups[at], dtype=pl.Int64), pl.Series("as_of_date", days).cast(pl.Date)
     )
-
-
-def _decisions(held: Evidence, group: pl.Expr, cube: Cube, window: Window) -> pl.LazyFrame:
-    made = held.decisions[cube].lazy().filter(window.known(held.newest), window.chosen())
-    return made.group_by(group, "as_of_date").agg(pl.col("decisions").sum())
-
-
-def _conditional_return() -> pl.Expr:
-    """sum(weight x return) / sum(weight); null while a due outcome is missing, and where nothing was weighted."""
-    return pl.when((pl.col("returns") == pl.col("due")) & (pl.col("exposure") > 0)).then(
-        pl.col("part") / pl.col("exposure")
-    )
-
-
-def _conditional_moments(sums: pl.LazyFrame) -> pl.LazyFrame:
-    """Dates on which the slice occurs. Parts count where the whole book has a return, so that they add up to it."""
-    occurs = sums.filter(pl.col("due") > 0, pl.col("exposure").is_not_null())
-    part = pl.when("whole").then("part").alias("contribution")
-    return occurs.select(GROUP, "position", "as_of_date", _conditional_return().alias("return"), part)
-
-
-def _conditional_wealth(sums: pl.LazyFrame, horizon: int) -> pl.LazyFrame:
-    occurs = sums.filter(pl.col("due") > 0, pl.col("exposure").is_not_null())
-    growth = (_conditional_return() / horizon).alias("growth")
-    return occurs.select(GROUP, "position", pl.col("evaluated").alias("date"), growth)
-
-
-def _shared_return(share: str) -> pl.Expr:
-    """sum(share x return), null if any return is."""
-    total = _exact(pl.col(share) * pl.col("return"))
-    return pl.when(pl.col("return").is_not_null().all()).then(total)
-
-
-def _book_moments(axis: Axis, group: pl.Expr, cut: Cut) -> pl.LazyFrame:
-    """Book returns by decision date, without dates on which some market has not matured."""
-    grouped = (
-        axis.rows.lazy()
-        .filter(pl.col("share").is_not_null())
-        .group_by(group, "position")
-        .agg(
-            pl.col("as_of_date").first(),
-            pl.col("matured").all(),
-            pl.col("whole").first(),
-            _shared_return("own" if cut.by_market else "share").alias("return"),
-            _shared_return("share").alias("contribution"),
-        )
-    )
-    part = pl.when("whole").then("contribution").alias("contribution")
-    return grouped.filter("matured").select(GROUP, "position", "as_of_date", "return", part)
-
-
-def _book_wealth(axis: Axis, group: pl.Expr, cut: Cut, horizon: int) -> pl.LazyFrame:
-    """Book returns by evaluation date, per session."""
-    due = (
-        axis.rows.lazy()
-        .filter(pl.col("share").is_not_null())
-        .with_columns(position=pl.col("due_date").rank("dense").over("book").cast(pl.Int64) - 1)
-    )
-    share = "own" if cut.by_market else "share"
-    grouped = due.group_by(group, "position").agg(
-        pl.col("due_date").first().alias("date"),
-        pl.col("matured").all(),
-        (_shared_return(share) / horizon).alias("growth"),
-    )
-    return grouped.filter("matured").select(GROUP, "position", "date", "growth")
