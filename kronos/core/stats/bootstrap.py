@@ -4,8 +4,8 @@ A resample of n dates is stored as how often each date was drawn, so with featur
 squares, ...) the resampled means of all k features are `counts @ F / n`. All configs share the draws, which keeps
 their dependence and makes differences between them paired.
 
-Reproducible: a resample depends on the generator's seed, n, the block length and the resample's own position, never on
-memory or threads. The products are BLAS sums, whose last bits may differ between machines and numbers of threads.
+Reproducible: the draws depend on the generator, n, the block length and the number of resamples, never on memory or
+threads. The products are BLAS sums, whose last bits may differ between machines and numbers of threads.
 """
 
 from __future__ import annotations
