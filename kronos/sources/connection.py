@@ -32,6 +32,11 @@ _CONNECT_TIMEOUT_S: Final = 10
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _MISFIT_CLASSES: Final = ("22", "42")
 """SQLSTATE classes that mean other tables, columns, types or grants than the dialect promises."""
+_CALENDAR: Final[dict[type[pl.DataType], tuple[int, int]]] = {
+    pl.Date: (-719_162, 2_932_896),
+    pl.Datetime: (-62_135_596_800_000_000, 253_402_214_400_000_000),
+}
+"""Years 1 to 9999 as days, and as microseconds, since 1970."""
 _SEVERITY: Final = re.compile(r"FATAL:|ERROR:|Failed to connect:")
 
 
@@ -54,7 +59,7 @@ class SourceConnection:
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(statement, parameters or None)
-                return cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table()))
+                return _within_calendar(cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table())))
         except AdbcError as error:
             raise self._translated(error, reads) from None
 
@@ -102,6 +107,18 @@ class SourceConnection:
         said = _SEVERITY.split(said)[-1].strip()
         secret = urlsplit(self._url).password
         return said.replace(secret, "***") if secret else said
+
+
+def _within_calendar(df: pl.DataFrame) -> pl.DataFrame:
+    """Postgres knows `infinity` and years that no calendar here holds: they become the last day of the year 9999."""
+    return df.with_columns(
+        pl.when(pl.col(column).to_physical().is_between(*_CALENDAR[dtype.base_type()]) | pl.col(column).is_null())
+        .then(pl.col(column))
+        .otherwise(pl.lit(_CALENDAR[dtype.base_type()][1]).cast(dtype))
+        .alias(column)
+        for column, dtype in df.schema.items()
+        if dtype.base_type() in _CALENDAR
+    )
 
 
 def _with_timeout(url: str) -> str:

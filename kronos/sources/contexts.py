@@ -10,7 +10,7 @@ import polars as pl
 
 from kronos.core.frames import FRAGILITY, REGIMES, SOFT_TARGETS, STABILITY, Schema, conform
 from kronos.settings import RecordedBy
-from kronos.sources.rules import Rule, breaches, broken_by_any, not_after, numbers, required, within
+from kronos.sources.rules import Rule, breaches, broken_by_any, not_after, numbers, plausible, required, within
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def usable_contexts(raw: pl.DataFrame, kind: ContextKind, recorded_by: RecordedB
 def context_breaches(raw: pl.DataFrame, kind: ContextKind, recorded_by: RecordedBy, today: date) -> pl.DataFrame:
     """QUARANTINE rows of context rows that break the contract; those are never used."""
     key = pl.concat_str("entity_type", "entity_id", "as_of_date", separator="/", ignore_nulls=True)
-    rules = [*_rules(kind, recorded_by), not_after("as_of_date", today)]
+    rules = [*_rules(kind, recorded_by), plausible("as_of_date"), not_after("as_of_date", today)]
     return breaches(raw, rules, kind.table, key)
 
 

@@ -20,6 +20,7 @@ from kronos.sources.rules import (
     not_after,
     numbers,
     on,
+    plausible,
     required,
     within,
 )
@@ -93,6 +94,7 @@ def _rules(today: date) -> list[Rule]:
         *required("decision_id", "decided_at", "engine_name", "config_id", "as_of_date"),
         on("decision_id", "DUPLICATE_DECISION", pl.col("doubled")),
         WRONG_JSON_TYPE,
+        plausible("as_of_date"),
         not_after("as_of_date", today),
         on("decided_at", "FUTURE_DATE", pl.col("decided_at").dt.date() > today + _CLOCK_SLACK),
         *numbers(*_NUMBERS),

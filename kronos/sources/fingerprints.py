@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import polars as pl
+
+from kronos.core.conventions import EARLIEST_DATE
 
 _ENTITY = ("kind", "entity_type", "entity_id")
 
 
 def month_fingerprints(
-    decisions: pl.DataFrame, outcomes: pl.DataFrame, contexts: Sequence[pl.DataFrame]
+    decisions: pl.DataFrame, outcomes: pl.DataFrame, contexts: Sequence[pl.DataFrame], today: date
 ) -> pl.DataFrame:
-    """Month (YYYY-MM) and fingerprint, rising, from the states per day (decisions, outcomes) and month (contexts)."""
-    months = decisions.select(month=pl.col("as_of_date").dt.month_start()).unique()
+    """Month (YYYY-MM, up to today's) and fingerprint, rising; from states per day, and per month for contexts."""
+    dated = decisions.filter(pl.col("as_of_date").is_between(EARLIEST_DATE, pl.lit(today).dt.month_end()))
+    months = dated.select(month=pl.col("as_of_date").dt.month_start()).unique()
     if months.is_empty():
         return pl.DataFrame(schema={"month": pl.String, "fingerprint": pl.String})
     parts = [_by_month(decisions, "decisions"), _by_month(outcomes, "outcomes"), _reaching(contexts, months)]

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import polars as pl
 
-from kronos.core.conventions import LARGEST_HORIZON
+from kronos.core.conventions import EARLIEST_DATE, LARGEST_HORIZON
 from kronos.core.frames import QUARANTINE, Contexts, conform
 from kronos.core.policy import ObservationPolicy
 from kronos.settings import Dialect, RecordedBy
@@ -20,7 +20,7 @@ from kronos.sources.decisions import checked_decisions
 from kronos.sources.fingerprints import month_fingerprints
 from kronos.sources.outcomes import checked_outcomes
 
-_NO_DAY: Final = date(1800, 1, 1)
+_NO_DAY: Final = date(1, 1, 1)
 """Before any data: reading it touches every column and no row."""
 _CONTRACT: Final = {
     "decisions": "engine_decisions",
@@ -31,6 +31,11 @@ _CONTRACT: Final = {
 
 _REGISTRY: Final = {Dialect.SPEC: "engine_configs", Dialect.PROMETHEUS_V2: "strategy_configs"}
 """Where a dialect may keep config bodies."""
+
+
+_OUTSIDE: Final = (
+    "as_of_date IS NULL OR as_of_date < $1 OR as_of_date >= date_trunc('month', $2::date) + INTERVAL '1 month'"
+)
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,12 @@ class SourceReader:
             self._connection.fetch(f"SELECT * FROM ({statement}) AS promised LIMIT 0", parameters, reads=reads)
         self.engine_runs(_NO_DAY)
 
-    def months(self) -> list[str]:
-        """Months (YYYY-MM) in which decisions are dated, rising; future ones too."""
-        return self._read("months")["month"].to_list()
+    def months(self, today: date) -> list[str]:
+        """Months (YYYY-MM) up to today's in which decisions are dated, rising."""
+        return self._read("months", EARLIEST_DATE, today)["month"].to_list()
 
     def fingerprints(self, today: date) -> pl.DataFrame:
-        """Month and fingerprint: a text that changes whenever reading that month would give something else."""
+        """Month (up to today's) and fingerprint, a text that changes whenever the month would read differently."""
         with self._connection.snapshot():
             decisions = self._read("decision_states", today)
             outcomes = self._read("outcome_states", today)
@@ -80,7 +85,7 @@ class SourceReader:
                 self._connection.fetch(over_context(self._dialect, "context_states", kind.adapter), [today])
                 for kind in KINDS
             ]
-        return month_fingerprints(decisions, outcomes, contexts)
+        return month_fingerprints(decisions, outcomes, contexts, today)
 
     def read(self, start: date, end: date, *, today: date) -> SourceBatch:
         """Decisions dated from start to end with all revisions of their outcomes, and what broke the contract."""
@@ -106,11 +111,10 @@ class SourceReader:
         return self._read("horizons", LARGEST_HORIZON).sort("engine_name", "config_id", "horizon")
 
     def orphans(self, today: date) -> pl.DataFrame:
-        """QUARANTINE rows of what no month up to today holds: outcomes without decision, undated and later rows."""
-        rows = conform(self._read("orphans", today), QUARANTINE, "orphans")
-        undated = "as_of_date IS NULL OR as_of_date >= date_trunc('month', $1::date) + INTERVAL '1 month'"
+        """QUARANTINE rows of what no month up to today holds: outcomes without decision, undated and misdated rows."""
+        rows = conform(self._read("orphans", EARLIEST_DATE, today), QUARANTINE, "orphans")
         contexts = (
-            context_breaches(self._contexts_where(kind, undated, today), kind, self._recorded_by, today)
+            context_breaches(self._contexts_where(kind, _OUTSIDE, EARLIEST_DATE, today), kind, self._recorded_by, today)
             for kind in KINDS
         )
         return pl.concat([rows, *contexts])

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from kronos.core.conventions import LARGEST_MAGNITUDE
+from kronos.core.conventions import EARLIEST_DATE, LARGEST_MAGNITUDE
 from kronos.core.frames import QUARANTINE, empty
 
 _LONGEST_VALUE: Final = 200
@@ -55,6 +55,11 @@ def numbers(*columns: str) -> list[Rule]:
 def not_after(column: str, today: date) -> Rule:
     """FUTURE_DATE: dated after today."""
     return on(column, "FUTURE_DATE", pl.col(column) > today)
+
+
+def plausible(column: str) -> Rule:
+    """IMPLAUSIBLE_DATE: so long ago that it must be a slip of the pen."""
+    return on(column, "IMPLAUSIBLE_DATE", pl.col(column) < EARLIEST_DATE)
 
 
 def within(column: str, low: float, high: float, name: str) -> Rule:

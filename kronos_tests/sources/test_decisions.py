@@ -187,6 +187,14 @@ def test_only_decisions_of_the_range_are_read(database: Database, reader: Source
     assert batch.decisions["as_of_date"].to_list() == days[1:3]
 
 
+@pytest.mark.parametrize("instant", ["infinity", "-infinity"])
+def test_an_instant_no_calendar_holds_is_in_the_future(database: Database, reader: SourceReader, instant: str) -> None:
+    insert(database, engine_decisions=[decision() | {"timestamp": instant}, decision("good")])
+    batch = read_year(reader)
+    assert batch.decisions.height == 1
+    assert reasons(batch) == [("FUTURE_DATE", "decided_at=9999-12-31 00:00:00.000000+00:00")]
+
+
 def test_instants_are_utc_whatever_the_server_thinks(database: Database, reader: SourceReader) -> None:
     tokyo = datetime.fromisoformat("2020-03-02T08:00:00+09:00")
     insert(database, engine_decisions=[decision(timestamp=tokyo)])

@@ -38,13 +38,13 @@ def upstream(database: Database, statement: str) -> None:
 
 
 def test_an_empty_database_has_no_months(reader: SourceReader) -> None:
-    assert reader.months() == []
+    assert reader.months(TODAY) == []
     assert reader.fingerprints(TODAY).is_empty()
 
 
 def test_months_are_those_of_the_decisions(three_months: Database, reader: SourceReader) -> None:
-    assert reader.months() == ["2020-03", "2020-05", "2020-07"]
-    assert reader.fingerprints(TODAY)["month"].to_list() == reader.months()
+    assert reader.months(TODAY) == ["2020-03", "2020-05", "2020-07"]
+    assert reader.fingerprints(TODAY)["month"].to_list() == reader.months(TODAY)
 
 
 def test_nothing_moves_when_nothing_changes(three_months: Database, reader: SourceReader) -> None:
@@ -94,6 +94,21 @@ def test_a_future_row_moves_its_month_again_when_its_day_comes(database: Databas
     today, tomorrow = reader.fingerprints(DAY), reader.fingerprints(date(2020, 3, 3))
     assert not today.equals(tomorrow)
     assert tomorrow.equals(reader.fingerprints(TODAY))
+
+
+def test_months_outside_the_calendar_or_after_today_are_none(database: Database, reader: SourceReader) -> None:
+    insert(database, engine_decisions=[decision(), decision("far", date(2021, 1, 4)), decision("old", date(202, 3, 2))])
+    for day in ("infinity", "-infinity"):
+        upstream(
+            database,
+            f"INSERT INTO source.engine_decisions (decision_id, as_of_date) VALUES (gen_random_uuid(), '{day}')",
+        )
+        upstream(database, f"INSERT INTO source.regimes (region, as_of_date, regime_label) VALUES ('US', '{day}', 'A')")
+    assert reader.months(TODAY) == reader.fingerprints(TODAY)["month"].to_list() == ["2020-03"]
+    assert sorted(reader.orphans(TODAY)["rule"].to_list()) == [
+        *["FUTURE_DATE"] * 4,
+        *["IMPLAUSIBLE_DATE"] * 2,
+    ]
 
 
 def test_an_outcome_overwritten_in_place_moves_its_month(foreign: Foreign, foreign_reader: SourceReader) -> None:

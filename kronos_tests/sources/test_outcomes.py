@@ -78,6 +78,7 @@ def test_all_revisions_are_read_in_recording_order(database: Database, reader: S
         ({"realised_class": 3, "cost": "1"}, ("WRONG_JSON_TYPE", "realised_class, cost")),
         ({"risk_metrics": ["a"]}, ("WRONG_JSON_TYPE", "risk_metrics")),
         ({"eval_date": date(2021, 1, 1)}, ("FUTURE_DATE", "eval_date=2021-01-01")),
+        ({"eval_date": "infinity"}, ("FUTURE_DATE", "eval_date=9999-12-31")),
         ({"eval_date": date(2020, 3, 1)}, ("EVAL_BEFORE_DECISION", "eval_date=2020-03-01")),
     ],
 )

@@ -1,4 +1,5 @@
--- Rows that no month up to $1 (today) holds: outcomes without a decision, decisions without a date or in a later month.
+-- Rows that no month from the day $1 to the month of $2 (today) holds: outcomes without a decision, decisions without
+-- a date or dated outside.
 SELECT
     'decision_outcomes' AS source_table,
     concat_ws('/', o.decision_id, o.horizon_days, o.recorded_at) AS source_key,
@@ -11,8 +12,8 @@ UNION ALL
 SELECT
     'engine_decisions',
     coalesce(d.decision_id::text, ''),
-    CASE WHEN d.as_of_date IS NULL THEN 'MISSING_FIELD' ELSE 'FUTURE_DATE' END,
+    CASE WHEN d.as_of_date IS NULL THEN 'MISSING_FIELD' WHEN d.as_of_date < $1 THEN 'IMPLAUSIBLE_DATE' ELSE 'FUTURE_DATE' END,
     'as_of_date=' || coalesce(d.as_of_date::text, 'null'),
     d.as_of_date::date
 FROM engine_decisions AS d
-WHERE d.as_of_date IS NULL OR d.as_of_date >= date_trunc('month', $1::date) + INTERVAL '1 month'
+WHERE d.as_of_date IS NULL OR d.as_of_date < $1 OR d.as_of_date >= date_trunc('month', $2::date) + INTERVAL '1 month'
