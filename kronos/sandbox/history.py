@@ -60,7 +60,8 @@ def history(
 
     Slices come in blocks of sessions, each slice sorted by the moment of writing; `known_at` holds that moment.
     """
-    markets = {name: market.until(until) for name, market in load_markets().items()}
+    begun = {name: market for name, market in load_markets().items() if market.sessions[0] <= np.datetime64(until)}
+    markets = {name: market.until(until) for name, market in begun.items()}
     before = session_now(until)
     written = pl.col("known_at") <= before
     if since is not None:

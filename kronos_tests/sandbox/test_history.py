@@ -127,3 +127,8 @@ def test_enough_outcomes_of_every_book_are_there() -> None:
         clean = evaluate(decided(config, market, date(2005, 1, 3), date(2009, 12, 31)), market)
         valid = imperfect_outcomes(clean).filter(pl.col("return").is_not_nan()).unique(["decision_id", "horizon"])
         assert len(valid) > 0.99 * len(clean)
+
+
+def test_markets_that_have_not_begun_yet_write_nothing() -> None:
+    written = tables(history(date(1995, 3, 31), start=date(1995, 1, 3)))
+    assert set(written["job_executions"]["market_id"].to_list()) == {"US_EQ", "US_FUT"}
