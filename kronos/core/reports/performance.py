@@ -188,11 +188,13 @@ def performance_reports(
     recorded_by: str,
     notes: tuple[str, ...] = (),
 ) -> list[EnginePerformanceReport]:
-    """Reports of every config of the evidence, by config."""
+    """Reports of every config that has anything in the window, by config."""
     found = examine(held, policy, window)
+    seen = {key.book for key in found.measured}
     return [
         _report(held.only(config), policy, window, found, config, recorded_by, notes)
         for config in held.codes["config_id"].categories
+        if config in seen
     ]
 
 
