@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy import special
 
-from kronos.core.conventions import CONFIDENCE
+from kronos.core.conventions import CONFIDENCE, ZERO_TOLERANCE
 from kronos.core.metrics.hac import dense, long_run_sums
 from kronos.core.metrics.metric import Analytic, Bounds, Direct, Floats, Numbers, RatioMetric, SeriesMetric
 from kronos.core.vocabulary import Undefined
@@ -46,6 +46,8 @@ def series_intervals(
         return found
     if series.size < 2:
         return found | {metric.id: Undefined.TOO_FEW_OBSERVATIONS for metric, _ in analytic}
+    if np.ptp(series) <= ZERO_TOLERANCE * np.abs(series).max():
+        return found | {metric.id: Undefined.ZERO_VARIANCE for metric, _ in analytic}
     psi = np.array([rule.influence(series, basis) for _, rule in analytic])
     errors = _standard_errors(psi, positions, basis.horizon)
     critical = critical_value(series.size, basis.horizon)

@@ -136,7 +136,9 @@ class SeriesMetric(Metric):
     def reason(self, series: pl.Expr, basis: Basis) -> pl.Expr:
         """Why there is no number (a word of `Undefined`), null where there is one."""
         guards = [guard(series, basis) for _, guard in self.guards]
-        return self.settle(series.count(), self.formula(series, basis), guards, basis.horizon)
+        # sorting and counting formulas would step over a NaN and look fine
+        value = pl.when(~series.is_nan().any()).then(self.formula(series, basis))
+        return self.settle(series.count(), value, guards, basis.horizon)
 
     def settle(self, n: pl.Expr, value: pl.Expr, guards: Sequence[pl.Expr], horizon: int) -> pl.Expr:
         """`reason` from what was computed before: observations, the formula's value, and each guard in order."""
