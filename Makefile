@@ -40,4 +40,5 @@ lock: $(READY)
 	  --all-extras pyproject.toml -o requirements.lock
 
 clean:
+	@test ! -f .kronos/postgres/location || rm -rf "$$(cat .kronos/postgres/location)"
 	rm -rf $(VENV) .kronos

@@ -48,5 +48,12 @@ class NotFound(KronosError):
         super().__init__(f"{kind} {name!r} does not exist{hint}")
 
 
+class NothingObserved(KronosError):
+    """The lake holds no decisions yet."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing has been observed yet: run `kronos up` first")
+
+
 class PortBusy(KronosError):
     """A port Kronos was told to serve on is taken."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 
 from kronos.core.reports.model import EnginePerformanceReport
@@ -22,12 +21,6 @@ class MetaOrchestrator:
     def from_settings(cls, settings: Settings | None = None) -> MetaOrchestrator:
         """An orchestrator over the lake, policy and source that the environment names."""
         return cls(Performance.from_settings(settings or load()))
-
-    @classmethod
-    @contextmanager
-    def opened(cls) -> Iterator[MetaOrchestrator]:
-        """`from_settings` for the length of a command."""
-        yield cls.from_settings()
 
     def engine_performance(
         self,

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from kronos import settings
-from kronos.cli.render import print_summary
+from kronos.cli.render import print_summary, report_console
 from kronos.cli.stack import LOOPBACK, require_free_port, serve_dagster, single_instance, stop_recorded
 from kronos.settings import Settings
 from kronos.store.database import Database
@@ -24,7 +24,7 @@ def up(once: bool = typer.Option(False, "--once", help="End after the report ins
         console.print("starting Postgres")
         with open_database(config) as database:
             _observe(config, database, console)
-            print_summary(config, database, console)
+            _report(config)
             if not once:
                 _serve(config, database, console)
 
@@ -37,6 +37,13 @@ def _observe(config: Settings, database: Database, console: Console) -> None:
 
         load_history(database, progress=console.print)
     materialise_history(config, database, progress=console.print)
+
+
+def _report(config: Settings) -> None:
+    from kronos.orchestrator import MetaOrchestrator
+
+    kronos = MetaOrchestrator.from_settings(config)
+    print_summary(kronos.all_performance(*kronos.period()), report_console())
 
 
 def _serve(config: Settings, database: Database, console: Console) -> None:

@@ -48,7 +48,9 @@ class ObservationPolicy(_Strict):
     fragility_cuts: CutPoints = (0.25, 0.5, 0.75)
     primary_horizon: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
     default_primary_horizon: Annotated[int, Field(gt=0)] = 1
-    ordered_classes: dict[str, list[str]] = Field(default_factory=dict)
+    ordered_classes: dict[str, list[str]] = Field(
+        default_factory=lambda: {"REGIME": ["CALM", "NORMAL", "STRESS", "CRISIS"]}
+    )
     """Engines whose classes are ordered, with the order: only these get a ranked probability score."""
     risk_free_annual: float = 0.0
     deadline_after_close: timedelta = timedelta(hours=4, minutes=15)

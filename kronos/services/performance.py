@@ -19,7 +19,7 @@ from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.reports.performance import performance_report, performance_reports
 from kronos.core.reports.periods import PERIOD_SUMMARY, Every, period_summary
 from kronos.core.vocabulary import Cube, Dimension, Mode
-from kronos.errors import BadValue, NotFound
+from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.tables import Lake
 from kronos.services.policy import load_policy
 from kronos.services.sessions import market_sessions
@@ -162,10 +162,10 @@ class Performance:
         return self._seen[1]
 
     def period(self) -> tuple[date, date]:
-        """First and last decision date of the record; raises `NotFound` before the first decision."""
+        """First and last decision date of the record; raises `NothingObserved` before the first decision."""
         entries = self.directory().entries.filter(horizon=DECISION_HORIZON)
         if entries.is_empty():
-            raise NotFound("decision", "any", [])
+            raise NothingObserved
         first, last = entries.select(pl.col("first").min(), pl.col("last").max()).row(0)
         return first, last
 
@@ -173,6 +173,8 @@ class Performance:
         self, engine_name: str, config_id: str | None, horizon: int | None, mode: str, experiment_id: str
     ) -> Wanted:
         directory = self.directory()
+        if directory.entries.is_empty():
+            raise NothingObserved
         if engine_name not in directory.engines():
             raise NotFound("engine", engine_name, directory.engines())
         if config_id is not None and config_id not in directory.configs(engine_name):

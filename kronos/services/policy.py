@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import BadValue
 
@@ -14,5 +16,9 @@ def load_policy(path: Path | None) -> ObservationPolicy:
         return ObservationPolicy()
     try:
         return ObservationPolicy.model_validate_json(path.read_text())
-    except (OSError, ValueError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise BadValue(f"KRONOS_POLICY {path}: {where}", first["input"], first["msg"]) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise BadValue("KRONOS_POLICY", str(path), f"a readable policy file ({error})") from error

@@ -51,18 +51,18 @@ def test_an_unknown_dialect_names_the_known_ones(tmp_path: Path) -> None:
     assert_one_clear_line(kronos(*REPORT, home=str(tmp_path), source_dialect="oracle"), "KRONOS_SOURCE_DIALECT", "spec")
 
 
-def test_a_policy_with_an_unknown_key_is_refused(tmp_path: Path, database: Database) -> None:
+def test_a_policy_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     """A misspelt key in KRONOS_POLICY never becomes a silent default."""
     policy = tmp_path / "policy.json"
     policy.write_text('{"stabilty_cuts": [0.1, 0.2, 0.3]}')
-    done = kronos(*REPORT, home=str(tmp_path), database_url=database.url, policy=str(policy))
+    done = kronos(*REPORT, home=str(tmp_path), policy=str(policy))
     assert_one_clear_line(done, "KRONOS_POLICY", "stabilty_cuts")
 
 
 def test_a_database_that_is_down_is_one_line(tmp_path: Path, free_port: int) -> None:
     """Nothing listens on the port."""
     url = f"postgresql://kronos:secret-word@127.0.0.1:{free_port}/kronos"
-    done = kronos(*REPORT, home=str(tmp_path), database_url=url)
+    done = kronos("db", "migrate", home=str(tmp_path), database_url=url)
     assert_one_clear_line(done, str(free_port))
     assert "secret-word" not in done.stderr
 
@@ -71,21 +71,20 @@ def test_a_wrong_password_is_one_line_without_the_password(tmp_path: Path, serve
     """The server asks for SCRAM and refuses."""
     password = Database(server.url()).url.split("@")[0].rpartition(":")[2]
     url = server.url().replace(password, "not-the-password")
-    done = kronos(*REPORT, home=str(tmp_path), database_url=url)
+    done = kronos("db", "migrate", home=str(tmp_path), database_url=url)
     assert_one_clear_line(done, "password")
     assert "not-the-password" not in done.stderr
 
 
-def test_an_empty_database_says_what_to_do(tmp_path: Path, database: Database) -> None:
-    """No facts have been built yet."""
-    done = kronos(*REPORT, home=str(tmp_path), database_url=database.url)
-    assert_one_clear_line(done, "kronos up")
+def test_an_empty_lake_says_what_to_do(tmp_path: Path) -> None:
+    """Nothing has been observed yet."""
+    assert_one_clear_line(kronos(*REPORT, home=str(tmp_path)), "kronos up")
 
 
-def test_a_reversed_period_names_both_ends(tmp_path: Path, database: Database) -> None:
+def test_a_reversed_period_names_both_ends(tmp_path: Path) -> None:
     """--start after --end."""
     arguments = ("report", "PORTFOLIO", "--start", "2009-01-01", "--end", "2008-01-01")
-    done = kronos(*arguments, home=str(tmp_path), database_url=database.url)
+    done = kronos(*arguments, home=str(tmp_path))
     assert_one_clear_line(done, "2009-01-01", "2008-01-01")
 
 
@@ -95,8 +94,7 @@ def test_a_lake_that_cannot_be_written_is_one_line(tmp_path: Path, database: Dat
     blocker.write_text("")
     variables = {"home": str(tmp_path), "database_url": database.url, "lake_uri": str(blocker / "lake")}
     done = kronos("up", "--once", sandbox_until="1990-03-30", **variables)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert str(blocker / "lake") in done.stderr
+    assert_one_clear_line(done, str(blocker / "lake"))
 
 
 def test_a_busy_port_is_one_line(tmp_path: Path, database: Database) -> None:
