@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
 
+from kronos.core.codes import Codes
+from kronos.core.contributions import CELL_CODES
 from kronos.core.conventions import CALIBRATION_BINS
 from kronos.core.fixed_point import from_fixed, to_fixed
-from kronos.core.frames import CALIBRATION_CELLS, CELL_KEYS, CONFUSION_CELLS, Schema, empty, month_of
+from kronos.core.frames import CALIBRATION_CELLS, CONFUSION_CELLS, Schema, empty
 from kronos.core.scores import ClassPart
 
-_CALIBRATION_KEYS: Final = (*CELL_KEYS, "regime", "target", "bin")
-_CONFUSION_KEYS: Final = (*CELL_KEYS, "regime", "predicted", "realised")
-_KEYS_ORDER: Final = ("engine_name", "config_id", "horizon", "as_of_date", "market_id", "mode", "experiment_id")
+_CALIBRATION: Final = (*CELL_CODES, "regime", "target", "bin")
+_CONFUSION: Final = (*CELL_CODES, "regime", "predicted", "realised")
 
 
 def probability_bin(p: pl.Expr) -> pl.Expr:
@@ -23,52 +25,55 @@ def probability_bin(p: pl.Expr) -> pl.Expr:
     return pl.when(p <= 0).then(0).when(p >= 1).then(inner + 1).otherwise(index).cast(pl.Int16)
 
 
-def calibration_sums(rows: pl.DataFrame, parts: list[ClassPart]) -> pl.DataFrame:
-    """Calibration measures of one frame of contributions, in fixed point: the event, each class, each threshold."""
-    forecasts = rows.filter(pl.col("probability").is_not_null() & pl.col("event").is_not_null())
-    sums = [_target_sums(forecasts, "event", pl.col("probability"), pl.col("event"))]
+def calibration_sums(forecasts: pl.DataFrame, parts: list[ClassPart]) -> Iterator[pl.DataFrame]:
+    """Calibration measures of contributions, in fixed point: the event, each class, each threshold."""
+    if forecasts.height:
+        yield _target_sums(forecasts, "event", pl.col("probability"), pl.col("event"))
     for part in parts:
         for name in part.classes:
             realised = (pl.col("realised_class") == name).cast(pl.Float64)
-            sums.append(_target_sums(part.rows, f"class:{name}", part.probability(name), realised))
+            yield _target_sums(part.rows, f"class:{name}", part.probability(name), realised)
         for name, p, y in part.thresholds():
-            sums.append(_target_sums(part.rows, f"threshold:{name}", p.clip(0.0, 1.0), y))
-    return pl.concat(sums)
+            yield _target_sums(part.rows, f"threshold:{name}", p.clip(0.0, 1.0), y)
 
 
-def confusion_sums(rows: pl.DataFrame) -> pl.DataFrame:
+def confusion_sums(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Counts of predicted by realised class: predicted is the label, else the likeliest class (the first of equals)."""
     likeliest = pl.col("classes").list.get(pl.col("class_probabilities").list.arg_max(), null_on_oob=True)
-    named = rows.filter(pl.col("realised_class").is_not_null()).with_columns(
-        predicted=pl.coalesce("label", likeliest), realised=pl.col("realised_class")
+    rows = rows.filter(pl.col("realised_class").is_not_null())
+    if rows.is_empty():
+        return
+    named = rows.select(
+        *CELL_CODES, "regime", "sign", predicted=pl.coalesce("label", likeliest), realised="realised_class"
     )
-    counted = named.lazy().filter(pl.col("predicted").is_not_null()).group_by(list(_CONFUSION_KEYS))
-    return counted.agg(n=pl.col("sign").sum()).collect(engine="streaming")
+    yield named.filter(pl.col("predicted").is_not_null()).group_by(_CONFUSION).agg(n=pl.col("sign").sum())
 
 
-def finish_calibration(sums: list[pl.DataFrame]) -> pl.DataFrame:
+def finish_calibration(sums: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
     """frames.CALIBRATION_CELLS of several frames' sums."""
-    return _finish(sums, _CALIBRATION_KEYS, CALIBRATION_CELLS)
+    return _finish(sums, _CALIBRATION, codes, CALIBRATION_CELLS)
 
 
-def finish_confusion(sums: list[pl.DataFrame]) -> pl.DataFrame:
+def finish_confusion(sums: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
     """frames.CONFUSION_CELLS of several frames' sums."""
-    return _finish(sums, _CONFUSION_KEYS, CONFUSION_CELLS)
+    return _finish(sums, _CONFUSION, codes, CONFUSION_CELLS)
 
 
 def _target_sums(rows: pl.DataFrame, target: str, p: pl.Expr, y: pl.Expr) -> pl.DataFrame:
-    values = rows.lazy().with_columns(_p=p, _y=y, target=pl.lit(target), bin=probability_bin(p))
-    terms = {"sum_p": pl.col("_p"), "sum_p2": pl.col("_p").pow(2), "sum_y": pl.col("_y"), "sum_y2": pl.col("_y").pow(2)}
+    values = rows.lazy().select(*CELL_CODES, "regime", "sign", p=p, y=y, bin=probability_bin(p))
+    p, y = pl.col("p"), pl.col("y")
+    terms = {"sum_p": p, "sum_p2": p.pow(2), "sum_y": y, "sum_y2": y.pow(2)}
     sums = {name: (to_fixed(value) * pl.col("sign")).sum() for name, value in terms.items()}
-    grouped = values.group_by(list(_CALIBRATION_KEYS)).agg(n=pl.col("sign").sum(), **sums)
-    return grouped.collect(engine="streaming")
+    grouped = values.group_by(*CELL_CODES, "regime", "bin").agg(n=pl.col("sign").sum(), **sums)
+    return grouped.with_columns(target=pl.lit(target)).collect(engine="streaming")
 
 
-def _finish(sums: list[pl.DataFrame], keys: tuple[str, ...], schema: Schema) -> pl.DataFrame:
+def _finish(sums: list[pl.DataFrame], keys: tuple[str, ...], codes: Codes, schema: Schema) -> pl.DataFrame:
     if not sums:
         return empty(schema)
-    measures = [name for name in schema if name not in (*keys, "month")]
-    total = pl.concat(sums).lazy().group_by(list(keys)).agg(pl.col(measures).sum())
+    measures = [name for name in schema if name in sums[0].columns and name not in keys]
+    # different frames share keys where claims were superseded, or classes came in several lists
+    total = pl.concat(sums, how="diagonal").lazy().group_by(keys).agg(pl.col(measures).sum())
+    cells = codes.decode(total.collect(engine="streaming"), [name for name in keys if name != "horizon"])
     floats = [from_fixed(pl.col(name)).alias(name) for name in measures if schema[name] == pl.Float64]
-    rest = [name for name in keys if name not in _KEYS_ORDER]
-    return total.with_columns(*floats, month=month_of()).select(list(schema)).sort(*_KEYS_ORDER, *rest).collect()
+    return cells.with_columns(floats).select(pl.col(name).cast(dtype) for name, dtype in schema.items())

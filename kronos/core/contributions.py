@@ -2,89 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
-from kronos.core.facts import FactsBatch, facts_at, horizons_in
-from kronos.core.frames import CELL_KEYS, DECISIONS, OUTCOME_VALUES, Schema
+from kronos.core.codes import BOOK, LABELS
+from kronos.core.facts import horizons_in
+from kronos.core.frames import OUTCOME_VALUES, REVISIONS
 
-LABELS: Final[Schema] = {"regime": pl.String, "stability_bucket": pl.String, "fragility_bucket": pl.String}
-_FORECAST: Final = ("weight", "probability", "classes", "class_probabilities", "label")
+CELL_CODES: Final = ("book", "horizon", "eval_date", "known_date")
+"""frames.CELL_KEYS, the book as its code."""
 
-CONTRIBUTIONS: Final[Schema] = {
-    **CELL_KEYS,
-    **LABELS,
-    "sign": pl.Int64,  # -1 takes a superseded claim back
-    "is_decision": pl.Boolean,
-    "is_due": pl.Boolean,
-    "is_valid": pl.Boolean,
-    **{name: DECISIONS[name] for name in _FORECAST},
-    **OUTCOME_VALUES,  # null unless is_valid
-}
-"""One row per claim, a due one and its outcome sharing a row where they share dates."""
+VALUES: Final = tuple(name for name in OUTCOME_VALUES if name not in {"drawdown", "benchmark_return", "realised_vol"})
+"""Outcome values that the cells hold."""
+
+_OF_DECISION: Final = (
+    *("engine_name", "decision_known_date", "weight"),
+    *("probability", "classes", "class_probabilities", "label", *LABELS),
+)
+_OF_HORIZON: Final = ("due_date", "eval_date", "known_date", "valid", *VALUES)
+_CONTRIBUTION: Final = (*CELL_CODES, "sign", "is_decision", "is_due", "is_valid", *_OF_DECISION, *VALUES)
 
 
-def contributions(batch: FactsBatch) -> Iterator[pl.DataFrame]:
-    """Every contribution of a batch of facts, in frames small enough to hold: decisions, each horizon, superseded."""
-    facts = batch.facts.lazy()
-    yield _decisions(facts).collect()
+def columns_needed(horizons: Sequence[int]) -> list[str]:
+    """Columns of wide facts with these horizons that contributions reads."""
+    return [*dict.fromkeys([*BOOK, *_OF_DECISION]), *(f"{name}_h{h}" for h in horizons for name in _OF_HORIZON)]
+
+
+def contributions(facts: pl.DataFrame, superseded: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Every contribution of encoded facts: decisions, each horizon, superseded claims; only the last may share cells.
+
+    A due decision and its outcome share a row where they share dates. `sign` is -1 where a superseded claim is taken
+    back. Values are null unless is_valid.
+    """
+    yield _decisions(facts)
     for horizon in horizons_in(facts):
-        yield _horizon(facts_at(facts, horizon)).collect()
-    if batch.superseded.height:
-        yield _superseded(batch.superseded.lazy()).collect()
+        yield _horizon(_due(facts, horizon))
+    if superseded.height:
+        yield _superseded(superseded)
 
 
-def _decisions(facts: pl.LazyFrame) -> pl.LazyFrame:
-    rows = facts.with_columns(
-        **_no_values(),
-        horizon=pl.lit(0, dtype=pl.Int32),
-        eval_date=pl.col("as_of_date"),
-        known_date=pl.col("decision_known_date"),
-    )
-    return _flagged(rows, sign=pl.lit(1), is_decision=pl.lit(value=True))
+def _decisions(facts: pl.DataFrame) -> pl.DataFrame:
+    dates = {"eval_date": pl.col("as_of_date"), "known_date": pl.col("decision_known_date")}
+    return _flagged(facts.with_columns(_nothing(), horizon=pl.lit(0, dtype=pl.Int32), **dates), is_decision=True)
 
 
-def _horizon(long: pl.LazyFrame) -> pl.LazyFrame:
-    """Due rows, carrying their valid outcome where it shares their dates, and the valid outcomes that do not."""
+def _due(facts: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Rows due at the horizon, with `due_known` and whether the outcome shares the due row's dates."""
+    values = [pl.col(f"{name}_h{horizon}").alias(name) for name in _OF_HORIZON]
+    rows = facts.select("book", *_OF_DECISION, *values)
+    if rows["due_date"].has_nulls():
+        rows = rows.filter(pl.col("due_date").is_not_null())
     due_known = pl.max_horizontal("due_date", "decision_known_date")
-    valid = pl.col("valid").fill_null(value=False)
-    together = valid & (pl.col("eval_date") == pl.col("due_date")) & (pl.col("known_date") == due_known)
-    long = long.with_columns(_together=together, _valid=valid)
-    values = [pl.when("_together").then(pl.col(name)).alias(name) for name in OUTCOME_VALUES]
-    due = long.with_columns(*values, eval_date=pl.col("due_date"), known_date=due_known)
-    apart = long.filter(pl.col("_valid") & ~pl.col("_together"))
-    return pl.concat(
-        [
-            _flagged(due, sign=pl.lit(1), is_due=pl.lit(value=True), is_valid=pl.col("_together")),
-            _flagged(apart, sign=pl.lit(1), is_valid=pl.lit(value=True)),
-        ]
+    shares = (pl.col("eval_date") == pl.col("due_date")) & (pl.col("known_date") == due_known)
+    return rows.with_columns(
+        pl.col("valid").fill_null(value=False),
+        horizon=pl.lit(horizon, dtype=pl.Int32),
+        due_known=due_known,
+        shares=shares.fill_null(value=False),
     )
 
 
-def _superseded(claims: pl.LazyFrame) -> pl.LazyFrame:
+def _horizon(rows: pl.DataFrame) -> pl.DataFrame:
+    """The due rows, carrying their outcome where they share dates, and the valid outcomes that do not."""
+    dates = {"eval_date": pl.col("due_date"), "known_date": pl.col("due_known")}
+    alone = rows.filter(pl.col("valid") & ~pl.col("shares"))
+    if alone.is_empty():
+        return _flagged(rows.with_columns(**dates), is_due=True, is_valid=pl.col("valid"))
+    together = pl.col("valid") & pl.col("shares")
+    values = [pl.when(together).then(pl.col(name)).alias(name) for name in VALUES]
+    due = _flagged(rows.with_columns(*values, **dates), is_due=True, is_valid=together)
+    return pl.concat([due, _flagged(alone, is_valid=True)])
+
+
+def _superseded(claims: pl.DataFrame) -> pl.DataFrame:
     """Each superseded claim added from the day it was known and taken back the day it no longer was."""
-    is_decision = pl.col("horizon") == 0
+    is_decision, is_due = pl.col("horizon") == 0, pl.col("due_date").is_not_null()
     # a superseded invalid outcome added nothing
-    counted = claims.filter(is_decision | pl.col("due_date").is_not_null() | pl.col("valid"))
+    counted = claims.filter(is_decision | is_due | pl.col("valid"))
     dated = counted.with_columns(
         eval_date=pl.when(is_decision).then("as_of_date").otherwise(pl.coalesce("due_date", "eval_date"))
     )
-    flags = {
-        "is_decision": is_decision,
-        "is_due": pl.col("due_date").is_not_null(),
-        "is_valid": pl.col("valid").fill_null(value=False),
-    }
-    believed = _flagged(dated, sign=pl.lit(1), **flags)
-    taken_back = _flagged(dated.with_columns(known_date=pl.col("superseded_date")), sign=pl.lit(-1), **flags)
+    is_valid = pl.col("valid").fill_null(value=False)
+    believed = _flagged(dated, is_decision=is_decision, is_due=is_due, is_valid=is_valid)
+    taken_back = believed.with_columns(known_date=dated["superseded_date"], sign=pl.lit(-1, dtype=pl.Int64))
     return pl.concat([believed, taken_back])
 
 
-def _no_values() -> dict[str, pl.Expr]:
-    return {name: pl.lit(None, dtype=dtype) for name, dtype in OUTCOME_VALUES.items()}
+def _nothing() -> list[pl.Expr]:
+    return [pl.lit(None, dtype=REVISIONS[name]).alias(name) for name in VALUES]
 
 
-def _flagged(rows: pl.LazyFrame, sign: pl.Expr, **flags: pl.Expr) -> pl.LazyFrame:
-    unset = {name: pl.lit(value=False) for name in ("is_decision", "is_due", "is_valid")}
-    return rows.with_columns(sign=sign.cast(pl.Int64), **(unset | flags)).select(list(CONTRIBUTIONS))
+def _flagged(
+    rows: pl.DataFrame,
+    *,
+    is_decision: pl.Expr | bool = False,
+    is_due: pl.Expr | bool = False,
+    is_valid: pl.Expr | bool = False,
+) -> pl.DataFrame:
+    flags = {"is_decision": is_decision, "is_due": is_due, "is_valid": is_valid}
+    literal = {name: pl.lit(flag) if isinstance(flag, bool) else flag for name, flag in flags.items()}
+    return rows.with_columns(sign=pl.lit(1, dtype=pl.Int64), **literal).select(_CONTRIBUTION)

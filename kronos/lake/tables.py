@@ -89,7 +89,9 @@ class Lake:
             delta = self._open(table)
             if delta is None or (mark is not None and not holds(_mark(delta), mark)):
                 return pl.LazyFrame(schema=schema)
-            lf = pl.scan_delta(self._address(table), version=_version(mark) if mark else None)
+            if mark is not None and _version(mark) != delta.version():
+                delta.load_as_version(_version(mark))
+            lf = pl.scan_delta(delta)
         if months is not None:
             lf = lf.filter(pl.col("month").is_in(list(months)))
         rest = [name for name in lf.collect_schema().names() if name not in schema]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -12,7 +12,13 @@ from kronos.core.conventions import RECOMPUTATION_TOLERANCE
 from kronos.core.facts import FactsBatch, long_facts
 from kronos.core.frames import CALIBRATION_CELLS, CELLS, CONFUSION_CELLS, FACT_KEYS, Schema
 from kronos.core.policy import ObservationPolicy
+from kronos.errors import NotFound
 from kronos.lake import duck
+from kronos.services.pipeline import CELL_TABLES, Pipeline
+from kronos.services.refresh import facts_of_month
+from kronos.services.staleness import facts_marks
+from kronos.store.database import Role
+from kronos.store.month_builds import Stage, builds
 
 _MEASURES: Final = (pl.Float64, pl.Int64)
 _ORDERS: Final[Schema] = {"engine_name": pl.String, "class": pl.String, "rank": pl.Int64}
@@ -34,6 +40,19 @@ class Agreement:
     def agrees(self) -> bool:
         """Whether both hold the same cells within RECOMPUTATION_TOLERANCE."""
         return self.missing == 0 and self.worst <= RECOMPUTATION_TOLERANCE
+
+
+def recompute_month(pipeline: Pipeline, month: str) -> list[Agreement]:
+    """Recompute a month's cells in the lake from the very facts they were added up from."""
+    with pipeline.database.connect(Role.READER) as connection:
+        built = builds(connection, Stage.CELLS).get(month)
+    if built is None:
+        raise NotFound("month with cells", month)
+    facts = facts_of_month(pipeline.lake, replace(built, lake=facts_marks(built)))
+    cells, calibration, confusion = (
+        pipeline.lake.scan(table, [month], mark=built.lake[table]).collect() for table in CELL_TABLES
+    )
+    return recompute(facts, CellsBatch(cells, calibration, confusion), pipeline.policy)
 
 
 def recompute(facts: FactsBatch, cells: CellsBatch, policy: ObservationPolicy) -> list[Agreement]:

@@ -5,16 +5,21 @@ Lake first, record second: a build that dies is built again, and gives the same.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
-from kronos.core.cells import build_cells
-from kronos.core.facts import FactsBatch, build_facts
+from kronos.core.cells import CellsBatch, build_cells
+from kronos.core.contributions import columns_needed
+from kronos.core.facts import FactsBatch, build_facts, horizons_in
+from kronos.core.policy import ObservationPolicy
 from kronos.core.revisions import merge_revisions
+from kronos.lake.tables import Lake
 from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
 from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
@@ -83,7 +88,7 @@ def refresh_cells(pipeline: Pipeline, months: Sequence[str], *, progress: Progre
         facts = [known[month] for month in chunk if month in known]
         if not facts:
             return dict.fromkeys(CELL_TABLES, 0)
-        tables = _cells(pipeline, facts)
+        tables = sum_months(pipeline.lake, facts, pipeline.policy)
         built = [record.month for record in facts]
         marks = {table: pipeline.lake.write_months(table, df, built) for table, df in tables.items()}
         definition = pipeline.cells_definition
@@ -95,13 +100,16 @@ def refresh_cells(pipeline: Pipeline, months: Sequence[str], *, progress: Progre
     return _refresh(pipeline, Stage.CELLS, months, build, progress)
 
 
-def facts_of_month(pipeline: Pipeline, build: MonthBuild) -> FactsBatch:
-    """One month's facts as `build` recorded them, whatever was written since."""
+def facts_of_month(
+    lake: Lake, build: MonthBuild, columns: Callable[[Sequence[int]], Sequence[str]] | None = None
+) -> FactsBatch:
+    """One month's facts as `build` recorded them, whatever was written since; only `columns(horizons)` if given."""
     facts, superseded = (
-        pipeline.lake.scan(table, [build.month], mark=build.lake[table]).collect()
-        for table in ("decision_facts", "superseded_facts")
+        lake.scan(table, [build.month], mark=build.lake[table]) for table in ("decision_facts", "superseded_facts")
     )
-    return FactsBatch(facts, superseded)
+    if columns is not None:
+        facts = facts.select(columns(horizons_in(facts)))
+    return FactsBatch(facts.collect(), superseded.collect())
 
 
 def _refresh(
@@ -175,7 +183,7 @@ def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: F
     previous = [known[month] for month in chunk if month in known]
     if not previous:
         return facts
-    held = [facts_of_month(pipeline, build) for build in previous]
+    held = [facts_of_month(pipeline.lake, build) for build in previous]
     before = FactsBatch(
         pl.concat([month.facts for month in held], how="diagonal"), pl.concat([month.superseded for month in held])
     )
@@ -183,14 +191,16 @@ def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: F
     return merge_revisions(before, facts, today, redefined=redefined)
 
 
-def _cells(pipeline: Pipeline, facts: Sequence[MonthBuild]) -> dict[str, pl.DataFrame]:
-    """Cells of months, a month at a time: facts are large, cells are small."""
-    batches = [build_cells(facts_of_month(pipeline, build), pipeline.policy) for build in facts]
-    return {
-        "cells": pl.concat([batch.cells for batch in batches]),
-        "calibration_cells": pl.concat([batch.calibration for batch in batches]),
-        "confusion_cells": pl.concat([batch.confusion for batch in batches]),
-    }
+def sum_months(lake: Lake, facts: Sequence[MonthBuild], policy: ObservationPolicy) -> dict[str, pl.DataFrame]:
+    """Cells of months, a month per core at a time: facts are large, cells are small."""
+
+    def one(build: MonthBuild) -> CellsBatch:
+        return build_cells(facts_of_month(lake, build, columns_needed), policy)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        batches = list(pool.map(one, facts))
+    tables = ([batch.cells, batch.calibration, batch.confusion] for batch in batches)
+    return dict(zip(CELL_TABLES, map(pl.concat, zip(*tables, strict=True)), strict=True))
 
 
 def _configs(facts: pl.DataFrame) -> dict[str, list[str]]:

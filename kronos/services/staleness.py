@@ -59,6 +59,11 @@ def facts_mark(build: MonthBuild) -> str:
     return json.dumps(dict(build.lake), sort_keys=True)
 
 
+def facts_marks(cells: MonthBuild) -> dict[str, str]:
+    """The versions of the facts that a month's cells were added up from."""
+    return dict(json.loads(cells.fingerprint))
+
+
 def _newest(pipeline: Pipeline, tables: Iterable[str]) -> dict[str, str | None]:
     return {table: pipeline.lake.mark(table) for table in tables}
 

@@ -1,0 +1,207 @@
+"""Facts to cells against merely scanning the columns needed, and against the same sums in DuckDB.
+
+    python -m benchmarks.cells [--decisions N]
+
+Ratios only: each is measured in a process of its own, on facts generated once into a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from kronos.core.facts import facts_schema
+from kronos.core.frames import REVISIONS, empty, month_of
+from kronos.core.policy import ObservationPolicy
+from kronos.lake.tables import Lake
+from kronos.services.pipeline import FACT_TABLES
+from kronos.services.refresh import CHUNK_MONTHS, sum_months
+from kronos.store.month_builds import MonthBuild
+
+HORIZONS = (1, 5, 21)
+YEARS = 10
+FIRST = date(2010, 1, 4)
+CONFIGS = [
+    (engine, f"{engine.lower()}-{n:02d}") for engine in ("ASSESSMENT", "PORTFOLIO", "UNIVERSE") for n in range(5)
+]
+FORECASTERS = 5
+"""The first so many configs give probabilities."""
+COVERAGE = 0.98
+KEYS = ("as_of_date", "engine_name", "config_id", "market_id", "mode", "experiment_id", "decision_known_date")
+OF_DECISION = ("weight", "probability", "regime", "stability_bucket", "fragility_bucket")
+OF_HORIZON = (
+    *("due_date", "eval_date", "known_date", "valid"),
+    *("return", "pnl", "event", "hit", "cost", "turnover"),
+)
+NEEDED = (*KEYS, *OF_DECISION, *(f"{name}_h{h}" for h in HORIZONS for name in OF_HORIZON))
+"""Columns of the generated facts that hold anything the cells read."""
+
+
+def run(decisions: int = 10_000_000) -> dict[str, float]:
+    """Seconds, peak memory and ratios for this many decisions."""
+    with tempfile.TemporaryDirectory(prefix="kronos-bench-") as folder:
+        generate(Path(folder), decisions)
+        measured = {what: _measure(what, Path(folder)) for what in WORK}
+    seconds = {what: took for what, (took, _) in measured.items()}
+    return {
+        "decisions": decisions,
+        **{f"{what}_seconds": took for what, took in seconds.items()},
+        "cells_peak_gb": measured["cells"][1],
+        "cells_to_scan": seconds["cells"] / seconds["scan"],
+        "cells_to_duckdb": seconds["cells"] / seconds["duckdb"],
+    }
+
+
+def generate(folder: Path, decisions: int) -> None:
+    """Ten years of wide facts in the lake's layout."""
+    lake, rng = Lake(str(folder)), np.random.default_rng(7)
+    days = pl.date_range(FIRST, FIRST.replace(year=FIRST.year + YEARS), eager=True)
+    days = days.filter(days.dt.weekday() < 6)
+    lake.write_months("superseded_facts", empty(REVISIONS), [f"{FIRST:%Y-%m}"])
+    for (month,), part in days.to_frame("as_of_date").group_by(month_of().alias("month"), maintain_order=True):
+        facts = _facts(part["as_of_date"], decisions // len(days), rng)
+        lake.write_months("decision_facts", facts, [str(month)])
+
+
+def _facts(days: pl.Series, per_day: int, rng: np.random.Generator) -> pl.DataFrame:
+    """Facts of all configs on these days, sorted as the lake sorts them."""
+    count = len(days) * per_day
+    config = np.sort(rng.integers(0, len(CONFIGS), (len(days), per_day)), axis=1).ravel()
+    buckets = pl.Series(["VERY_LOW", "LOW", "MEDIUM", "HIGH", "UNKNOWN"])
+    names = pl.DataFrame(CONFIGS, schema=["engine_name", "config_id"], orient="row")[config]
+    frame = names.with_columns(
+        as_of_date=days.gather(np.repeat(np.arange(len(days)), per_day)),
+        weight=rng.random(count),
+        probability=np.where(config < FORECASTERS, rng.random(count), np.nan),
+        stability_bucket=buckets.gather(rng.integers(0, 5, count)),
+        fragility_bucket=buckets.gather(rng.integers(0, 5, count)),
+        market_id=pl.lit("US_EQ"),
+        mode=pl.lit("LIVE"),
+        experiment_id=pl.lit(""),
+    )
+    frame = frame.with_columns(
+        month=month_of(),
+        decision_known_date=pl.col("as_of_date"),
+        regime=pl.format("R{}", pl.col("as_of_date").dt.ordinal_day() // 40 % 4),
+        decision_id=pl.format("{}-{}", "as_of_date", pl.int_range(pl.len()) + 10_000_000),
+    )
+    frame = frame.with_columns(column for h in HORIZONS for column in _outcomes(h, config, rng))
+    schema = facts_schema(HORIZONS)
+    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
+    frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None), *missing)
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _outcomes(h: int, config: np.ndarray, rng: np.random.Generator) -> list[pl.Expr]:
+    count = len(config)
+    valid = rng.random(count) < COVERAGE
+    earned = np.where(valid, rng.normal(0, 0.01, count), np.nan)
+    due = pl.col("as_of_date") + pl.duration(days=h)
+    came = pl.when(pl.lit(pl.Series(valid))).then(due)
+    values = {
+        "return": earned,
+        "pnl": earned * 1e6,
+        "event": np.where(valid & (config < FORECASTERS), earned > 0, np.nan),
+        "hit": np.where(valid, earned > 0, np.nan),
+        "cost": np.where(valid, 1e-4, np.nan),
+        "turnover": np.where(valid, rng.random(count), np.nan),
+        "valid": valid,
+    }
+    dates = {"due_date": due, "eval_date": came, "known_date": came}
+    columns = dates | {name: pl.lit(pl.Series(value)) for name, value in values.items()}
+    return [column.alias(f"{name}_h{h}") for name, column in columns.items()]
+
+
+def scan(folder: Path) -> None:
+    """Decode the needed columns and drop them."""
+    columns = pl.scan_parquet(f"{folder}/decision_facts/month=*/*.parquet").select(NEEDED)
+    columns.select(pl.all().is_not_null().sum()).collect(engine="streaming")
+
+
+def cells(folder: Path) -> None:
+    """What a refresh does between the lake's facts and its writing of cells, calibration and confusion included."""
+    lake = Lake(str(folder))
+    marks = {table: lake.mark(table) or "" for table in FACT_TABLES}
+    builds = [MonthBuild(month, "", "", marks) for month in lake.months("decision_facts")]
+    for n in range(0, len(builds), CHUNK_MONTHS):
+        sum_months(lake, builds[n : n + CHUNK_MONTHS], ObservationPolicy())
+
+
+def duckdb_sums(folder: Path) -> None:
+    """The same measures of the same three cubes as one SQL statement per horizon and cube, over the same files."""
+    connection = duckdb.connect()
+    connection.execute("SET temp_directory = ''")
+    files = f"read_parquet('{folder}/decision_facts/month=*/*.parquet')"
+    for h in HORIZONS:
+        for label in ("regime", "stability_bucket", "fragility_bucket"):
+            connection.execute(_duckdb_statement(files, h, label)).fetchnumpy()
+
+
+def _duckdb_statement(files: str, h: int, label: str) -> str:
+    """Due and valid rows fall together in the generated facts, which spares DuckDB the second grouping."""
+    p = "greatest(1e-15, least(1 - 1e-15, probability))"
+    return f"""
+        SELECT as_of_date, due_date_h{h}, greatest(due_date_h{h}, decision_known_date) AS known_date,
+            engine_name, config_id, market_id, mode, experiment_id, {label},
+            count(*) AS due, count(*) FILTER (valid_h{h}) AS valid, sum(weight) AS weight_due,
+            count(return_h{h}) AS returns, sum(weight) FILTER (return_h{h} IS NOT NULL) AS weight_returned,
+            sum(weight * return_h{h}) AS weighted_return,
+            sum(pnl_h{h}) AS pnl, sum(abs(pnl_h{h})) AS pnl_abs, count(pnl_h{h}) AS pnl_n,
+            count(*) FILTER (hit_h{h} = 1) AS hits, count(*) FILTER (hit_h{h} > 0 AND hit_h{h} < 1) AS ties,
+            count(*) FILTER (hit_h{h} IN (0, 1)) AS eligible, sum(cost_h{h}) AS cost, sum(turnover_h{h}) AS turnover,
+            sum((probability - event_h{h}) ** 2) AS brier,
+            sum(-(event_h{h} * ln({p}) + (1 - event_h{h}) * ln(1 - {p}))) FILTER (probability IS NOT NULL) AS log_loss,
+            count(*) FILTER (probability IS NOT NULL AND event_h{h} IS NOT NULL) AS forecasts
+        FROM {files} WHERE due_date_h{h} IS NOT NULL GROUP BY ALL
+    """
+
+
+WORK: dict[str, Callable[[Path], None]] = {"scan": scan, "cells": cells, "duckdb": duckdb_sums}
+
+
+def _measure(what: str, folder: Path) -> tuple[float, float]:
+    """Seconds (the best of three) and peak gigabytes of one kind of work in a fresh process."""
+    runs = [_child(what, folder) for _ in range(3)]
+    return min(took for took, _ in runs), max(peak for _, peak in runs)
+
+
+def _child(what: str, folder: Path) -> tuple[float, float]:
+    command = [sys.executable, "-m", "benchmarks.cells", "--work", what, "--folder", str(folder)]
+    took, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return float(took), float(peak)
+
+
+def _work(what: str, folder: Path) -> None:
+    began = time.perf_counter()
+    WORK[what](folder)
+    took = time.perf_counter() - began
+    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
+def main() -> None:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--decisions", type=int, default=10_000_000)
+    parser.add_argument("--work", choices=sorted(WORK), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        _work(arguments.work, arguments.folder)
+        return
+    for name, value in run(arguments.decisions).items():
+        print(f"{name:20s} {value:12.3f}")
+
+
+if __name__ == "__main__":
+    main()
