@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-import polars as pl
+import psycopg
+from psycopg.rows import class_row
 
-from kronos.core import frames
+from kronos.core.scheduling.barrier import label_of
 from kronos.store.database import Database, Role
 from kronos.store.queries import query
 
-_BUILDS: frames.Schema = {"period": pl.String, "engine_name": pl.String, "label": pl.String, "built_at": frames.INSTANT}
+Session = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True)
@@ -22,23 +25,51 @@ class Claim:
     period: str
     missing: tuple[str, ...]
 
+    @property
+    def label(self) -> str:
+        """READY, or PARTIAL with the missing regions."""
+        return label_of(self.missing)
+
 
 @dataclass(frozen=True)
-class Build:
-    """One period of a report, as written to the lake."""
+class ReportBuild:
+    """One period of a report as the lake holds it; `inputs` names the cells it was computed from."""
 
     period: str
+    engine_name: str
     label: str
-    engine_name: str = ""
+    inputs: str
 
 
-def requests(database: Database, cadence: str, since: str) -> dict[str, list[tuple[str, ...]]]:
-    """Missing regions of every earlier request, by period, from the partition key `since` on."""
+@contextmanager
+def claiming(database: Database, cadence: str) -> Iterator[Session]:
+    """A transaction in which nobody else claims periods of the cadence."""
+    with database.connect() as session:
+        session.execute(query("meta", "lock"), {"cadence": cadence})
+        yield session
+
+
+def requested(session: Session, cadence: str) -> dict[str, list[tuple[str, ...]]]:
+    """Missing regions of every earlier request, by period."""
     found: dict[str, list[tuple[str, ...]]] = {}
-    with database.connect(Role.READER) as connection:
-        for period, missing in connection.execute(query("meta", "requests"), {"cadence": cadence, "since": since}):
-            found.setdefault(period, []).append(tuple(missing))
+    for period, missing in session.execute(query("meta", "requested"), {"cadence": cadence}):
+        found.setdefault(period, []).append(tuple(missing))
     return found
+
+
+def claim(session: Session, cadence: str, request_key: str, claims: Iterable[Claim]) -> None:
+    """Take the right to request these runs; the primary key refuses a second taker."""
+    for entry in claims:
+        values = {"cadence": cadence, "period": entry.period, "missing": list(entry.missing)}
+        session.execute(query("meta", "claim"), values | {"request_key": request_key})
+
+
+def retake(session: Session, cadence: str, lease: timedelta) -> list[tuple[str, list[Claim]]]:
+    """Requests older than the lease of which no run started, by request key; leased to the caller from now on."""
+    lost: dict[str, list[Claim]] = {}
+    for key, period, missing in session.execute(query("meta", "retake"), {"cadence": cadence, "lease": lease}):
+        lost.setdefault(key, []).append(Claim(period, tuple(missing)))
+    return sorted(lost.items())
 
 
 def latest_period(database: Database, cadence: str) -> str | None:
@@ -48,43 +79,19 @@ def latest_period(database: Database, cadence: str) -> str | None:
     return row[0] if row else None
 
 
-def claim(database: Database, cadence: str, request_key: str, claims: Sequence[Claim]) -> list[Claim]:
-    """Take the right to request these runs; those another sensor has taken already are left out of the answer."""
-    won = []
-    with database.connect() as connection:
-        for entry in sorted(claims, key=lambda entry: (entry.period, entry.missing)):
-            values = {"cadence": cadence, "period": entry.period, "missing": list(entry.missing)}
-            if connection.execute(query("meta", "claim"), values | {"request_key": request_key}).fetchone():
-                won.append(entry)
-    return won
-
-
-def retake(database: Database, cadence: str, lease: timedelta) -> dict[str, list[Claim]]:
-    """Requests older than the lease of which no run started, by request key, now leased to the caller."""
-    lost: dict[str, list[Claim]] = {}
-    with database.connect() as connection:
-        for key, period, missing in connection.execute(query("meta", "retake"), {"cadence": cadence, "lease": lease}):
-            lost.setdefault(key, []).append(Claim(period, tuple(missing)))
-    return lost
-
-
 def start(database: Database, request_key: str, run_id: str) -> None:
     """Note the run that works on a request."""
     with database.connect() as connection:
         connection.execute(query("meta", "start"), {"request_key": request_key, "run_id": run_id})
 
 
-def builds(database: Database, report: str) -> pl.DataFrame:
-    """Period, engine_name, label and built_at of everything the lake holds of a report."""
-    with database.connect(Role.READER) as connection:
-        rows = connection.execute(query("meta", "builds"), {"report": report}).fetchall()
-    return pl.DataFrame(rows, schema=_BUILDS, orient="row")
+def report_builds(database: Database, report: str) -> list[ReportBuild]:
+    """Everything the lake holds of a report."""
+    with database.connect(Role.READER) as connection, connection.cursor(row_factory=class_row(ReportBuild)) as cursor:
+        return cursor.execute(query("meta", "builds"), {"report": report}).fetchall()
 
 
-def record_builds(database: Database, report: str, written: Iterable[Build]) -> None:
+def record_builds(database: Database, report: str, written: Sequence[ReportBuild]) -> None:
     """Note periods that were written to the lake."""
     with database.connect() as connection, connection.cursor() as cursor:
-        cursor.executemany(
-            query("meta", "record_build"),
-            [{"report": report, "period": b.period, "engine_name": b.engine_name, "label": b.label} for b in written],
-        )
+        cursor.executemany(query("meta", "record_build"), [vars(build) | {"report": report} for build in written])

@@ -1,5 +1,5 @@
--- Which meta job was requested for which period, and which report the lake holds: the first is the guard against
--- launching a period twice, the second says what a rebuilt month makes outdated.
+-- Which meta job was requested for which period, and which reports the lake holds: the first guards against launching
+-- a period twice, the second tells what a rebuilt month makes outdated.
 
 CREATE TABLE kronos.meta_runs (
     cadence text NOT NULL CHECK (cadence IN ('daily', 'weekly', 'monthly')),
@@ -24,13 +24,15 @@ CREATE TABLE kronos.report_builds (
     period text NOT NULL,
     engine_name text NOT NULL DEFAULT '',
     label text NOT NULL,
+    inputs text NOT NULL,
     built_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (report, period, engine_name)
 );
 
-COMMENT ON TABLE kronos.report_builds IS 'One row per report table, period and, where partitioned so, engine in the lake.';
+COMMENT ON TABLE kronos.report_builds IS 'One row per report, period and, where the report is partitioned so, engine in the lake.';
 COMMENT ON COLUMN kronos.report_builds.label IS 'READY or PARTIAL(missing regions), as in the rows themselves.';
+COMMENT ON COLUMN kronos.report_builds.inputs IS 'Digest of the months'' cells it was computed from.';
 
 GRANT INSERT ON kronos.meta_runs, kronos.report_builds TO kronos_orchestrator;
 GRANT UPDATE (requested_at, run_id, started_at) ON kronos.meta_runs TO kronos_orchestrator;
-GRANT UPDATE (label, built_at) ON kronos.report_builds TO kronos_orchestrator;
+GRANT UPDATE (label, inputs, built_at) ON kronos.report_builds TO kronos_orchestrator;

@@ -58,8 +58,14 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """READY, WAIT, NO_SESSION, or PARTIAL with the missing regions: the label its results carry."""
-        return f"{self.state}({', '.join(self.missing)})" if self.state is State.PARTIAL else self.state.value
+        """What results computed now carry: READY, PARTIAL with the missing regions, or NO_SESSION."""
+        return self.state.value if self.state is State.NO_SESSION else label_of(self.missing)
+
+
+def label_of(missing: Iterable[str]) -> str:
+    """READY, or PARTIAL with the missing regions."""
+    regions = ", ".join(sorted(missing))
+    return f"{State.PARTIAL}({regions})" if regions else State.READY.value
 
 
 def judge(sessions: Iterable[RegionSession], now: datetime, deadline: timedelta) -> Verdict:

@@ -1,0 +1,22 @@
+"""Merge the domains and bind what they work with."""
+
+import dagster as dg
+
+from kronos.defs.facts import definitions as facts
+from kronos.defs.meta import definitions as meta
+from kronos.defs.partitions import Calendar
+from kronos.defs.reports import definitions as reports
+from kronos.defs.resources import Kronos
+from kronos.defs.sources import definitions as sources
+
+
+def assemble(kronos: Kronos) -> dg.Definitions:
+    """All definitions under the resource's settings; steps run in their run's process."""
+    calendar = Calendar(kronos.settings)
+    return dg.Definitions.merge(
+        sources.definitions,
+        facts.definitions(calendar),
+        reports.definitions(calendar),
+        meta.definitions(calendar),
+        dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
+    )

@@ -1,0 +1,86 @@
+"""Rebuilds follow the source: a changed fingerprint marks a month, and only the marked months are built again."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from kronos.defs.facts.assets import LAKE_TAGS
+from kronos.defs.facts.checks import CELLS, FACTS
+from kronos.defs.partitions import ENGINES, Calendar, range_tags
+from kronos.defs.resources import Kronos
+from kronos.services.changes import Rebuild, rebuilds
+from kronos.services.source_state import engine_names
+
+STATE_TAG = "kronos/source_state"
+ATTEMPTS = 3
+"""A state whose rebuild failed so often waits for a person, or for the source to move on."""
+PAUSE = timedelta(minutes=5)
+IN_FLIGHT = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+observe_job = dg.define_asset_job(
+    "observe",
+    selection=dg.AssetSelection.assets(FACTS, CELLS),
+    description="Decision facts and cells of the months that changed.",
+    tags=LAKE_TAGS,
+)
+
+
+def source_changes_sensor(calendar: Calendar) -> dg.SensorDefinition:
+    """The sensor over the calendar's months."""
+
+    @dg.sensor(
+        name="source_changes",
+        job=observe_job,
+        minimum_interval_seconds=120,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="New, late and restated rows change a month's fingerprint: rebuilds exactly those months.",
+    )
+    def source_changes(
+        context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]
+    ) -> dg.SensorResult | dg.SkipReason:
+        instance = context.instance
+        flying = instance.get_runs_count(dg.RunsFilter(job_name=observe_job.name, statuses=IN_FLIGHT))
+        if flying:
+            return dg.SkipReason(f"{flying} rebuild(s) under way")
+        with kronos.open() as opened:
+            wanted = rebuilds(opened.pipeline, opened.now.date(), calendar.months.get_partition_keys())
+            engines = engine_names(opened.pipeline) if wanted else []
+        requests, waits = _sorted_out(instance, wanted)
+        if not requests:
+            return dg.SkipReason("; ".join(waits) or "every month is fresh")
+        new = [engine for engine in engines if not instance.has_dynamic_partition(ENGINES, engine)]
+        additions = [calendar.engines.build_add_request(new)] if new else []
+        return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions)
+
+    return source_changes
+
+
+def _sorted_out(instance: dg.DagsterInstance, wanted: Sequence[Rebuild]) -> tuple[list[dg.RunRequest], list[str]]:
+    """Run requests for the rebuilds that may start now, and why the others wait."""
+    requests, waits = [], []
+    for rebuild in wanted:
+        earlier = instance.get_run_records(dg.RunsFilter(tags={STATE_TAG: rebuild.key}))
+        wait = _wait(earlier, time.time())
+        if wait is None:
+            tags = {STATE_TAG: rebuild.key, **range_tags(rebuild.months[0], rebuild.months[-1])}
+            requests.append(dg.RunRequest(run_key=f"{rebuild.key}:{len(earlier)}", tags=tags))
+        else:
+            waits.append(f"{rebuild.key}: {wait}")
+    return requests, waits
+
+
+def _wait(earlier: Sequence[dg.RunRecord], now: float) -> str | None:
+    """Why a state is not built now: it was tried too often, or a moment ago."""
+    if len(earlier) >= ATTEMPTS:
+        return f"tried {len(earlier)} times: see its runs"
+    ended = max((record.end_time or now for record in earlier), default=0.0)
+    left = PAUSE.total_seconds() * len(earlier) - (now - ended)
+    return f"tried a moment ago, again in {left:.0f} s" if earlier and left > 0 else None
