@@ -23,6 +23,8 @@ _SESSION: Final = (
     "SET TimeZone = 'UTC'",
     # short analytical statements: compiling them costs more than it saves
     "SET jit = off",
+    # decisions are joined from memory rather than through temporary files on the source
+    "SET work_mem = '64MB'",
     # the stand-alone tables live in a schema of their own, an upstream's where its role looks for them
     "SELECT set_config('search_path', concat_ws(', ', 'source', nullif(current_setting('search_path'), ''), 'public'),"
     " false)",

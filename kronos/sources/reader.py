@@ -21,14 +21,15 @@ from kronos.sources.fingerprints import month_fingerprints
 from kronos.sources.outcomes import checked_outcomes
 
 _NO_DAY: Final = date(1, 1, 1)
-"""Before any data: reading it touches every column and no row."""
-_CONTRACT: Final = {
-    "decisions": "engine_decisions",
-    "outcomes": "decision_outcomes",
-    **{kind.adapter: kind.table for kind in KINDS},
+"""Before any data."""
+_PROMISED: Final[dict[str, tuple[str, list[Parameter]]]] = {
+    "decisions": ("table engine_decisions", [_NO_DAY, _NO_DAY]),
+    "outcomes": ("table decision_outcomes", [_NO_DAY, _NO_DAY]),
+    **{kind.adapter: (f"table {kind.table}", []) for kind in KINDS},
+    "engine_runs": ("table engine_runs", [_NO_DAY]),
+    "row_counts": ("tables", []),
 }
-
-
+"""Adapters that together touch every promised table and column."""
 _REGISTRY: Final = {Dialect.SPEC: "engine_configs", Dialect.PROMETHEUS_V2: "strategy_configs"}
 """Where a dialect may keep config bodies."""
 
@@ -64,13 +65,9 @@ class SourceReader:
 
     def check(self) -> None:
         """Raise `SourceMismatch`, naming table and column, unless the source holds what the dialect promises."""
-        for name, table in _CONTRACT.items():
-            statement = adapter(self._dialect, name)
-            bounded = name in ("decisions", "outcomes")
-            parameters = (_NO_DAY, _NO_DAY) if bounded else ()
-            reads = f"table {table} of dialect {self._dialect.value!r}"
-            self._connection.fetch(f"SELECT * FROM ({statement}) AS promised LIMIT 0", parameters, reads=reads)
-        self.engine_runs(_NO_DAY)
+        for name, (reads, parameters) in _PROMISED.items():
+            statement = f"SELECT * FROM ({adapter(self._dialect, name)}) AS promised LIMIT 0"
+            self._connection.fetch(statement, parameters, reads=f"{reads} of dialect {self._dialect.value!r}")
 
     def months(self, today: date) -> list[str]:
         """Months (YYYY-MM) up to today's in which decisions are dated, rising."""
@@ -140,8 +137,7 @@ class SourceReader:
         return self._connection.fetch(adapter(self._dialect, name), parameters, reads=reads)
 
     def _holds(self, table: str) -> bool:
-        readable = "SELECT coalesce(has_table_privilege(to_regclass($1), 'SELECT'), false) AS readable"
-        return bool(self._connection.fetch(readable, (table,))["readable"].item())
+        return bool(self._read("readable", table)["readable"].item())
 
     def _contexts_where(self, kind: ContextKind, condition: str, *parameters: Parameter) -> pl.DataFrame:
         statement = f"SELECT * FROM ({adapter(self._dialect, kind.adapter)}) AS context WHERE {condition}"
@@ -156,7 +152,7 @@ class SourceReader:
         """When the first decision of the range was made; None where recording times do not count."""
         if self._recorded_by is RecordedBy.AS_OF_DATE:
             return None
-        first: datetime | None = self._read("first_decided", start, end)["decided_at"].item()
+        first: datetime | None = self._read("first_decided", start, end, EARLIEST_DATE)["decided_at"].item()
         return first
 
 

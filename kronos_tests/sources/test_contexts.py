@@ -71,6 +71,14 @@ def test_before_the_range_a_restatement_comes_with_what_it_replaced(database: Da
     assert labels(reader) == ["first", "restated"]
 
 
+def test_a_decision_stamped_before_all_time_does_not_widen_what_is_read(
+    database: Database, reader: SourceReader
+) -> None:
+    rows = [regime(date(2020, 2, 27), "known"), regime(date(2020, 2, 28), "late", recorded_at=at(date(2020, 6, 1)))]
+    insert(database, engine_decisions=[decision(), decision("old") | {"timestamp": "-infinity"}], regimes=rows)
+    assert labels(reader) == ["known", "late"]
+
+
 def test_by_as_of_date_alone_the_last_day_before_the_range_counts(database: Database) -> None:
     rows = [regime(date(2020, 2, 27), "a"), regime(date(2020, 2, 28), "b", recorded_at=at(date(2020, 6, 1)))]
     insert(database, engine_decisions=[decision()], regimes=rows)

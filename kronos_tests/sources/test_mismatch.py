@@ -56,6 +56,12 @@ def test_a_missing_column_is_named_with_its_table(foreign: Foreign, table: str, 
         check(foreign.url, Dialect.PROMETHEUS_V2)
 
 
+def test_a_missing_table_is_named(foreign: Foreign) -> None:
+    foreign.execute("DROP TABLE job_executions")
+    with pytest.raises(SourceMismatch, match=r'"job_executions" does not exist'):
+        check(foreign.url, Dialect.PROMETHEUS_V2)
+
+
 def test_a_column_of_another_type_is_refused(foreign: Foreign) -> None:
     foreign.execute("ALTER TABLE engine_decisions ALTER COLUMN output_refs TYPE bytea USING NULL")
     with pytest.raises(SourceMismatch, match=r"engine_decisions .*cannot cast type bytea to jsonb"):
