@@ -139,14 +139,15 @@ def _with_shares(rows: pl.DataFrame, spans: pl.DataFrame, grouping: Grouping) ->
 
 def _active(rows: pl.DataFrame, spans: pl.DataFrame, by: tuple[str, ...]) -> pl.Series:
     """How many spans cover the date of each row, among those that share its `by`."""
-    dates = rows.lazy().select(*by, "as_of_date").unique()
-    paired = dates.join(spans.lazy(), on=by) if by else dates.join(spans.lazy(), how="cross")
-    covered = paired.filter(pl.col("as_of_date").is_between("first", "last"))
-    counts = covered.group_by(*by, "as_of_date").agg(active=pl.len())
-    joined = (
-        rows.lazy().select(*by, "as_of_date").join(counts, on=[*by, "as_of_date"], how="left", maintain_order="left")
-    )
-    return joined.collect()["active"]
+    dates = rows["as_of_date"].to_physical().to_numpy()
+    keys = [rows[key].to_physical().to_numpy() for key in by]
+    active = np.zeros(rows.height)
+    for first, last, *codes in spans.select(pl.col("first", "last", *by).to_physical()).rows():
+        covered = (dates >= first) & (dates <= last)
+        for key, code in zip(keys, codes, strict=True):
+            covered &= key == code
+        active += covered
+    return pl.Series("active", active)
 
 
 def _with_dates(rows: pl.DataFrame, spans: pl.DataFrame, books: int) -> Axis:

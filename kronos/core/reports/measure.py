@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,10 @@ def measure(
 def _by_group(frame: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[int, Arrays]]:
     """Columns of each group as arrays. `frame` is sorted by group."""
     arrays = {name: frame[name].to_numpy() for name in columns}
-    groups, starts = np.unique(frame[GROUP].to_numpy(), return_index=True)
+    groups = frame[GROUP].to_numpy()
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
     ends = [*starts[1:], frame.height]
-    for group, start, end in zip(groups, starts, ends, strict=True):
+    for group, start, end in zip(groups[starts], starts, ends, strict=True):
         yield int(group), {name: array[start:end] for name, array in arrays.items()}
 
 
@@ -187,26 +189,30 @@ def measure_sums(found: Mapping[int, Figures], series: Series, horizon: int) -> 
     """Counts, rates and forecast scores with their intervals, from the daily sums."""
     for group, decisions in series.decisions.group_by(GROUP).agg(pl.col("decisions").sum()).rows():
         _put_exact(found[group], "decisions", decisions, decisions)
+    totals = [{GROUP: sums.groups} | {name: sums.total(name) for name in _MEASURES} for sums in series.sums]
+    table = pl.DataFrame({name: np.concatenate([part[name] for part in totals]) for name in totals[0]})
+    figured = table.lazy().group_by(GROUP, maintain_order=True).agg(*sum_expressions()).collect().to_dicts()
+    rows = iter(figured)
     for sums in series.sums:
-        if sums.groups.size:
-            _measure_part(found, sums, horizon)
+        for at, row in enumerate(islice(rows, sums.groups.size)):
+            _put_sums(found[row[GROUP]], row)
+            _sum_bounds(found[row[GROUP]], sums, at, horizon)
 
 
-def _measure_part(found: Mapping[int, Figures], sums: Sums, horizon: int) -> None:
-    totals = pl.DataFrame({GROUP: sums.groups} | {name: sums.total(name) for name in _MEASURES})
-    table = totals.lazy().group_by(GROUP, maintain_order=True).agg(*sum_expressions()).collect()
-    for at, row in enumerate(table.to_dicts()):
-        figures = found[row[GROUP]]
-        figures.due, figures.valid = int(row["due#"]), int(row["valid#"])
-        for count in COUNTS:
-            _put_exact(figures, count.id, int(row[f"{count.carrier}#"]), row[count.id])
-        for ratio in RATIOS:
-            figures.put(ratio.id, int(row[f"{ratio.denominator}#"]), row[ratio.id], _absent(ratio, row))
-        chosen = [ratio for ratio in RATIOS if ratio.id in figures.values]
-        names = {name for ratio in chosen for name in (ratio.numerator, ratio.denominator)}
-        intervals = ratio_intervals(chosen, figures.values, {name: sums.daily(name)[at] for name in names}, horizon)
-        for metric_id, interval in intervals.items():
-            figures.put_interval(metric_id, interval)
+def _put_sums(figures: Figures, row: Mapping[str, Any]) -> None:
+    figures.due, figures.valid = int(row["due#"]), int(row["valid#"])
+    for count in COUNTS:
+        _put_exact(figures, count.id, int(row[f"{count.carrier}#"]), row[count.id])
+    for ratio in RATIOS:
+        figures.put(ratio.id, int(row[f"{ratio.denominator}#"]), row[ratio.id], _absent(ratio, row))
+
+
+def _sum_bounds(figures: Figures, sums: Sums, at: int, horizon: int) -> None:
+    chosen = [ratio for ratio in RATIOS if ratio.id in figures.values]
+    names = {name for ratio in chosen for name in (ratio.numerator, ratio.denominator)}
+    daily = {name: sums.daily(name)[at] for name in names}
+    for metric_id, interval in ratio_intervals(chosen, figures.values, daily, horizon).items():
+        figures.put_interval(metric_id, interval)
 
 
 def sum_expressions() -> list[pl.Expr]:

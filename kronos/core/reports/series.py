@@ -57,7 +57,7 @@ class Series:
 
     moments: group, position, as_of_date, return, contribution. One row per date of the series, null where missing.
     wealth: group, position, date (of evaluation), growth.
-    decisions: group, as_of_date, decisions.
+    decisions: group, as_of_date, decisions; several rows may share a group and date.
     """
 
     moments: pl.DataFrame
@@ -154,15 +154,16 @@ def _sums(rows: _Rows, cut: Cut, measures: Iterable[str]) -> Sums:
 
 
 def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]) -> pl.DataFrame:
-    counted = [
-        held.decisions[CUTS[dimension].cube]
-        .lazy()
-        .filter(window.known(held.newest), window.chosen())
-        .group_by(grouping.code(dimension), "as_of_date")
-        .agg(pl.col("decisions").sum())
-        for dimension in dimensions
-    ]
-    return pl.concat(counted).sort(GROUP, "as_of_date").collect()
+    """Decision cells of the window once per dimension, with their group."""
+    chosen = list(dimensions)
+    parts: list[Columns] = []
+    for cube in {CUTS[dimension].cube: None for dimension in chosen}:
+        mine = [dimension for dimension in chosen if CUTS[dimension].cube is cube]
+        made = held.decisions[cube].lazy().filter(window.known(held.newest), window.chosen())
+        frame = made.select("as_of_date", "decisions", *grouping.columns(mine)).collect()
+        counted = {name: frame[name].to_numpy() for name in ("as_of_date", "decisions")}
+        parts += [{GROUP: frame[dimension.value].to_numpy(), **counted} for dimension in mine]
+    return pl.DataFrame(_stacked(parts)).with_columns(pl.col("as_of_date").cast(pl.Date))
 
 
 def _conditional(rows: _Rows, daily: Sums, axis: Axis) -> tuple[Columns, Columns]:
@@ -228,9 +229,13 @@ def _at(rows: _Rows, occurs: Bools, days: NDArray[np.datetime64], day: str, valu
     return {GROUP: rows.groups[at], "position": position, day: days[rows.books[at], position], **columns}
 
 
+def _stacked(parts: list[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _joined(parts: list[Columns], day: str) -> pl.DataFrame:
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return pl.DataFrame(columns).with_columns(pl.col(GROUP, "position").cast(pl.Int64), pl.col(day).cast(pl.Date))
+    frame = pl.DataFrame(_stacked(parts))
+    return frame.with_columns(pl.col(GROUP, "position").cast(pl.Int64), pl.col(day).cast(pl.Date))
 
 
 def daily_frame(sums: Sums, axis: Axis, grouping: Grouping) -> pl.DataFrame:
