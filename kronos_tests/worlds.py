@@ -92,6 +92,6 @@ def _shared_draws(seed: int) -> Callable[[int, float], Draws]:
     def drawn(n_sessions: int, block_length: float) -> Draws:
         rng = np.random.default_rng([seed, int(block_length)])
         plan = draw(n_sessions, block_length, rng=rng)
-        return GivenDraws(np.concatenate(list(plan.chunks())), block_length)
+        return GivenDraws(np.concatenate(list(plan.chunks())).astype(float), block_length)
 
     return drawn

@@ -40,7 +40,7 @@ def literal(values: np.ndarray, blocks: int, incumbent: int) -> tuple[float, ...
         halves = [[p for i, p in enumerate(parts) if (i in chosen) is side] for side in (True, False)]
         inside, outside = (np.concatenate(h).mean(axis=0) / np.concatenate(h).std(axis=0, ddof=1) for h in halves)
         winner = inside.argmax()
-        rank = rankdata(outside)[winner] / (values.shape[1] + 1)
+        rank = rankdata(outside, method="min")[winner] / (values.shape[1] + 1)
         rows.append((rank <= 0.5, outside[winner] < 0, inside[winner], outside[winner], outside[incumbent]))
     low, loss, seen, got, other = np.array(rows, dtype=float).T
     trails = (got < other) + 0.5 * (got == other)
