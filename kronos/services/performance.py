@@ -27,8 +27,8 @@ from kronos.settings import RecordedBy, Settings
 
 SURVIVORS_NOTE = "sandbox: the stocks are today's survivors, so every return here is flattered"
 
-HELD_IN_MEMORY = 8
-"""Configs whose cells stay in memory: about 25 MB each for 30 years in three markets."""
+HELD_BYTES = 512 * 2**20
+"""Cells that stay in memory: one config over 30 years in three markets takes about 30 MB."""
 
 _TABLES = ("cells", "calibration_cells", "confusion_cells")
 
@@ -97,10 +97,11 @@ class Performance:
         experiment_id: str = "",
     ) -> EnginePerformanceReport:
         """Report of one config (None: all pooled) over decisions of [start, end]; `NotFound` for unknown names."""
-        wanted = self._wanted(engine_name, config_id, horizon, mode, experiment_id)
-        held = self._load(wanted)
+        versions = self._versions()
+        directory = self._directory(versions)
+        wanted = self._wanted(directory, engine_name, config_id, horizon, mode, experiment_id)
         return performance_report(
-            held,
+            self._load(wanted, directory, versions),
             self._policy,
             Window(start, end, as_of),
             config_id=config_id,
@@ -156,10 +157,7 @@ class Performance:
 
     def directory(self) -> Directory:
         """What the cells hold now."""
-        versions = self._versions()
-        if self._seen is None or self._seen[0] != versions:
-            self._seen = (versions, _directory(self._lake.scan("cells")))
-        return self._seen[1]
+        return self._directory(self._versions())
 
     def period(self) -> tuple[date, date]:
         """First and last decision date of the record; raises `NothingObserved` before the first decision."""
@@ -169,10 +167,20 @@ class Performance:
         first, last = entries.select(pl.col("first").min(), pl.col("last").max()).row(0)
         return first, last
 
+    def _directory(self, versions: Versions) -> Directory:
+        if self._seen is None or self._seen[0] != versions:
+            self._seen = (versions, _directory(self._lake.scan("cells")))
+        return self._seen[1]
+
     def _wanted(
-        self, engine_name: str, config_id: str | None, horizon: int | None, mode: str, experiment_id: str
+        self,
+        directory: Directory,
+        engine_name: str,
+        config_id: str | None,
+        horizon: int | None,
+        mode: str,
+        experiment_id: str,
     ) -> Wanted:
-        directory = self.directory()
         if directory.entries.is_empty():
             raise NothingObserved
         if engine_name not in directory.engines():
@@ -187,30 +195,31 @@ class Performance:
 
     def _all(self, engine_name: str | None, mode: str) -> Iterator[Evidence]:
         """The evidence of each engine, or of one, over all its configs."""
-        for name in self.directory().engines() if engine_name is None else [engine_name]:
-            held = self._load(self._wanted(name, None, None, mode, ""))
+        versions = self._versions()
+        directory = self._directory(versions)
+        for name in directory.engines() if engine_name is None else [engine_name]:
+            held = self._load(self._wanted(directory, name, None, None, mode, ""), directory, versions)
             if any(frame.height for frame in held.decisions.values()):
                 yield held
 
     def _versions(self) -> Versions:
         return tuple(self._lake.version(table) for table in _TABLES)
 
-    def _load(self, wanted: Wanted) -> Evidence:
+    def _load(self, wanted: Wanted, directory: Directory, versions: Versions) -> Evidence:
         """The evidence of a record, from memory while the lake stands still."""
-        key = (self._versions(), wanted)
+        key = (versions, wanted)
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
-        held = self._read(wanted)
+        held = self._read(wanted, directory.newest)
         self._held[key] = held
-        while len(self._held) > HELD_IN_MEMORY:
+        while len(self._held) > 1 and sum(one.size_bytes for one in self._held.values()) > HELD_BYTES:
             self._held.popitem(last=False)
         return held
 
-    def _read(self, wanted: Wanted) -> Evidence:
+    def _read(self, wanted: Wanted, newest: date | None) -> Evidence:
         frames = pl.collect_all([_rows(self._lake.scan(table), wanted) for table in _TABLES])
         cells, calibration, confusion = frames
-        newest = self.directory().newest
         sessions = self._sessions(cells, newest, wanted.horizon)
         held = evidence(
             cells, sessions, horizon=wanted.horizon, calibration=calibration, confusion=confusion, newest=newest

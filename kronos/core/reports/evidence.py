@@ -59,6 +59,12 @@ class Evidence:
     """Measures of `outcomes`: the others are zero everywhere."""
     codes: Codes
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        frames = (*self.outcomes.values(), *self.decisions.values(), self.calibration, self.confusion, self.sessions)
+        return int(sum(frame.estimated_size() for frame in frames))
+
     def only(self, config_id: str) -> Evidence:
         """The evidence of one config."""
         mine = pl.col("config_id").cast(pl.String) == config_id

@@ -1,0 +1,130 @@
+"""Reports over a real lake: what is loaded, remembered and refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kronos import MetaOrchestrator
+from kronos.core.policy import ObservationPolicy
+from kronos.core.reports.periods import Every
+from kronos.core.vocabulary import Dimension
+from kronos.errors import BadValue, KronosError, NotFound
+from kronos.lake.tables import Lake
+from kronos.services.performance import Performance
+from kronos.settings import RecordedBy, Settings
+from kronos_tests.core.reports.builders import START, cells, weekdays
+
+END = date(2001, 12, 31)
+
+
+def frame(seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    frames = [cells(rng.normal(0, 0.01, 120), config=config) for config in ("a", "b")]
+    other = cells(rng.normal(0, 0.01, 90), config="x", engine="REGIME")
+    return pl.concat([*frames, other, cells(rng.normal(0, 0.01, 60), mode="SHADOW")])
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    found = Lake(str(tmp_path / "lake"))
+    found.write_months("cells", frame(), sorted(frame()["month"].unique()))
+    return found
+
+
+@pytest.fixture
+def performance(lake: Lake) -> Performance:
+    return Performance(lake, ObservationPolicy(), RecordedBy.RECORDED, ("a note",))
+
+
+def test_report_says_what_it_is_of(performance: Performance) -> None:
+    report = performance.engine_performance("PORTFOLIO", "a", START, END)
+    assert (report.engine_name, report.config_id, report.mode, report.horizon) == ("PORTFOLIO", "a", "LIVE", 1)
+    assert report.recorded_by == "recorded"
+    assert report.as_of == weekdays(121)[-1]
+    assert "a note" in report.notes
+    assert report.coverage.due == 120
+
+
+def test_facade_gives_the_same_reports(performance: Performance) -> None:
+    kronos = MetaOrchestrator(performance)
+    found = kronos.compare_configs("PORTFOLIO", ["a", "b"], START, END)
+    assert list(found) == ["a", "b"]
+    assert found["b"] == performance.engine_performance("PORTFOLIO", "b", START, END)
+    assert kronos.period() == (START, weekdays(120)[-1])
+
+
+def test_all_configs_together_equal_one_by_one(performance: Performance) -> None:
+    found = performance.all_performance(START, END)
+    assert [(one.engine_name, one.config_id) for one in found] == [
+        ("PORTFOLIO", "a"),
+        ("PORTFOLIO", "b"),
+        ("REGIME", "x"),
+    ]
+    for one in found:
+        assert one == performance.engine_performance(one.engine_name, one.config_id, START, END)
+
+
+def test_pooled_report_is_the_star(performance: Performance) -> None:
+    report = performance.engine_performance("PORTFOLIO", None, START, END)
+    assert report.config_id == "*"
+    assert report.metrics["decisions"] == 240
+
+
+def test_modes_are_kept_apart(performance: Performance) -> None:
+    assert performance.engine_performance("PORTFOLIO", "a", START, END, mode="SHADOW").coverage.due == 60
+    assert performance.engine_performance("PORTFOLIO", "a", START, END, mode="BACKTEST").metrics == {}
+
+
+def test_unknown_names_are_refused_with_the_known_ones(performance: Performance) -> None:
+    with pytest.raises(NotFound, match="PORTFOLIO, REGIME"):
+        performance.engine_performance("PORTFOLIOS", None, START, END)
+    with pytest.raises(NotFound, match="known: a, b"):
+        performance.engine_performance("PORTFOLIO", "c", START, END)
+
+
+@pytest.mark.parametrize(("name", "value"), [("mode", "PAPER"), ("horizon", 0)])
+def test_bad_arguments_are_named(performance: Performance, name: str, value: object) -> None:
+    with pytest.raises(BadValue, match=name):
+        performance.engine_performance("PORTFOLIO", "a", START, END, **{name: value})
+
+
+def test_an_empty_lake_is_a_clear_error(tmp_path: Path) -> None:
+    nothing = Performance(Lake(str(tmp_path)), ObservationPolicy(), RecordedBy.RECORDED)
+    with pytest.raises(KronosError):
+        nothing.engine_performance("PORTFOLIO", "a", START, END)
+    assert nothing.all_performance(START, END) == []
+
+
+def test_a_new_lake_version_is_seen(lake: Lake, performance: Performance) -> None:
+    before = performance.engine_performance("PORTFOLIO", "a", START, END)
+    assert performance.engine_performance("PORTFOLIO", "a", START, END) == before
+    january = frame(seed=1).filter(month="2001-01")
+    lake.write_months("cells", january, ["2001-01"])
+    assert performance.engine_performance("PORTFOLIO", "a", START, END) != before
+
+
+def test_summaries_and_breakdowns_hold_all_configs(performance: Performance) -> None:
+    months = performance.period_summary(Every.MONTH, START, END)
+    assert set(months["config_id"]) == {"a", "b", "x"}
+    slices = performance.breakdown(Dimension.MARKET, START, END)
+    assert set(slices["slice"]) == {"US_EQ"}
+
+
+def test_settings_are_enough(lake: Lake, tmp_path: Path) -> None:
+    kronos = MetaOrchestrator.from_settings(Settings(home=tmp_path, lake_uri=lake.uri))
+    report = kronos.engine_performance("REGIME", "x", START, END)
+    assert any("survivors" in note for note in report.notes)
+
+
+def test_importing_kronos_stays_light() -> None:
+    """`import kronos` loads no frame library; the facade comes on first use."""
+    light = "import sys, kronos; assert 'polars' not in sys.modules"
+    used = "kronos.MetaOrchestrator; assert 'polars' in sys.modules"
+    subprocess.run([sys.executable, "-c", f"{light}; {used}"], check=True)
