@@ -23,7 +23,7 @@ def test_an_empty_database_gives_empty_frames_of_the_contract(reader: SourceRead
 
 
 def test_every_known_key_of_the_action_becomes_a_typed_column(database: Database, reader: SourceReader) -> None:
-    action = {
+    action: dict[str, Any] = {
         "market_id": "EU_EQ",
         "portfolio_id": "P1",
         "strategy_id": "S1",
