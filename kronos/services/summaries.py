@@ -156,6 +156,14 @@ def outdated_periods(
     ]
 
 
+def unbuilt_periods(
+    pipeline: Pipeline, report: Report, periods: Sequence[Period], engines: Sequence[str] = (ALL_ENGINES,)
+) -> list[Period]:
+    """Periods that were never built, for one of the engines."""
+    held = {(build.period, build.engine_name) for build in report_builds(pipeline.database, report.name)}
+    return [period for period in periods if any((period.key, engine) not in held for engine in engines)]
+
+
 def refresh_start(pipeline: Pipeline, report: Report, first: Period, engines: Sequence[str]) -> Period:
     """The earliest period, up to `first`, that was built within REFRESHED and is outdated by now; else `first`."""
     since = first.start - REFRESHED

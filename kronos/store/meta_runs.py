@@ -79,10 +79,10 @@ def latest_period(database: Database, cadence: str) -> str | None:
     return row[0] if row else None
 
 
-def start(database: Database, request_key: str, run_id: str) -> None:
-    """Note the run that works on a request."""
+def start(database: Database, cadence: str, periods: Sequence[str], run_id: str) -> None:
+    """Note the run that works on these periods: their requests wait no longer."""
     with database.connect() as connection:
-        connection.execute(query("meta", "start"), {"request_key": request_key, "run_id": run_id})
+        connection.execute(query("meta", "start"), {"cadence": cadence, "periods": list(periods), "run_id": run_id})
 
 
 def report_builds(database: Database, report: str) -> list[ReportBuild]:

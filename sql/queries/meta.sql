@@ -22,8 +22,9 @@ WHERE cadence = %(cadence)s AND started_at IS NULL AND requested_at < now() - %(
 RETURNING request_key, period, missing;
 
 -- name: start
--- A run begins to work on its request; a repeated run takes over.
-UPDATE kronos.meta_runs SET run_id = %(run_id)s, started_at = now() WHERE request_key = %(request_key)s;
+-- A run works on these periods, whether or not it was launched for the requests that wait for them.
+UPDATE kronos.meta_runs SET run_id = %(run_id)s, started_at = now()
+WHERE cadence = %(cadence)s AND period = ANY (%(periods)s);
 
 -- name: builds
 -- What the lake holds of one report.

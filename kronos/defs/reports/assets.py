@@ -7,7 +7,7 @@ import dagster as dg
 from kronos.defs.facts.checks import CELLS
 from kronos.defs.partitions import Calendar, engine_months, periods_of
 from kronos.defs.presentation import sparklines, table
-from kronos.defs.resources import Kronos, Opened
+from kronos.defs.resources import Kronos
 from kronos.defs.sources.assets import source_deps
 from kronos.services.summaries import (
     ALL_ENGINES,
@@ -80,7 +80,7 @@ def _report_asset(
         engines, keys = _asked_for(report, context.partition_keys)
         periods = periods_of(report.cadence, keys)
         with kronos.open() as opened:
-            _begin(context, opened)
+            start(opened.pipeline.database, report.cadence, keys, context.run.run_id)
             progress = kronos.counted(report.name)
             done = write_report(
                 opened.pipeline, opened.performance, report, periods, opened.now, engines=engines, progress=progress
@@ -98,10 +98,3 @@ def _report_asset(
 def _asked_for(report: Report, keys: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Engines and periods of a run's partition keys."""
     return engine_months(keys) if report.by_engine else ((ALL_ENGINES,), keys)
-
-
-def _begin(context: dg.AssetExecutionContext, opened: Opened) -> None:
-    """The request this run answers, if a sensor made one, is no longer waiting for a run."""
-    request = context.run.tags.get(REQUEST_TAG)
-    if request is not None:
-        start(opened.pipeline.database, request, context.run.run_id)
