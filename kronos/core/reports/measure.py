@@ -91,8 +91,10 @@ def measure(
     series: Series, grouping: Grouping, annualisation: Annualisation, books_with_returns: frozenset[str]
 ) -> dict[Slice, Figures]:
     """Every slice measured, in order of dimension, book and label."""
-    occurring = [series.moments[GROUP].to_numpy(), series.decisions[GROUP].to_numpy(), *(s.groups for s in series.sums)]
-    slices = {int(group): grouping.slice_of(int(group)) for group in np.unique(np.concatenate(occurring))}
+    moments = series.moments[GROUP].to_numpy()
+    occurring = {int(group) for group in moments[np.flatnonzero(np.diff(moments, prepend=-1))]}
+    occurring |= {int(group) for sums in series.sums for group in sums.groups} | set(series.decisions)
+    slices = {group: grouping.slice_of(group) for group in sorted(occurring)}
     found = {group: Figures() for group in slices}
     measure_series(found, slices, series.moments, MOMENTS, annualisation)
     measure_series(found, slices, series.wealth, WEALTH, annualisation)
@@ -187,7 +189,7 @@ def _series_bounds(
 
 def measure_sums(found: Mapping[int, Figures], series: Series, horizon: int) -> None:
     """Counts, rates and forecast scores with their intervals, from the daily sums."""
-    for group, decisions in series.decisions.group_by(GROUP).agg(pl.col("decisions").sum()).rows():
+    for group, decisions in series.decisions.items():
         _put_exact(found[group], "decisions", decisions, decisions)
     totals = [{GROUP: sums.groups} | {name: sums.total(name) for name in _MEASURES} for sums in series.sums]
     table = pl.DataFrame({name: np.concatenate([part[name] for part in totals]) for name in totals[0]})

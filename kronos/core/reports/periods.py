@@ -14,7 +14,7 @@ from kronos.core.reports.axis import Axis, Window
 from kronos.core.reports.evidence import Evidence
 from kronos.core.reports.groups import GROUP, Grouping
 from kronos.core.reports.performance import mixed_currencies, observe
-from kronos.core.reports.series import Series, daily_frame
+from kronos.core.reports.series import Series, daily_decisions, daily_frame
 from kronos.core.vocabulary import POOLED, Dimension
 
 
@@ -55,7 +55,8 @@ def period_summary(held: Evidence, policy: ObservationPolicy, window: Window, ev
     period = pl.col("as_of_date").dt.truncate(every.value).alias("period_start")
     keys = [GROUP, "period_start"]
     table = _from_series(series, period)
-    for part in (_from_sums(series, axis, grouping, period), _from_decisions(series, period)):
+    decided = _from_decisions(daily_decisions(held, window, grouping, DIMENSIONS), period)
+    for part in (_from_sums(series, axis, grouping, period), decided):
         table = table.join(part, on=keys, how="full", coalesce=True)
     labelled = table.join(_labels(table, held, grouping, policy), on=GROUP)
     mixed = {found.book for found in mixed_currencies(held, grouping, window, (Dimension.OVERALL,), policy)}
@@ -83,8 +84,8 @@ def _from_sums(series: Series, axis: Axis, grouping: Grouping, period: pl.Expr) 
     return grouped.agg(*metrics, pl.col("due", "valid").sum()).collect()
 
 
-def _from_decisions(series: Series, period: pl.Expr) -> pl.DataFrame:
-    return series.decisions.group_by(GROUP, period).agg(pl.col("decisions").sum())
+def _from_decisions(decisions: pl.DataFrame, period: pl.Expr) -> pl.DataFrame:
+    return decisions.group_by(GROUP, period).agg(pl.col("decisions").sum())
 
 
 def _labels(table: pl.DataFrame, held: Evidence, grouping: Grouping, policy: ObservationPolicy) -> pl.DataFrame:

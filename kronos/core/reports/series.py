@@ -57,12 +57,12 @@ class Series:
 
     moments: group, position, as_of_date, return, contribution. One row per date of the series, null where missing.
     wealth: group, position, date (of evaluation), growth.
-    decisions: group, as_of_date, decisions; several rows may share a group and date.
+    decisions: decisions of the window per group.
     """
 
     moments: pl.DataFrame
     wealth: pl.DataFrame
-    decisions: pl.DataFrame
+    decisions: dict[int, int]
     sums: list[Sums]
 
 
@@ -94,7 +94,9 @@ def build_series(
 ) -> Series:
     """The series of every slice of these dimensions."""
     chosen = sorted(dimensions, key=list(Dimension).index)
-    cells = {cube: _shared(held, axis, cube, window, grouping, chosen) for cube in {CUTS[d].cube for d in chosen}}
+    cells = {
+        cube: _shared(held, axis, cube, window, grouping.columns(mine)) for cube, mine in _cubes_of(chosen).items()
+    }
     books = _Books.of(axis, grouping, chosen)
     moments, wealth, sums = [], [], []
     for dimension in chosen:
@@ -116,16 +118,13 @@ def build_series(
     )
 
 
-def _shared(
-    held: Evidence, axis: Axis, cube: Cube, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]
-) -> pl.DataFrame:
+def _shared(held: Evidence, axis: Axis, cube: Cube, window: Window, groups: list[pl.Expr]) -> pl.DataFrame:
     """Outcome cells of one cube in the window with groups, position of the date and share of capital.
 
     Cells of a config that earns nothing have no capital: `earning` is 0 and their share too.
     """
     cells = held.outcomes[cube].lazy().filter(window.known(held.newest), window.chosen())
     places = axis.rows.lazy().select("place", "position", "share")
-    groups = grouping.columns(dimension for dimension in dimensions if CUTS[dimension].cube is cube)
     earning = pl.col("share").is_not_null().cast(pl.Float64).alias("earning")
     placed = cells.join(places, on="place", maintain_order="left").with_columns(*groups, earning)
     return placed.with_columns(pl.col("share").fill_null(0.0)).collect()
@@ -153,17 +152,39 @@ def _sums(rows: _Rows, cut: Cut, measures: Iterable[str]) -> Sums:
     return Sums(rows.groups, added | {"books": np.where(added["due"] > 0.0, opens, 0.0)})
 
 
-def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]) -> pl.DataFrame:
-    """Decision cells of the window once per dimension, with their group."""
-    chosen = list(dimensions)
-    parts: list[Columns] = []
-    for cube in {CUTS[dimension].cube: None for dimension in chosen}:
-        mine = [dimension for dimension in chosen if CUTS[dimension].cube is cube]
+def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]) -> dict[int, int]:
+    """Decisions of the window per group."""
+    counted: dict[int, int] = {}
+    for cube, mine in _cubes_of(dimensions).items():
         made = held.decisions[cube].lazy().filter(window.known(held.newest), window.chosen())
-        frame = made.select("as_of_date", "decisions", *grouping.columns(mine)).collect()
-        counted = {name: frame[name].to_numpy() for name in ("as_of_date", "decisions")}
-        parts += [{GROUP: frame[dimension.value].to_numpy(), **counted} for dimension in mine]
-    return pl.DataFrame(_stacked(parts)).with_columns(pl.col("as_of_date").cast(pl.Date))
+        frame = made.select("decisions", *grouping.columns(mine)).collect()
+        for dimension in mine:
+            groups, inverse = _distinct(frame[dimension.value].to_numpy())
+            totals = np.bincount(inverse, weights=frame["decisions"].to_numpy())
+            counted |= {int(group): int(total) for group, total in zip(groups, totals, strict=True)}
+    return counted
+
+
+def daily_decisions(
+    held: Evidence, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]
+) -> pl.DataFrame:
+    """Decisions of the window per group and date: group, as_of_date, decisions."""
+    made = [
+        held.decisions[CUTS[dimension].cube]
+        .lazy()
+        .filter(window.known(held.newest), window.chosen())
+        .group_by(grouping.code(dimension), "as_of_date")
+        .agg(pl.col("decisions").sum())
+        for dimension in dimensions
+    ]
+    return pl.concat(made).collect()
+
+
+def _cubes_of(dimensions: Iterable[Dimension]) -> dict[Cube, list[Dimension]]:
+    found: dict[Cube, list[Dimension]] = {}
+    for dimension in dimensions:
+        found.setdefault(CUTS[dimension].cube, []).append(dimension)
+    return found
 
 
 def _conditional(rows: _Rows, daily: Sums, axis: Axis) -> tuple[Columns, Columns]:
