@@ -35,7 +35,7 @@ FIRST = date(2010, 1, 4)
 CONFIGS = [
     (engine, f"{engine.lower()}-{n:02d}") for engine in ("ASSESSMENT", "PORTFOLIO", "UNIVERSE") for n in range(5)
 ]
-FORECASTERS = 5
+FORECASTERS = 3
 """The first so many configs give probabilities."""
 COVERAGE = 0.98
 KEYS = ("as_of_date", "engine_name", "config_id", "market_id", "mode", "experiment_id", "decision_known_date")
@@ -124,9 +124,9 @@ def _outcomes(h: int, config: np.ndarray, rng: np.random.Generator) -> list[pl.E
 
 
 def scan(folder: Path) -> None:
-    """Decode the needed columns and drop them."""
-    columns = pl.scan_parquet(f"{folder}/decision_facts/month=*/*.parquet").select(NEEDED)
-    columns.select(pl.all().is_not_null().sum()).collect(engine="streaming")
+    """Decode the needed columns, a month at a time, and drop them."""
+    for file in sorted(folder.glob("decision_facts/month=*/*.parquet")):
+        pl.read_parquet(file, columns=list(NEEDED))
 
 
 def cells(folder: Path) -> None:
@@ -141,11 +141,11 @@ def cells(folder: Path) -> None:
 def duckdb_sums(folder: Path) -> None:
     """The same measures of the same three cubes as one SQL statement per horizon and cube, over the same files."""
     connection = duckdb.connect()
-    connection.execute("SET temp_directory = ''")
     files = f"read_parquet('{folder}/decision_facts/month=*/*.parquet')"
     for h in HORIZONS:
+        connection.sql(_duckdb_calibration(files, h)).pl()
         for label in ("regime", "stability_bucket", "fragility_bucket"):
-            connection.execute(_duckdb_statement(files, h, label)).fetchnumpy()
+            connection.sql(_duckdb_statement(files, h, label)).pl()
 
 
 def _duckdb_statement(files: str, h: int, label: str) -> str:
@@ -164,6 +164,18 @@ def _duckdb_statement(files: str, h: int, label: str) -> str:
             sum(-(event_h{h} * ln({p}) + (1 - event_h{h}) * ln(1 - {p}))) FILTER (probability IS NOT NULL) AS log_loss,
             count(*) FILTER (probability IS NOT NULL AND event_h{h} IS NOT NULL) AS forecasts
         FROM {files} WHERE due_date_h{h} IS NOT NULL GROUP BY ALL
+    """
+
+
+def _duckdb_calibration(files: str, h: int) -> str:
+    return f"""
+        SELECT as_of_date, due_date_h{h}, greatest(due_date_h{h}, decision_known_date) AS known_date,
+            engine_name, config_id, market_id, mode, experiment_id, regime,
+            CASE WHEN probability <= 0 THEN 0 WHEN probability >= 1 THEN 1023
+                ELSE 1 + least(floor(probability * 1022), 1021) END AS bin,
+            count(*) AS n, sum(probability) AS sum_p, sum(probability ** 2) AS sum_p2,
+            sum(event_h{h}) AS sum_y, sum(event_h{h} ** 2) AS sum_y2
+        FROM {files} WHERE probability IS NOT NULL AND event_h{h} IS NOT NULL GROUP BY ALL
     """
 
 

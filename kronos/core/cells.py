@@ -107,12 +107,9 @@ def _row_measures(rows: pl.DataFrame) -> dict[str, pl.Expr]:
         ("turnover",): {"turnover": pl.col("turnover")},
         ("loss",): {"loss_sum": pl.col("loss"), "loss_n": pl.col("loss").is_not_null()},
     }
-    present = {name for name in rows.columns if _adds(rows[name])}
+    present = {name for name, count in rows.count().row(0, named=True).items() if count}
+    present -= {name for name in ("is_decision", "is_due", "is_valid") if not rows[name].any()}
     return {name: value for read, group in measures.items() if present & set(read) for name, value in group.items()}
-
-
-def _adds(column: pl.Series) -> bool:
-    return bool(column.any()) if column.dtype == pl.Boolean else column.null_count() < len(column)
 
 
 def _forecast_measures() -> dict[str, pl.Expr]:

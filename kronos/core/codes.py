@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from kronos.core.frames import month_of
+from kronos.core.vocabulary import Bucket
 from kronos.errors import BadValue
 
 BOOK: Final = ("engine_name", "config_id", "as_of_date", "market_id", "mode", "experiment_id")
@@ -41,7 +42,9 @@ def encode(*frames: pl.DataFrame) -> tuple[Codes, list[pl.DataFrame]]:
     books = pl.concat(runs).unique().sort(BOOK)
     # configs stand together, so counting the changes numbers them in order
     numbered = books.with_columns(config_no=_changes(BOOK[:2]).cast(pl.UInt32).cum_sum(), month=month_of())
-    labels = pl.Enum(sorted({label for df in frames for name in LABELS for label in df[name].unique()}))
+    # buckets are a closed set; regimes are data
+    regimes = {regime for df in frames for regime in df["regime"].unique()}
+    labels = pl.Enum(sorted(regimes | {bucket.value for bucket in Bucket}))
     encoded = [
         df.with_columns(_book_codes(books, run, begin), pl.col(LABELS).cast(labels))
         for df, run, begin in zip(frames, runs, begins, strict=True)

@@ -15,7 +15,7 @@ from kronos.core.policy import ObservationPolicy
 from kronos.errors import NotFound
 from kronos.lake import duck
 from kronos.services.pipeline import CELL_TABLES, Pipeline
-from kronos.services.refresh import facts_of_month
+from kronos.services.refresh import facts_of_months
 from kronos.services.staleness import facts_marks
 from kronos.store.database import Role
 from kronos.store.month_builds import Stage, builds
@@ -48,11 +48,11 @@ def recompute_month(pipeline: Pipeline, month: str) -> list[Agreement]:
         built = builds(connection, Stage.CELLS).get(month)
     if built is None:
         raise NotFound("month with cells", month)
-    facts = facts_of_month(pipeline.lake, replace(built, lake=facts_marks(built)))
+    (read,) = facts_of_months(pipeline.lake, [replace(built, lake=facts_marks(built))])
     cells, calibration, confusion = (
         pipeline.lake.scan(table, [month], mark=built.lake[table]).collect() for table in CELL_TABLES
     )
-    return recompute(facts, CellsBatch(cells, calibration, confusion), pipeline.policy)
+    return recompute(read(), CellsBatch(cells, calibration, confusion), pipeline.policy)
 
 
 def recompute(facts: FactsBatch, cells: CellsBatch, policy: ObservationPolicy) -> list[Agreement]:

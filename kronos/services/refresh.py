@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache, partial
 from typing import Final
 
 import polars as pl
@@ -32,6 +33,8 @@ CHUNK_MONTHS: Final = 12
 
 Progress = Callable[[int, int], None]
 """Told the number of months done and their total."""
+Columns = Callable[[Sequence[int]], Sequence[str]]
+Reading = Callable[[], FactsBatch]
 
 
 @dataclass(frozen=True)
@@ -100,16 +103,21 @@ def refresh_cells(pipeline: Pipeline, months: Sequence[str], *, progress: Progre
     return _refresh(pipeline, Stage.CELLS, months, build, progress)
 
 
-def facts_of_month(
-    lake: Lake, build: MonthBuild, columns: Callable[[Sequence[int]], Sequence[str]] | None = None
-) -> FactsBatch:
-    """One month's facts as `build` recorded them, whatever was written since; only `columns(horizons)` if given."""
-    facts, superseded = (
-        lake.scan(table, [build.month], mark=build.lake[table]) for table in ("decision_facts", "superseded_facts")
-    )
-    if columns is not None:
-        facts = facts.select(columns(horizons_in(facts)))
-    return FactsBatch(facts.collect(), superseded.collect())
+def facts_of_months(lake: Lake, records: Sequence[MonthBuild], columns: Columns | None = None) -> Iterator[Reading]:
+    """Per record a reading of its month's facts as they were recorded, whatever was written since.
+
+    columns: which columns of the facts to read, by the horizons they have; all when not given.
+    """
+    at = cache(lambda table, mark: lake.scan(table, mark=mark))  # opening a table costs as much as reading a month
+
+    def read(record: MonthBuild) -> FactsBatch:
+        this_month = pl.col("month") == record.month
+        facts, superseded = (at(table, record.lake[table]).filter(this_month) for table in FACT_TABLES)
+        if columns is not None:
+            facts = facts.select(columns(horizons_in(facts)))
+        return FactsBatch(facts.collect(), superseded.collect())
+
+    return (partial(read, record) for record in records)
 
 
 def _refresh(
@@ -183,7 +191,7 @@ def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: F
     previous = [known[month] for month in chunk if month in known]
     if not previous:
         return facts
-    held = [facts_of_month(pipeline.lake, build) for build in previous]
+    held = [read() for read in facts_of_months(pipeline.lake, previous)]
     before = FactsBatch(
         pl.concat([month.facts for month in held], how="diagonal"), pl.concat([month.superseded for month in held])
     )
@@ -194,11 +202,11 @@ def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: F
 def sum_months(lake: Lake, facts: Sequence[MonthBuild], policy: ObservationPolicy) -> dict[str, pl.DataFrame]:
     """Cells of months, a month per core at a time: facts are large, cells are small."""
 
-    def one(build: MonthBuild) -> CellsBatch:
-        return build_cells(facts_of_month(lake, build, columns_needed), policy)
+    def one(read: Reading) -> CellsBatch:
+        return build_cells(read(), policy)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        batches = list(pool.map(one, facts))
+        batches = list(pool.map(one, facts_of_months(lake, facts, columns_needed)))
     tables = ([batch.cells, batch.calibration, batch.confusion] for batch in batches)
     return dict(zip(CELL_TABLES, map(pl.concat, zip(*tables, strict=True)), strict=True))
 
