@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import Mode
+from kronos.services.comparison import IncumbentOf, compare, no_incumbent, recorded_incumbent
 from kronos.services.performance import Performance
 from kronos.settings import Settings, load
 
@@ -14,13 +16,14 @@ from kronos.settings import Settings, load
 class MetaOrchestrator:
     """Performance of engines and their configs, from the cells in the lake."""
 
-    def __init__(self, performance: Performance) -> None:
-        self._performance = performance
+    def __init__(self, performance: Performance, incumbent_of: IncumbentOf = no_incumbent) -> None:
+        self._performance, self._incumbent_of = performance, incumbent_of
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> MetaOrchestrator:
         """An orchestrator over the lake, policy and source that the environment names."""
-        return cls(Performance.from_settings(settings or load()))
+        chosen = settings or load()
+        return cls(Performance.from_settings(chosen), recorded_incumbent(chosen))
 
     def engine_performance(
         self,
@@ -50,6 +53,35 @@ class MetaOrchestrator:
         return {
             config_id: self.engine_performance(engine_name, config_id, start_date, end_date) for config_id in config_ids
         }
+
+    def comparison(
+        self,
+        engine_name: str,
+        config_ids: Sequence[str] = (),
+        start_date: date | None = None,
+        end_date: date | None = None,
+        *,
+        incumbent: str | None = None,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> ConfigComparison:
+        """Configs against the incumbent: the matrix of differences and each config's class with its evidence.
+
+        config_ids: the family compared, all configs of the engine if none is named. Dates: those of the record by
+        default. incumbent: the engine's active config by default; when none is known, every config is UNDECIDED.
+        """
+        return compare(
+            self._performance,
+            self._incumbent_of,
+            engine_name,
+            config_ids,
+            (start_date, end_date),
+            incumbent=incumbent,
+            horizon=horizon,
+            mode=mode,
+            as_of=as_of,
+        )
 
     def all_performance(
         self, start_date: date, end_date: date, *, mode: str = Mode.LIVE, as_of: date | None = None

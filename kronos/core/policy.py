@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
+from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR, MIN_ANNUALISED_OBSERVATIONS
 
 
 class _Strict(BaseModel):
@@ -37,6 +37,43 @@ def _default_markets() -> dict[str, Market]:
     }
 
 
+class ComparisonPolicy(_Strict):
+    """What decides the class of a config beside the incumbent (DESIGN section 4, "Config comparison")."""
+
+    sharpe_margin: Annotated[float, Field(gt=0.0)] = 0.2
+    """Annual Sharpe ratio a robust config may at most fall behind the incumbent."""
+    score_margin: Annotated[float, Field(gt=0.0)] = 0.02
+    """The same for engines that only forecast, as a share of the incumbent's mean score."""
+    detectable_sharpe: Annotated[float, Field(gt=0.0)] = 0.5
+    """A slice is eligible when it can show an annual Sharpe difference of this size, ..."""
+    detectable_score: Annotated[float, Field(gt=0.0)] = 0.05
+    """... or a score difference of this share of the incumbent's mean score, ..."""
+    power: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.8
+    """... with this power."""
+    robust_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+    """Share of the eligible slices in whose confidence set a robust config is."""
+    least_eligible_slices: Annotated[int, Field(ge=1)] = 5
+    least_dates: Annotated[int, Field(ge=20)] = MIN_ANNUALISED_OBSERVATIONS
+    """Matched dates below which a slice has no statistics."""
+    level: Annotated[float, Field(gt=0.0, le=0.2)] = 0.05
+    """Family-wise level of every test; intervals cover 1 - level."""
+    resamples: Annotated[int, Field(ge=1000)] = 10_000
+    monte_carlo_errors: Annotated[float, Field(ge=1.0)] = 3.0
+    """A p-value within so many Monte-Carlo standard errors of the level decides nothing."""
+    seed: Annotated[int, Field(ge=0)] = 20_240_613
+    window_years: Annotated[int, Field(ge=1)] = 5
+    """Length of the time windows, in calendar years."""
+    niche_slices: tuple[str, ...] = ("regime:STRESS", "regime:CRISIS")
+    """Slices in which a niche may be found, declared before looking: `<dimension>:<label>`."""
+    scores: tuple[Literal["brier", "rps", "brier_multi", "mean_loss", "log_loss", "log_loss_multi"], ...] = (
+        "brier",
+        "rps",
+        "brier_multi",
+        "mean_loss",
+    )
+    """Scores of engines that only forecast: the first that the incumbent has is compared."""
+
+
 CutPoints = Annotated[tuple[float, float, float], Field(description="rising cut points inside (0, 1)")]
 
 
@@ -53,6 +90,7 @@ class ObservationPolicy(_Strict):
     )
     """Engines whose classes are ordered, with the order: only these get a ranked probability score."""
     risk_free_annual: float = 0.0
+    comparison: ComparisonPolicy = ComparisonPolicy()
     deadline_after_close: timedelta = timedelta(hours=4, minutes=15)
     """After a market's session close by this much, meta jobs run without the missing regions."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -14,6 +14,8 @@ from kronos.core.frames import SESSIONS, empty
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.breakdown import BREAKDOWN, breakdown
+from kronos.core.reports.comparison import comparison
+from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.evidence import Evidence, evidence, newest_date
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.reports.performance import performance_report, performance_reports
@@ -61,6 +63,17 @@ class Directory:
     def engines(self) -> list[str]:
         """Engine names, sorted."""
         return sorted(self.entries["engine_name"].unique())
+
+    def require(self, engine_name: str, config_ids: Sequence[str]) -> None:
+        """Raise `NotFound` for an engine, or a config of it, that the cells do not hold."""
+        if self.entries.is_empty():
+            raise NothingObserved
+        if engine_name not in self.engines():
+            raise NotFound("engine", engine_name, self.engines())
+        known = self.configs(engine_name)
+        for config_id in config_ids:
+            if config_id not in known:
+                raise NotFound(f"config of {engine_name}", config_id, known)
 
 
 class Performance:
@@ -155,6 +168,32 @@ class Performance:
         frames = [breakdown(held, self._policy, window, dimension) for held in self._all(engine_name, mode)]
         return pl.concat(frames) if frames else empty(BREAKDOWN)
 
+    def comparison(
+        self,
+        engine_name: str,
+        config_ids: Sequence[str],
+        start: date,
+        end: date,
+        *,
+        incumbent: str | None,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> ConfigComparison:
+        """Configs (none named: all of the engine) against the incumbent; `NotFound` for a config without record."""
+        versions = self._versions()
+        directory = self._directory(versions)
+        wanted = self._wanted(directory, engine_name, None, horizon, mode, "")
+        directory.require(engine_name, config_ids)
+        return comparison(
+            self._load(wanted, directory, versions),
+            self._policy,
+            Window(start, end, as_of),
+            incumbent=incumbent,
+            config_ids=config_ids or directory.configs(engine_name),
+            notes=self._notes,
+        )
+
     def directory(self) -> Directory:
         """What the cells hold now."""
         return self._directory(self._versions())
@@ -181,12 +220,7 @@ class Performance:
         mode: str,
         experiment_id: str,
     ) -> Wanted:
-        if directory.entries.is_empty():
-            raise NothingObserved
-        if engine_name not in directory.engines():
-            raise NotFound("engine", engine_name, directory.engines())
-        if config_id is not None and config_id not in directory.configs(engine_name):
-            raise NotFound(f"config of {engine_name}", config_id, directory.configs(engine_name))
+        directory.require(engine_name, [] if config_id is None else [config_id])
         if mode not in set(Mode):
             raise BadValue("mode", mode, f"one of {', '.join(Mode)}")
         if horizon is not None and horizon < 1:

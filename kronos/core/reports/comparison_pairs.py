@@ -1,0 +1,188 @@
+"""Each config beside the incumbent on their matched dates: the difference, and each date's influence on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from kronos.core.conventions import MIN_COVERAGE, MIN_INDEPENDENT_OBSERVATIONS
+from kronos.core.policy import ComparisonPolicy
+from kronos.core.reports.comparison_model import Doubt
+from kronos.core.reports.comparison_series import SHARPE, ComparedSeries
+from kronos.core.stats.bootstrap import BoolArray
+from kronos.core.stats.matrix import RELATIVE_TOLERANCE, DateArray, FloatArray, is_constant
+from kronos.core.stats.sharpe import SMALLEST_INFLUENCE, sharpe_influences, sharpe_ratios
+from kronos.errors import BadValue
+
+GAP_QUANTILE: Final = 0.01
+"""A date that only the candidate misses counts as this quantile of the paired difference: gaps must not pay."""
+
+
+@dataclass(frozen=True, eq=False)
+class Daily:
+    """A series: dates strictly rising, NaN where due but missing."""
+
+    days: DateArray
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """Why a config cannot be held against the incumbent in a slice."""
+
+    reason: Doubt
+    detail: str
+    n: int = 0
+    coverage: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """A config against the incumbent on n matched dates, oriented so that positive is better.
+
+    values: annual Sharpe ratios or mean scores of (config, incumbent). `scale` turns a difference per observation into
+    that unit. influence [n]: of each date on the difference per observation, mean zero; volatility [n]: the part of it
+    that comes from estimating volatilities (None for scores).
+    """
+
+    days: DateArray
+    coverage: float
+    values: tuple[float, float]
+    scale: float
+    influence: FloatArray
+    volatility: FloatArray | None
+
+    @property
+    def difference(self) -> float:
+        """Config minus incumbent."""
+        return self.values[0] - self.values[1]
+
+
+Pair = Paired | Unpaired
+Slices = Mapping[str, Daily]
+
+
+def not_finite(rows: pl.DataFrame) -> frozenset[str]:
+    """Configs with a NaN or infinity in any slice."""
+    return frozenset(rows.filter(~pl.col("value").is_finite())["config_id"])
+
+
+def daily_slices(rows: pl.DataFrame) -> dict[str, Slices]:
+    """Series by config and slice, from rows of the contract `COMPARED`; a date named twice is a `BadValue`."""
+    ordered = rows.sort("config_id", "slice", "as_of_date")
+    found: dict[str, dict[str, Daily]] = {}
+    for (config, name), part in ordered.partition_by("config_id", "slice", as_dict=True, maintain_order=True).items():
+        days = part["as_of_date"].to_numpy().astype("datetime64[D]")
+        if (days[1:] == days[:-1]).any():
+            raise BadValue("comparison series", (config, name), "each date once")
+        found.setdefault(str(config), {})[str(name)] = Daily(days, part["value"].to_numpy().astype(np.float64))
+    return dict(found)
+
+
+def paired(
+    config: Daily | None, incumbent: Daily, compared: ComparedSeries, slice_id: str, policy: ComparisonPolicy
+) -> Pair:
+    """The pair in one slice, or why there is none.
+
+    Dates on which the incumbent is missing do not count for either; a date that only the config misses is imputed
+    against it. Below 95 % of either's dates there is no verdict.
+    """
+    if config is None or np.isnan(config.values).all():
+        return Unpaired(Doubt.NO_RECORD, f"no {compared.metric} in {slice_id}")
+    matched = _matched(config, incumbent)
+    n = int((~matched.gap).sum())
+    for coverage, whose in ((matched.incumbent_coverage, "the incumbent"), (matched.coverage, "the config")):
+        if coverage < MIN_COVERAGE:
+            detail = f"{whose} has {coverage:.1%} of its matched dates: {MIN_COVERAGE:.0%} needed"
+            return Unpaired(Doubt.LOW_COVERAGE, detail, n, matched.coverage)
+    least = max(policy.least_dates, MIN_INDEPENDENT_OBSERVATIONS * compared.horizon)
+    if matched.days.size < least:
+        return Unpaired(Doubt.TOO_SHORT, f"{matched.days.size} matched dates: {least} needed", n, matched.coverage)
+    pair = _imputed(matched, losses=compared.metric != SHARPE)
+    flaw = _flaw(pair)
+    if flaw is not None:
+        return Unpaired(*flaw, n, matched.coverage)
+    contrast = _sharpe_contrast if compared.metric == SHARPE else _score_contrast
+    return contrast(matched, pair, compared.factors[slice_id])
+
+
+def same_stream(first: Daily, second: Daily) -> bool:
+    """Whether two series have the same dates, gaps and, up to rounding, values."""
+    if first.days.size != second.days.size or (first.days != second.days).any():
+        return False
+    gap = np.isnan(first.values)
+    if (gap != np.isnan(second.values)).any():
+        return False
+    a, b = first.values[~gap], second.values[~gap]
+    return bool(a.size == 0 or np.abs(a - b).max() <= RELATIVE_TOLERANCE * np.abs(b).max())
+
+
+@dataclass(frozen=True, eq=False)
+class _Matched:
+    """Dates of both series on which the incumbent is known; `gap` marks those that the config misses."""
+
+    days: DateArray
+    config: FloatArray
+    incumbent: FloatArray
+    gap: BoolArray
+    coverage: float
+    incumbent_coverage: float
+
+
+def _matched(config: Daily, incumbent: Daily) -> _Matched:
+    days, mine, theirs = np.intersect1d(config.days, incumbent.days, assume_unique=True, return_indices=True)
+    known = ~np.isnan(incumbent.values[theirs])
+    gap = np.isnan(config.values[mine])[known]
+    return _Matched(
+        days[known],
+        config.values[mine][known],
+        incumbent.values[theirs][known],
+        gap,
+        float(1.0 - gap.mean()) if gap.size else 0.0,
+        float(known.mean()) if known.size else 0.0,
+    )
+
+
+def _imputed(matched: _Matched, *, losses: bool) -> FloatArray:
+    """Values [n, 2] of config and incumbent, higher is better."""
+    sign = -1.0 if losses else 1.0
+    pair = sign * np.column_stack([matched.config, matched.incumbent])
+    seen = pair[~matched.gap]
+    worst = np.quantile(seen[:, 0] - seen[:, 1], GAP_QUANTILE)
+    pair[matched.gap, 0] = pair[matched.gap, 1] + worst
+    return np.asarray(pair)
+
+
+def _flaw(pair: FloatArray) -> tuple[Doubt, str] | None:
+    constant = is_constant(pair)
+    if constant.any():
+        return Doubt.CONSTANT, "the config" if constant[0] else "the incumbent"
+    if np.abs(pair[:, 0] - pair[:, 1]).max() <= RELATIVE_TOLERANCE * np.abs(pair).max():
+        return Doubt.IDENTICAL, "the same stream as the incumbent under another id"
+    return None
+
+
+def _sharpe_contrast(matched: _Matched, pair: FloatArray, factor: float) -> Pair:
+    ratios, influences = sharpe_ratios(pair), sharpe_influences(pair)
+    location = (pair - pair.mean(axis=0)) / pair.std(axis=0)
+    influence, volatility = (part[:, 0] - part[:, 1] for part in (influences, influences - location))
+    if np.abs(influence).max() <= SMALLEST_INFLUENCE:
+        return Unpaired(Doubt.SCALED_COPY, "the incumbent times a constant", matched.days.size, matched.coverage)
+    scale = float(np.sqrt(factor))
+    values = float(ratios[0]) * scale, float(ratios[1]) * scale
+    return Paired(matched.days, matched.coverage, values, scale, influence, volatility)
+
+
+def _score_contrast(matched: _Matched, pair: FloatArray, factor: float) -> Pair:
+    del factor  # a score is a mean per date, whatever the number of dates a year
+    edge = pair[:, 0] - pair[:, 1]
+    influence = edge - edge.mean()
+    if np.abs(influence).max() <= RELATIVE_TOLERANCE * np.abs(pair).max():
+        detail = f"differs from the incumbent by {edge.mean():g} on every date: nothing to estimate an error from"
+        return Unpaired(Doubt.ZERO_VARIANCE_DIFFERENCE, detail, matched.days.size, matched.coverage)
+    values = float(pair[:, 0].mean()), float(pair[:, 1].mean())
+    return Paired(matched.days, matched.coverage, values, 1.0, influence, None)

@@ -1,0 +1,147 @@
+"""From cells to what is compared: a daily series per config and slice, of returns or of a score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from kronos.core.frames import Schema
+from kronos.core.metrics.metric import Column
+from kronos.core.metrics.registry import RATIOS
+from kronos.core.policy import ComparisonPolicy, ObservationPolicy
+from kronos.core.reports.axis import Axis, Window
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos.core.reports.evidence import Evidence
+from kronos.core.reports.groups import GROUP, Grouping, Slice
+from kronos.core.reports.measure import Annualisation
+from kronos.core.reports.performance import book_markets, observe, yearly_sessions
+from kronos.core.reports.series import Series
+from kronos.core.vocabulary import Dimension
+
+SHARPE: Final = "sharpe"
+DIMENSIONS: Final = (Dimension.OVERALL, Dimension.REGIME, Dimension.MARKET)
+WINDOW: Final = "window"
+
+COMPARED: Final[Schema] = {
+    "config_id": pl.String,
+    "slice": pl.String,  # OVERALL_SLICE or `<dimension>:<label>`
+    "as_of_date": pl.Date,
+    "value": pl.Float64,  # excess return, or mean score of the date (lower is better); null: due but missing
+}
+"""One row per config, slice and date of the config's series there."""
+
+
+@dataclass(frozen=True)
+class ComparedSeries:
+    """What is compared: `metric` is SHARPE (rows hold returns) or a score's id (rows hold losses).
+
+    rows: COMPARED. factors: returns a year in each of the incumbent's slices (A/h).
+    """
+
+    metric: str
+    horizon: int
+    rows: pl.DataFrame
+    factors: dict[str, float]
+
+
+def compared_series(held: Evidence, policy: ObservationPolicy, window: Window, incumbent: str) -> ComparedSeries | None:
+    """Book returns (conditional returns in a regime) of all configs if the incumbent earns, else its first score.
+
+    None when the incumbent has neither in the window. A dimension with a single slice is left out: it is the book.
+    """
+    grouping = Grouping(held.codes, pooled=False)
+    axis, series = observe(held, grouping, window, DIMENSIONS)
+    annualisation = yearly_sessions(held, axis, book_markets(axis, grouping), policy)
+    earning = axis.spans.filter(pl.col("has_returns"), pl.col("config_id").cast(pl.String) == incumbent)
+    if earning.height:
+        metric, rows = SHARPE, _excess_returns(series, grouping, annualisation)
+    else:
+        metric, rows = _scores(series, axis, grouping, incumbent, policy.comparison)
+    rows = _with_windows(rows, policy.comparison.window_years)
+    if rows.filter(pl.col("config_id") == incumbent).is_empty():
+        return None
+    rows = _telling(rows, incumbent).select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items())
+    return ComparedSeries(metric, held.horizon, rows, _factors(rows, incumbent, annualisation))
+
+
+def slice_id(found: Slice) -> str:
+    """The id of a slice within a comparison."""
+    return OVERALL_SLICE if found.dimension is Dimension.OVERALL else f"{found.dimension.value}:{found.label}"
+
+
+def _excess_returns(series: Series, grouping: Grouping, annualisation: Annualisation) -> pl.DataFrame:
+    groups = series.moments[GROUP].unique().sort().to_list()
+    slices = [grouping.slice_of(group) for group in groups]
+    free = [annualisation.numbers(found, Column.RETURN).risk_free for found in slices]
+    named = _named(slices, groups).with_columns(free=pl.Series(free, dtype=pl.Float64))
+    rows = series.moments.join(named, on=GROUP, maintain_order="left")
+    return rows.select("config_id", "slice", "as_of_date", (pl.col("return") - pl.col("free")).alias("value"))
+
+
+def _scores(
+    series: Series, axis: Axis, grouping: Grouping, incumbent: str, policy: ComparisonPolicy
+) -> tuple[str, pl.DataFrame]:
+    """The first score of the policy that the incumbent has, of all configs; the last one, empty, if it has none."""
+    for score in policy.scores:
+        rows = pl.concat(list(_daily_means(series, axis, grouping, score)))
+        if rows.filter(pl.col("config_id") == incumbent)["value"].count():
+            return score, rows
+    return policy.scores[-1], rows.clear()
+
+
+def _daily_means(series: Series, axis: Axis, grouping: Grouping, score: str) -> Iterator[pl.DataFrame]:
+    """Mean of the day's forecasts, per slice and date with something due; null when nothing could be scored."""
+    ratio = next(ratio for ratio in RATIOS if ratio.id == score)
+    for sums in series.sums:
+        at, position = np.nonzero(sums.daily("due"))
+        total, count = (sums.daily(name)[at, position] for name in (ratio.numerator, ratio.denominator))
+        days = axis.days[grouping.book_of(sums.groups)[at], position]
+        frame = pl.DataFrame({GROUP: sums.groups[at], "total": total, "count": count}).with_columns(
+            pl.Series("as_of_date", days).cast(pl.Date)
+        )
+        groups = sums.groups.tolist()
+        named = _named([grouping.slice_of(group) for group in groups], groups)
+        mean = pl.when(pl.col("count") > 0).then(pl.col("total") / pl.col("count")).alias("value")
+        yield frame.join(named, on=GROUP, maintain_order="left").select("config_id", "slice", "as_of_date", mean)
+
+
+def _named(slices: list[Slice], groups: list[int]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {GROUP: groups, "config_id": [one.book for one in slices], "slice": [slice_id(one) for one in slices]},
+        schema={GROUP: pl.Int64, "config_id": pl.String, "slice": pl.String},
+    )
+
+
+def _with_windows(rows: pl.DataFrame, years: int) -> pl.DataFrame:
+    """Rows of the whole book once more, by calendar years: windows start at multiples of their length."""
+    first = pl.col("as_of_date").dt.year() // years * years
+    label = first.cast(pl.String) if years == 1 else pl.format("{}-{}", first, first + years - 1)
+    windows = rows.filter(pl.col("slice") == OVERALL_SLICE).with_columns(
+        pl.format(f"{WINDOW}:{{}}", label).alias("slice")
+    )
+    return pl.concat([rows, windows])
+
+
+def _telling(rows: pl.DataFrame, incumbent: str) -> pl.DataFrame:
+    """Without the dimensions in which the incumbent has a single slice: that is the whole book again."""
+    dimension = pl.col("slice").str.split(":").list.first()
+    mine = rows.filter(pl.col("config_id") == incumbent).group_by(dimension.alias("dimension"))
+    counts = mine.agg(pl.col("slice").n_unique())
+    kept = counts.filter((pl.col("slice") > 1) | (pl.col("dimension") == OVERALL_SLICE))["dimension"]
+    return rows.filter(dimension.is_in(kept.to_list()))
+
+
+def _factors(rows: pl.DataFrame, incumbent: str, annualisation: Annualisation) -> dict[str, float]:
+    slices = rows.filter(pl.col("config_id") == incumbent)["slice"].unique().sort().to_list()
+    return {name: _sessions(name, incumbent, annualisation) / annualisation.horizon for name in slices}
+
+
+def _sessions(name: str, incumbent: str, annualisation: Annualisation) -> float:
+    dimension, _, label = name.partition(":")
+    if dimension == Dimension.MARKET:
+        return annualisation.market[(incumbent, label)]
+    return annualisation.whole[incumbent]
