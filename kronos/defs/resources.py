@@ -22,17 +22,8 @@ Progress = Callable[[str], None]
 class Opened:
     """The open parts of Kronos and the instant they were opened at, in the data's own time."""
 
-    settings: Settings
     pipeline: Pipeline
     now: datetime
-
-    @cached_property
-    def performance(self) -> "Performance":
-        """Reports from the lake's cells."""
-        # scipy: half a second that only report runs spend
-        from kronos.services.performance import Performance
-
-        return Performance.from_settings(self.settings)
 
 
 def _silent(_: str) -> None: ...
@@ -45,11 +36,19 @@ class Kronos:
     settings: Settings
     progress: Progress = field(default=_silent)
 
+    @cached_property
+    def performance(self) -> "Performance":
+        """Reports from the lake's cells; what it has read it remembers until the lake moves on."""
+        # scipy: half a second that only report runs spend
+        from kronos.services.performance import Performance
+
+        return Performance.from_settings(self.settings)
+
     @contextmanager
     def open(self) -> Iterator[Opened]:
         """Kronos for the block."""
         with open_database(self.settings) as database, open_pipeline(self.settings, database) as pipeline:
-            yield Opened(self.settings, pipeline, current_instant(self.settings, database))
+            yield Opened(pipeline, current_instant(self.settings, database))
 
     def counted(self, what: str) -> Callable[[int, int], None]:
         """A progress callback of the services that tells how far `what` is."""

@@ -155,7 +155,7 @@ class Performance:
 
     def breakdown(
         self,
-        dimension: Dimension,
+        dimensions: Dimension | tuple[Dimension, ...],
         start: date,
         end: date,
         *,
@@ -163,9 +163,10 @@ class Performance:
         mode: str = Mode.LIVE,
         as_of: date | None = None,
     ) -> pl.DataFrame:
-        """One row per engine, config, slice and metric, of all configs."""
+        """One row per engine, config, slice and metric, of all configs; more dimensions cost little more."""
         window = Window(start, end, as_of)
-        frames = [breakdown(held, self._policy, window, dimension) for held in self._all(engine_name, mode)]
+        chosen = dimensions if isinstance(dimensions, tuple) else (dimensions,)
+        frames = [breakdown(held, self._policy, window, *chosen) for held in self._all(engine_name, mode)]
         return pl.concat(frames) if frames else empty(BREAKDOWN)
 
     def comparison(

@@ -82,38 +82,52 @@ class Written:
 
     rows: Mapping[str, int]
     labels: Mapping[str, str]
-    headline: pl.DataFrame
-    """The telling metrics of the last period's longer window, one row per engine, config and slice."""
+    newest: pl.DataFrame
+    """Rows of the last periods."""
 
 
-def write_report(
+def write_reports(
     pipeline: Pipeline,
     performance: Performance,
-    report: Report,
+    reports: Sequence[Report],
     periods: Sequence[Period],
     now: datetime,
     *,
     engines: Sequence[str] = (ALL_ENGINES,),
     progress: Progress | None = None,
 ) -> Written:
-    """Compute and replace these periods (of these engines); `now` dates the outcomes that count as known."""
+    """Compute and replace these periods (of these engines) of reports that share a table, in one go.
+
+    `now` dates the outcomes that count as known.
+    """
     labels = {entry.period.key: entry.verdict.label for entry in judge_periods(pipeline, periods, now)}
     rows: dict[str, int] = {}
     newest = empty(REPORT_ROWS)
     for chunk in _chunks(sorted(periods)):
         # named before the cells are read: what is rebuilt meanwhile leaves the period outdated
-        inputs = report_inputs(pipeline, report, chunk)
-        newest = _measured(performance, report, chunk, engines, labels, now.date())
-        pipeline.lake.replace(report.table, newest, _replaced(report, chunk, engines))
-        record_builds(
-            pipeline.database,
-            report.name,
-            [ReportBuild(p.key, engine, labels[p.key], inputs[p.key]) for p, engine in product(chunk, engines)],
-        )
+        inputs = report_inputs(pipeline, reports[0], chunk)
+        newest = _measured(performance, reports, chunk, engines, labels, now.date())
+        pipeline.lake.replace(reports[0].table, newest, _replaced(reports, chunk, engines))
+        written = [ReportBuild(p.key, engine, labels[p.key], inputs[p.key]) for p, engine in product(chunk, engines)]
+        for report in reports:
+            record_builds(pipeline.database, report.name, written)
         rows |= {p.key: newest.filter(pl.col("period") == p.key).height for p in chunk}
         if progress is not None:
             progress(len(rows), len(periods))
-    return Written(rows, labels, _headline(newest))
+    return Written(rows, labels, newest)
+
+
+def headline(rows: pl.DataFrame, report: Report) -> pl.DataFrame:
+    """The telling metrics of the last period's longer window, one row per engine, config and slice."""
+    keys = ["period", "engine_name", "config_id", "slice"]
+    last = rows.filter(
+        pl.col("period") == pl.col("period").max(),
+        pl.col("window") == TRAILING,
+        pl.col("dimension") == report.dimensions[0].value,
+        pl.col("metric").is_in(HEADLINE),
+    )
+    wide = last.pivot("metric", index=keys, values="value")
+    return wide.select(*keys, *(name for name in HEADLINE if name in wide.columns)).sort(keys)
 
 
 def recent_history(pipeline: Pipeline, report: Report, metric: str) -> pl.DataFrame:
@@ -174,16 +188,17 @@ def refresh_start(pipeline: Pipeline, report: Report, first: Period, engines: Se
 
 def _measured(
     performance: Performance,
-    report: Report,
+    reports: Sequence[Report],
     periods: Sequence[Period],
     engines: Sequence[str],
     labels: Mapping[str, str],
     as_of: date,
 ) -> pl.DataFrame:
+    dimensions = tuple(dimension for report in reports for dimension in report.dimensions)
     frames = []
-    for period, engine, dimension in product(periods, engines, report.dimensions):
-        for window, (start, end) in report.windows(period).items():
-            found = performance.breakdown(dimension, start, end, engine_name=engine or None, as_of=as_of)
+    for period, engine in product(periods, engines):
+        for window, (start, end) in reports[0].windows(period).items():
+            found = performance.breakdown(dimensions, start, end, engine_name=engine or None, as_of=as_of)
             frames.append(
                 found.with_columns(
                     month=pl.lit(period.start.isoformat()[:7]),
@@ -195,25 +210,16 @@ def _measured(
                     as_of=pl.lit(as_of),
                 )
             )
-    return conform(pl.concat(frames), REPORT_ROWS, report.name)
+    return conform(pl.concat(frames), REPORT_ROWS, reports[0].table)
 
 
-def _headline(rows: pl.DataFrame) -> pl.DataFrame:
-    keys = ["period", "engine_name", "config_id", "dimension", "slice"]
-    last = rows.filter(
-        pl.col("period") == pl.col("period").max(), pl.col("window") == TRAILING, pl.col("metric").is_in(HEADLINE)
-    )
-    wide = last.filter(pl.col("dimension") == pl.col("dimension").first()).pivot("metric", index=keys, values="value")
-    return wide.select(*keys, *(name for name in HEADLINE if name in wide.columns)).sort(keys)
-
-
-def _replaced(report: Report, periods: Sequence[Period], engines: Sequence[str]) -> dict[str, list[str]]:
+def _replaced(reports: Sequence[Report], periods: Sequence[Period], engines: Sequence[str]) -> dict[str, list[str]]:
     where = {
         "month": sorted({period.start.isoformat()[:7] for period in periods}),
         "period": [period.key for period in periods],
-        "dimension": [dimension.value for dimension in report.dimensions],
+        "dimension": [dimension.value for report in reports for dimension in report.dimensions],
     }
-    return where | {"engine_name": list(engines)} if report.by_engine else where
+    return where | {"engine_name": list(engines)} if reports[0].by_engine else where
 
 
 def _chunks(periods: Sequence[Period]) -> Iterator[Sequence[Period]]:

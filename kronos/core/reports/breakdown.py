@@ -34,11 +34,12 @@ BREAKDOWN: Final[Schema] = {
 """One row per engine, config, slice and metric; value is null exactly where `undefined` has a reason."""
 
 
-def breakdown(held: Evidence, policy: ObservationPolicy, window: Window, dimension: Dimension) -> pl.DataFrame:
-    """Every metric of every slice of every config, as BREAKDOWN rows in order of config, slice and metric."""
-    found = examine(held, policy, window, dimensions=(dimension,)).measured
+def breakdown(held: Evidence, policy: ObservationPolicy, window: Window, *dimensions: Dimension) -> pl.DataFrame:
+    """Every metric of every slice of every config, as BREAKDOWN rows by config, dimension, slice, metric."""
+    found = examine(held, policy, window, dimensions=dimensions).measured
     rows = [row for key, figures in found.items() for row in _rows(held, key, figures)]
-    return pl.DataFrame(rows, schema=BREAKDOWN, orient="row").sort("engine_name", "config_id", "slice", "metric")
+    order = ("engine_name", "config_id", "dimension", "slice", "metric")
+    return pl.DataFrame(rows, schema=BREAKDOWN, orient="row").sort(order)
 
 
 def _rows(held: Evidence, key: Slice, figures: Figures) -> Iterator[tuple[Any, ...]]:

@@ -8,14 +8,13 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from kronos.core.scheduling.periods import Cadence
 from kronos.defs.meta.jobs import reports_of
 from kronos.defs.partitions import ENGINES, Calendar, engine_month_range, range_tags
-from kronos.defs.reports.assets import REQUEST_TAG
 from kronos.defs.resources import Kronos
 from kronos.services.barrier import Request, claim_requests, open_periods, waiting
 from kronos.services.changes import stale_months
 from kronos.services.pipeline import Pipeline
 from kronos.services.summaries import ALL_ENGINES, refresh_start
 
-LABEL_TAG = "kronos/label"
+REQUEST_TAG, LABEL_TAG = "kronos/request", "kronos/label"
 
 
 def meta_barrier(

@@ -1,6 +1,6 @@
 """Reports by day, week and month: rows in the lake, computed from cells alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -17,15 +17,15 @@ from kronos.services.summaries import (
     REPORTS_VERSION,
     WEEKLY_BREAKDOWNS,
     Report,
+    headline,
     recent_history,
-    write_report,
+    write_reports,
 )
 from kronos.store.meta_runs import start
 
 GROUP = "reports"
 OWNERS = ["team:research-platform"]
 KINDS = {"polars", "deltalake"}
-REQUEST_TAG = "kronos/request"
 # a week may end in a month that has no partition yet
 OWN_WINDOW = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
@@ -49,48 +49,60 @@ def _grain(report: Report) -> str:
 
 
 def report_assets(calendar: Calendar) -> list[dg.AssetsDefinition]:
-    """All reports over the calendar's days, weeks and months."""
+    """All reports over the calendar's days, weeks and months; those of one table are measured together."""
     runs = source_deps("engine_runs")
     own_window = [dg.AssetDep(CELLS, partition_mapping=OWN_WINDOW), *runs]
     return [
-        _report_asset(DAILY_SUMMARY, calendar.days, own_window),
-        *(_report_asset(report, calendar.weeks, own_window) for report in WEEKLY_BREAKDOWNS),
-        *(_report_asset(report, calendar.months, own_window) for report in MONTHLY_BREAKDOWNS),
-        _report_asset(ENGINE_REPORT, calendar.engine_months, [dg.AssetDep(CELLS), *runs]),
+        _report_assets("daily_reports", [DAILY_SUMMARY], calendar.days, own_window),
+        _report_assets("weekly_reports", WEEKLY_BREAKDOWNS, calendar.weeks, own_window),
+        _report_assets("monthly_reports", MONTHLY_BREAKDOWNS, calendar.months, own_window),
+        _report_assets("engine_reports", [ENGINE_REPORT], calendar.engine_months, [dg.AssetDep(CELLS), *runs]),
     ]
 
 
-def _report_asset(
-    report: Report, partitions: dg.PartitionsDefinition[str], deps: Sequence[dg.AssetDep]
-) -> dg.AssetsDefinition:
-    @dg.asset(
-        name=report.name,
+def _spec(report: Report, deps: Sequence[dg.AssetDep]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        report.name,
         description=f"{_grain(report)} The label says which regions were missing.",
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
         tags={"kronos/cadence": report.cadence.value},
         code_version=REPORTS_VERSION,
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         deps=deps,
         metadata={"table": report.table},
     )
-    def written(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]) -> dg.MaterializeResult[None]:
-        engines, keys = _asked_for(report, context.partition_keys)
-        periods = periods_of(report.cadence, keys)
+
+
+def _report_assets(
+    name: str, reports: Sequence[Report], partitions: dg.PartitionsDefinition[str], deps: Sequence[dg.AssetDep]
+) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=name,
+        specs=[_spec(report, deps) for report in reports],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def written(
+        context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        chosen = [report for report in reports if dg.AssetKey(report.name) in context.selected_asset_keys]
+        engines, keys = _asked_for(chosen[0], context.partition_keys)
+        periods, progress = periods_of(chosen[0].cadence, keys), kronos.counted(name.replace("_", " "))
         with kronos.open() as opened:
-            start(opened.pipeline.database, report.cadence, keys, context.run.run_id)
-            progress = kronos.counted(report.name)
-            done = write_report(
-                opened.pipeline, opened.performance, report, periods, opened.now, engines=engines, progress=progress
+            start(opened.pipeline.database, chosen[0].cadence, keys, context.run.run_id)
+            performance = kronos.performance
+            done = write_reports(
+                opened.pipeline, performance, chosen, periods, opened.now, engines=engines, progress=progress
             )
-            history = recent_history(opened.pipeline, report, "sharpe")
-        for key in context.partition_keys:
-            context.add_asset_metadata({"label": done.labels[key.rpartition("|")[2]]}, partition_key=key)
-        return dg.MaterializeResult(
-            metadata={"rows": sum(done.rows.values()), "headline": table(done.headline), "sharpe": sparklines(history)}
-        )
+            histories = [recent_history(opened.pipeline, report, "sharpe") for report in chosen]
+        for report, history in zip(chosen, histories, strict=True):
+            for key in context.partition_keys:
+                label = {"label": done.labels[key.rpartition("|")[2]]}
+                context.add_asset_metadata(label, asset_key=report.name, partition_key=key)
+            newest = {"newest": table(headline(done.newest, report)), "sharpe": sparklines(history)}
+            yield dg.MaterializeResult(asset_key=report.name, metadata=newest)
 
     return written
 
