@@ -98,9 +98,7 @@ def facts(
     """Facts of rows, on weekday sessions, with every config due at `due`."""
     made = frame(frames.DECISIONS, decisions)
     came = frame(frames.OUTCOMES, outcomes)
-    return build_facts(
-        made, came, around or contexts(), weekdays(), horizons(made, due), POLICY, recorded=recorded
-    )
+    return build_facts(made, came, around or contexts(), weekdays(), horizons(made, due), POLICY, recorded=recorded)
 
 
 class History:

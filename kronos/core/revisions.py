@@ -110,8 +110,8 @@ def _touched(previous: FactsBatch, new: FactsBatch) -> pl.DataFrame:
 
 
 def _content(facts: pl.DataFrame) -> list[str]:
-    per_horizon = [f"{name}_h{h}" for h in horizons_in(facts) for name in ("due_date", *_OUTCOME)]
-    return [*_IDENTITY, *per_horizon]
+    per_horizon = [f"{name}_h{h}" for h in horizons_in(facts) for name in ("due_date", "known_date", *_OUTCOME)]
+    return [*_IDENTITY, "decision_known_date", *per_horizon]
 
 
 def _digest(df: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
@@ -130,8 +130,16 @@ def _claims(batch: FactsBatch, touched: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cuts(old: pl.DataFrame, fresh: pl.DataFrame, today: date) -> pl.DataFrame:
-    """Per claim key with a vanished version: the day from which the source's timeline is believed."""
-    vanished = old.join(fresh, on=[*_CLAIM, "digest"], how="anti")
+    """Per claim key with a vanished version: the day from which the source's timeline is believed.
+
+    A version of the lake is still told when the source says the same of the day from which it was known.
+    """
+    version = [*_CLAIM, "digest"]
+    told = old.join(fresh, on=version, suffix="_told").filter(
+        pl.col("known_date_told") <= pl.col("known_date"),
+        (pl.col("superseded_date_told") > pl.col("known_date")).fill_null(value=True),
+    )
+    vanished = old.join(told, on=[*version, "known_date"], how="anti")
     return vanished.group_by(_CLAIM).agg(cut=pl.col("superseded_date").fill_null(today).max())
 
 

@@ -180,5 +180,6 @@ def test_progress_counts_months(pipeline: Pipeline) -> None:
     """Chunks tell months done and total."""
     fill(pipeline)
     told: list[tuple[int, int]] = []
-    refresh_facts(pipeline, ["2020-03", "2020-04"], today=TODAY, progress=lambda done, total: told.append((done, total)))
+    months = ["2020-03", "2020-04"]
+    refresh_facts(pipeline, months, today=TODAY, progress=lambda done, total: told.append((done, total)))
     assert told == [(2, 2)]
