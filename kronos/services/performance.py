@@ -155,7 +155,7 @@ class Performance:
 
     def breakdown(
         self,
-        dimensions: Dimension | tuple[Dimension, ...],
+        dimension: Dimension,
         start: date,
         end: date,
         *,
@@ -163,11 +163,23 @@ class Performance:
         mode: str = Mode.LIVE,
         as_of: date | None = None,
     ) -> pl.DataFrame:
-        """One row per engine, config, slice and metric, of all configs; more dimensions cost little more."""
-        window = Window(start, end, as_of)
-        chosen = dimensions if isinstance(dimensions, tuple) else (dimensions,)
-        frames = [breakdown(held, self._policy, window, *chosen) for held in self._all(engine_name, mode)]
-        return pl.concat(frames) if frames else empty(BREAKDOWN)
+        """One row per engine, config, slice and metric, of all configs."""
+        return self.breakdowns([dimension], [Window(start, end, as_of)], engine_name=engine_name, mode=mode)[0]
+
+    def breakdowns(
+        self,
+        dimensions: Sequence[Dimension],
+        windows: Sequence[Window],
+        *,
+        engine_name: str | None = None,
+        mode: str = Mode.LIVE,
+    ) -> list[pl.DataFrame]:
+        """`breakdown` by several dimensions, for each window: what they share is read and measured once."""
+        records = list(self._all(engine_name, mode))
+        return [
+            pl.concat([empty(BREAKDOWN), *(breakdown(held, self._policy, window, *dimensions) for held in records)])
+            for window in windows
+        ]
 
     def comparison(
         self,

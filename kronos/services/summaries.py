@@ -194,22 +194,25 @@ def _measured(
     labels: Mapping[str, str],
     as_of: date,
 ) -> pl.DataFrame:
-    dimensions = tuple(dimension for report in reports for dimension in report.dimensions)
-    frames = []
-    for period, engine in product(periods, engines):
-        for window, (start, end) in reports[0].windows(period).items():
-            found = performance.breakdown(dimensions, start, end, engine_name=engine or None, as_of=as_of)
-            frames.append(
-                found.with_columns(
-                    month=pl.lit(period.start.isoformat()[:7]),
-                    period=pl.lit(period.key),
-                    period_start=pl.lit(period.start),
-                    period_end=pl.lit(period.end),
-                    window=pl.lit(window),
-                    label=pl.lit(labels[period.key]),
-                    as_of=pl.lit(as_of),
-                )
-            )
+    from kronos.core.reports.axis import Window  # brings scipy, as above
+
+    dimensions = [dimension for report in reports for dimension in report.dimensions]
+    shown = [(period, name, dates) for period in periods for name, dates in reports[0].windows(period).items()]
+    windows = [Window(start, end, as_of) for _, _, (start, end) in shown]
+    measured = [performance.breakdowns(dimensions, windows, engine_name=engine or None) for engine in engines]
+    frames = [
+        found.with_columns(
+            month=pl.lit(period.start.isoformat()[:7]),
+            period=pl.lit(period.key),
+            period_start=pl.lit(period.start),
+            period_end=pl.lit(period.end),
+            window=pl.lit(name),
+            label=pl.lit(labels[period.key]),
+            as_of=pl.lit(as_of),
+        )
+        for of_engine in measured
+        for (period, name, _), found in zip(shown, of_engine, strict=True)
+    ]
     return conform(pl.concat(frames), REPORT_ROWS, reports[0].table)
 
 
