@@ -6,8 +6,8 @@ reason. The order in which configs are named changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from kronos.core.frames import conform
 from kronos.core.policy import ComparisonPolicy, ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_classes import Bench, judge
+from kronos.core.reports.comparison_family import Family, build_family, with_enough_blocks
 from kronos.core.reports.comparison_model import OVERALL_SLICE, Cell, ConfigClass, ConfigComparison, Doubt, Verdict
 from kronos.core.reports.comparison_pairs import (
     Pair,
@@ -24,19 +25,14 @@ from kronos.core.reports.comparison_pairs import (
     Unpaired,
     daily_slices,
     not_finite,
-    paired,
-    same_stream,
 )
-from kronos.core.reports.comparison_series import COMPARED, SHARPE, WINDOW, ComparedSeries, compared_series
-from kronos.core.reports.comparison_statistics import Key, Statistics, joint_statistics
+from kronos.core.reports.comparison_series import COMPARED, SHARPE, ComparedSeries, compared_series
+from kronos.core.reports.comparison_statistics import Key, Statistics, joint_statistics, plan_draws
 from kronos.core.reports.evidence import Evidence
 from kronos.core.stats.matrix import Inconclusive
 from kronos.core.stats.power import minimum_detectable_mean
 from kronos.core.stats.selection import PValue
-from kronos.core.vocabulary import Dimension
 from kronos.errors import BadValue
-
-_DIMENSIONS = (OVERALL_SLICE, Dimension.REGIME.value, Dimension.MARKET.value, WINDOW)
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def compare_series(
     if incumbent in wild:
         return undecided(incumbent, names, Doubt.INCUMBENT_UNUSABLE, "NaN or infinity in its series")
     series = daily_slices(rows.filter(pl.col("config_id").is_in([*names, incumbent]), ~pl.col("config_id").is_in(wild)))
-    family = _family(names, incumbent, series, wild, compared, policy)
+    family = build_family(names, incumbent, series, wild, compared, policy)
     yardstick = _yardstick(compared, series[incumbent], policy)
     return _judged(family, incumbent, yardstick, compared, policy)
 
@@ -118,61 +114,6 @@ def undecided(incumbent: str | None, config_ids: Iterable[str], reason: Doubt, d
             for name in names
         )
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Family:
-    """Configs that can be compared (`kept`), every pair, and why the other configs are left out."""
-
-    kept: list[str]
-    left_out: dict[str, Unpaired]
-    slices: list[str]
-    pairs: dict[Key, Pair]
-
-    def usable(self) -> dict[Key, Paired]:
-        """The pairs that have statistics, of the configs kept."""
-        return {key: pair for key, pair in self.pairs.items() if key[0] in self.kept and isinstance(pair, Paired)}
-
-
-def _family(
-    names: list[str],
-    incumbent: str,
-    series: Mapping[str, Slices],
-    wild: frozenset[str],
-    compared: ComparedSeries,
-    policy: ComparisonPolicy,
-) -> _Family:
-    """Pair every config and slice; leave out what has no overall pair and, of identical streams, all but the first."""
-    mine = series[incumbent]
-    slices = sorted(mine, key=lambda name: (_DIMENSIONS.index(name.partition(":")[0]), name))
-    pairs = {
-        (name, one): paired(series.get(name, {}).get(one), mine[one], compared, one, policy)
-        for name in names
-        for one in slices
-    }
-    left_out: dict[str, Unpaired] = {}
-    kept: list[str] = []
-    for name in names:
-        flaw = _flaw(name, kept, series, wild, pairs)
-        if flaw is None:
-            kept.append(name)
-        else:
-            left_out[name] = flaw
-    return _Family(kept, left_out, slices, pairs)
-
-
-def _flaw(
-    name: str, kept: list[str], series: Mapping[str, Slices], wild: frozenset[str], pairs: Mapping[Key, Pair]
-) -> Unpaired | None:
-    if name in wild:
-        return Unpaired(Doubt.NOT_FINITE, "NaN or infinity in its series")
-    overall = pairs[(name, OVERALL_SLICE)]
-    if isinstance(overall, Unpaired):
-        return overall
-    for other in kept:
-        if same_stream(series[name][OVERALL_SLICE], series[other][OVERALL_SLICE]):
-            return Unpaired(Doubt.IDENTICAL, f"the same stream as {other}", overall.days.size, overall.coverage)
-    return None
 
 
 @dataclass(frozen=True)
@@ -192,18 +133,9 @@ def _yardstick(compared: ComparedSeries, incumbent: Slices, policy: ComparisonPo
 
 
 def _judged(
-    family: _Family, incumbent: str, yardstick: _Yardstick, compared: ComparedSeries, policy: ComparisonPolicy
+    family: Family, incumbent: str, yardstick: _Yardstick, compared: ComparedSeries, policy: ComparisonPolicy
 ) -> Judgement:
-    usable = family.usable()
-    statistics = None
-    if usable:
-        timeline = np.unique(np.concatenate([pair.days for pair in usable.values()]))
-        found = joint_statistics(usable, timeline, compared.horizon, policy)
-        if isinstance(found, Inconclusive):
-            short = Unpaired(Doubt.TOO_FEW_BLOCKS, found.detail)
-            family = _Family([], family.left_out | dict.fromkeys(family.kept, short), family.slices, family.pairs)
-        else:
-            statistics = found
+    family, statistics = _measured(family, compared.horizon, policy)
     cells = _matrix(family, statistics, yardstick, policy)
     return Judgement(
         verdicts=_verdicts(family, incumbent, cells, statistics, yardstick, compared.metric, policy),
@@ -217,22 +149,34 @@ def _judged(
     )
 
 
+def _measured(family: Family, horizon: int, policy: ComparisonPolicy) -> tuple[Family, Statistics | None]:
+    """Statistics of what has enough blocks, and the family without the rest."""
+    usable = family.usable()
+    if not usable:
+        return family, None
+    timeline = np.unique(np.concatenate([pair.days for pair in usable.values()]))
+    overall = [pair for (_, one), pair in usable.items() if one == OVERALL_SLICE]
+    draws = plan_draws(overall, timeline, horizon, policy)
+    if isinstance(draws, Inconclusive):
+        short = Unpaired(Doubt.TOO_FEW_BLOCKS, draws.detail)
+        return replace(family, kept=[], left_out=family.left_out | dict.fromkeys(family.kept, short)), None
+    family = with_enough_blocks(family, draws.block_length)
+    usable = family.usable()
+    return family, joint_statistics(usable, timeline, horizon, draws) if usable else None
+
+
 def _matrix(
-    family: _Family, statistics: Statistics | None, yardstick: _Yardstick, policy: ComparisonPolicy
+    family: Family, statistics: Statistics | None, yardstick: _Yardstick, policy: ComparisonPolicy
 ) -> list[Cell]:
     """One cell per config and slice, in that order."""
     inside = {} if statistics is None else _confidence(family.slices, statistics)
     cells = []
-    for (name, one), pair in family.pairs.items():
-        blocked = family.left_out.get(name)
-        key = name, one
-        if statistics is None or blocked is not None or isinstance(pair, Unpaired):
-            why = blocked or pair
-            cells.append(
-                _empty_cell(key, why if isinstance(why, Unpaired) else Unpaired(Doubt.TOO_FEW_BLOCKS, ""), pair)
-            )
-        else:
-            cells.append(_cell(key, pair, statistics, inside[key], yardstick, len(family.kept), policy))
+    for key, pair in family.pairs.items():
+        usable = family.left_out.get(key[0], pair)
+        if isinstance(usable, Unpaired):
+            cells.append(_empty_cell(key, usable, pair))
+        elif statistics is not None:
+            cells.append(_cell(key, usable, statistics, inside[key], yardstick, len(family.kept), policy))
     return cells
 
 
@@ -284,7 +228,7 @@ def _confidence(slices: list[str], statistics: Statistics) -> dict[Key, PValue]:
 
 
 def _verdicts(
-    family: _Family,
+    family: Family,
     incumbent: str,
     cells: list[Cell],
     statistics: Statistics | None,

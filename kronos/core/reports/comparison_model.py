@@ -38,6 +38,7 @@ class Doubt(StrEnum):
     IDENTICAL = "IDENTICAL"
     SCALED_COPY = "SCALED_COPY"
     ZERO_VARIANCE_DIFFERENCE = "ZERO_VARIANCE_DIFFERENCE"
+    CONCENTRATED = "CONCENTRATED"  # a handful of dates make the whole difference
     MONTE_CARLO_ERROR = "MONTE_CARLO_ERROR"  # other draws could have decided otherwise
     NO_CLASS_APPLIES = "NO_CLASS_APPLIES"
 

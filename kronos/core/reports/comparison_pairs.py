@@ -107,7 +107,8 @@ def paired(
     if flaw is not None:
         return Unpaired(*flaw, n, matched.coverage)
     contrast = _sharpe_contrast if compared.metric == SHARPE else _score_contrast
-    return contrast(matched, pair, compared.factors[slice_id])
+    found = contrast(matched, pair, compared.factors[slice_id])
+    return found if isinstance(found, Unpaired) else _spread_out(found)
 
 
 def same_stream(first: Daily, second: Daily) -> bool:
@@ -164,6 +165,16 @@ def _flaw(pair: FloatArray) -> tuple[Doubt, str] | None:
     if np.abs(pair[:, 0] - pair[:, 1]).max() <= RELATIVE_TOLERANCE * np.abs(pair).max():
         return Doubt.IDENTICAL, "the same stream as the incumbent under another id"
     return None
+
+
+def _spread_out(pair: Paired) -> Pair:
+    """The pair, unless few dates carry its variance: (sum x^2)^2 / sum x^4 of them, a third of all for normal x."""
+    squares = pair.influence**2
+    carrying = float(squares.sum() ** 2 / (squares**2).sum())
+    if carrying >= MIN_INDEPENDENT_OBSERVATIONS:
+        return pair
+    detail = f"the difference rests on {carrying:.1f} of {pair.days.size} dates: {MIN_INDEPENDENT_OBSERVATIONS} needed"
+    return Unpaired(Doubt.CONCENTRATED, detail, pair.days.size, pair.coverage)
 
 
 def _sharpe_contrast(matched: _Matched, pair: FloatArray, factor: float) -> Pair:

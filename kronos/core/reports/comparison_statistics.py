@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from kronos.core.policy import ComparisonPolicy
-from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_pairs import Paired
 from kronos.core.stats.bootstrap import Draws, drawing, planned_draws, resampled_means, studentised_means
 from kronos.core.stats.long_run import standard_errors
@@ -76,26 +75,33 @@ class Statistics:
         return eliminated(difference, deviations)
 
 
-def joint_statistics(
-    pairs: Mapping[Key, Paired], timeline: DateArray, horizon: int, policy: ComparisonPolicy
-) -> Statistics | Inconclusive:
-    """Statistics of all pairs over the incumbent's dates; `TOO_FEW_BLOCKS` for strong dependence in a short sample.
+def plan_draws(
+    overall: Sequence[Paired], timeline: DateArray, horizon: int, policy: ComparisonPolicy
+) -> Draws | Inconclusive:
+    """Draws of the timeline's dates; `TOO_FEW_BLOCKS` for strong dependence in a short sample.
 
     The block length is the median optimum of the overall differences. The draws depend on the policy's seed alone.
     """
+    influence = np.column_stack([_laid_out(pair.days, pair.influence, timeline) for pair in overall])
+    rng = np.random.default_rng(policy.seed)
+    return planned_draws(influence, horizon, drawing(rng, policy.resamples))
+
+
+def joint_statistics(pairs: Mapping[Key, Paired], timeline: DateArray, horizon: int, draws: Draws) -> Statistics:
+    """Statistics of all pairs over the same draws of the timeline, which holds all their dates.
+
+    The standard error is the larger of the long-run one and the bootstrap's own: the first is too small for forecast
+    losses that stay alike for months, the second for volatility clusters longer than a block.
+    """
     keys = tuple(sorted(pairs))
     influence = np.column_stack([_laid_out(pairs[key].days, pairs[key].influence, timeline) for key in keys])
-    overall = [column for column, (_, slice_id) in enumerate(keys) if slice_id == OVERALL_SLICE]
-    rng = np.random.default_rng(policy.seed)
-    draws = planned_draws(influence[:, overall], horizon, drawing(rng, policy.resamples))
-    if isinstance(draws, Inconclusive):
-        return draws
     scale = np.array([pairs[key].scale for key in keys])
     simulated, deviations = _drawn(influence, draws)
+    error = np.maximum(_errors(pairs, keys, influence, timeline, horizon), deviations.std(axis=0, dtype=np.float64))
     return Statistics(
         keys=keys,
         difference=np.array([pairs[key].difference for key in keys]),
-        error=_errors(pairs, keys, influence, timeline, horizon) * scale,
+        error=error * scale,
         simulated=simulated,
         deviations=deviations * scale.astype(np.float32),
         widest=np.sort(np.abs(simulated).max(axis=1)),

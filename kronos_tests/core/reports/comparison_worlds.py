@@ -40,16 +40,20 @@ def books(seed: int = 1) -> dict[str, np.ndarray]:
     }
 
 
-def record(configs: Books, *, engine: str = "PORTFOLIO", horizon: int = 1) -> pl.DataFrame:
-    """Cells of these books in one market; a NaN is due but missing."""
+def record(
+    configs: Books, *, engine: str = "PORTFOLIO", market: str = "US_EQ", horizon: int = 1, **measures: Books
+) -> pl.DataFrame:
+    """Cells of these books in one market; a NaN is due but missing. Further measures by name and config."""
     return pl.concat(
         [
             cells(
                 [None if np.isnan(value) else float(value) for value in values],
                 config=name,
                 engine=engine,
+                market=market,
                 labels=LABELS[: len(values)],
                 horizon=horizon,
+                **{measure: held[name] for measure, held in measures.items()},
             )
             for name, values in configs.items()
         ]
@@ -63,9 +67,15 @@ def compare(
     incumbent: str | None = "incumbent",
     ids: list[str] | None = None,
     horizon: int = 1,
+    reverse: bool = False,
 ) -> ConfigComparison:
     """The comparison of these cells over all their dates."""
     held = evidence(frame, sessions("US_EQ", "US_ETF", count=N + 60), horizon=horizon)
-    window = Window(START, weekdays(N + 60)[-1])
-    configs = ids if ids is not None else sorted(frame["config_id"].unique())
-    return comparison(held, ObservationPolicy(comparison=policy), window, incumbent=incumbent, config_ids=configs)
+    first, last = START, weekdays(N + 60)[-1]
+    return comparison(
+        held,
+        ObservationPolicy(comparison=policy),
+        Window(last, first) if reverse else Window(first, last),
+        incumbent=incumbent,
+        config_ids=ids if ids is not None else sorted(frame["config_id"].unique()),
+    )
