@@ -47,7 +47,9 @@ def _interrupted(_signum: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run a command; a KronosError is one line on stderr and exit code 1, a stop signal is exit code 130."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    # a shell's background job is born ignoring SIGINT: both signals stop us, however we were started
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app()

@@ -21,6 +21,8 @@ def prepare_dagster_home(settings: Settings, database: Database) -> dict[str, st
         "KRONOS_DAGSTER_URL": _with_driver(database.dagster_url),
         "KRONOS_HOME": str(settings.home),
         "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH_SIZE,
+        # gRPC warns on every fork of the code server, which never uses gRPC in the child
+        "GRPC_ENABLE_FORK_SUPPORT": "false",
     }
 
 
