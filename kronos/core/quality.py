@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
@@ -16,8 +15,8 @@ from kronos.core.frames import CELL_KEYS, CELL_MEASURES, Contexts
 from kronos.core.policy import ObservationPolicy
 from kronos.core.vocabulary import UNKNOWN, Cube, Dimension, Mode
 
-DRIFT_WINDOW: Final = timedelta(days=365)
-DRIFT_MARGIN: Final = 0.02
+DRIFT_MONTHS: Final = 12
+DRIFT_MARGIN: Final = 0.05
 DRIFT_ERRORS: Final = 3.0
 
 _ADDITIVE: Final = ("pnl", "decisions")
@@ -181,32 +180,33 @@ def late_markets(newest: pl.DataFrame, expected: pl.DataFrame) -> Finding:
     return Finding(expected.height, both.filter(behind).sort("market_id"))
 
 
-def drifted_forecasts(calibration: pl.LazyFrame, policy: ObservationPolicy, newest: date) -> Finding:
-    """Forecasts whose mean error in the newest 12 months differs from the time before.
+def drifted_forecasts(calibration: pl.LazyFrame, policy: ObservationPolicy, newest: str) -> Finding:
+    """Forecasts whose mean error in the DRIFT_MONTHS up to the newest month differs from the time before.
 
-    calibration: CALIBRATION_CELLS of LIVE decisions. The error is mean(p) - mean(y) at the engine's primary horizon.
-    It has drifted when the change exceeds DRIFT_MARGIN and DRIFT_ERRORS standard errors; outcomes of one date count
-    as one observation, for they move together.
+    calibration: CALIBRATION_CELLS. The error is mean(p) - mean(y) of LIVE forecasts at the engine's primary horizon. It
+    has drifted when it changed by more than DRIFT_MARGIN and DRIFT_ERRORS standard errors. The errors of one month move
+    together and count as one observation.
     """
-    recent = pl.col("as_of_date") > newest - DRIFT_WINDOW
     keys = ["engine_name", "config_id", "horizon", "target"]
-    by_day = (
-        calibration.filter(pl.col("mode") == Mode.LIVE.value)
-        .group_by(*keys, "as_of_date")
-        .agg(n=pl.col("n").sum(), error=(_fixed("sum_p") - _fixed("sum_y")))
-    )
-    days = by_day.filter(pl.col("n") > 0).with_columns(error=pl.col("error") / pl.col("n"), recent=recent).collect()
-    primary = pl.Series([policy.horizon_of(engine) for engine in days["engine_name"]], dtype=pl.Int32)
-    mean, spread = pl.col("error").mean(), pl.col("error").std() / pl.len().sqrt()
-    sides = days.filter(days["horizon"] == primary).group_by(*keys, "recent").agg(error=mean, se=spread, days=pl.len())
-    now, before = sides.filter(pl.col("recent")), sides.filter(~pl.col("recent"))
+    live = calibration.filter(pl.col("mode") == Mode.LIVE.value)
+    sums = live.group_by(*keys, "month").agg(n=pl.col("n").sum(), error=_fixed("sum_p") - _fixed("sum_y"))
+    monthly = sums.filter(pl.col("n") > 0).with_columns(error=pl.col("error") / pl.col("n")).collect()
+    primary = pl.Series([policy.horizon_of(engine) for engine in monthly["engine_name"]], dtype=pl.Int32)
+    recent = pl.col("month") > _months_before(newest, DRIFT_MONTHS)
+    error = pl.col("error")
+    sides = monthly.filter(monthly["horizon"] == primary).group_by(*keys, recent.alias("recent"))
+    means = sides.agg(error.mean(), se=error.std() / pl.len().sqrt(), months=pl.len())
+    now, before = means.filter(pl.col("recent")), means.filter(~pl.col("recent"))
     both = now.join(before, on=keys, suffix="_before").drop("recent", "recent_before")
-    change = (pl.col("error") - pl.col("error_before")).alias("change")
+    change = pl.col("error") - pl.col("error_before")
     noise = (pl.col("se") ** 2 + pl.col("se_before") ** 2).sqrt()
-    broken = both.with_columns(change).filter(
-        (pl.col("change").abs() > DRIFT_MARGIN) & (pl.col("change").abs() > DRIFT_ERRORS * noise)
-    )
-    return Finding(both.height, broken.sort(keys))
+    drifted = (change.abs() > DRIFT_MARGIN) & (change.abs() > DRIFT_ERRORS * noise)
+    return Finding(both.height, both.with_columns(change=change).filter(drifted).sort(keys))
+
+
+def _months_before(month: str, count: int) -> str:
+    year, number = divmod(int(month[:4]) * 12 + int(month[5:]) - 1 - count, 12)
+    return f"{year:04d}-{number + 1:02d}"
 
 
 def _fixed(name: str) -> pl.Expr:

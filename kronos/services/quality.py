@@ -111,7 +111,7 @@ def fresh_markets(pipeline: Pipeline, now: datetime) -> Finding:
 def calibration_drift(pipeline: Pipeline) -> Finding:
     """Forecasts that err differently in the newest 12 months than before."""
     cells = pipeline.lake.scan("calibration_cells")
-    newest = cells.select(pl.col("as_of_date").max()).collect().item()
+    newest = cells.select(pl.col("month").max()).collect().item()
     if newest is None:
         return Finding(0, pl.DataFrame())
     return drifted_forecasts(cells, pipeline.policy, newest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+import polars as pl
+
 from kronos.services.pipeline import Pipeline
 from kronos.store.database import Role
 from kronos.store.engine_configs import list_configs
@@ -31,7 +33,8 @@ def source_state(pipeline: Pipeline) -> list[TableState]:
 
 
 def engine_names(pipeline: Pipeline) -> list[str]:
-    """Engines the source has decisions and outcomes of, or configs, sorted."""
+    """Engines that have cells or registered configs, sorted."""
     with pipeline.database.connect(Role.READER) as session:
         registered = {config.engine_name for config in list_configs(session)}
-    return sorted({*pipeline.source.horizons()["engine_name"], *registered})
+    seen = pipeline.lake.scan("cells").select(pl.col("engine_name").unique()).collect()
+    return sorted({*seen["engine_name"], *registered})

@@ -6,7 +6,7 @@ from datetime import datetime
 import dagster as dg
 import polars as pl
 
-from kronos.core.quality import Finding
+from kronos.core.quality import DRIFT_ERRORS, DRIFT_MARGIN, Finding
 from kronos.defs.check_results import result, span
 from kronos.defs.partitions import months_of_run
 from kronos.defs.presentation import table
@@ -103,7 +103,7 @@ def calibration_is_steady(kronos: dg.ResourceParam[Kronos]) -> dg.AssetCheckResu
         found = quality.calibration_drift(opened.pipeline)
     return result(
         found,
-        "Mean forecast error that moved by more than 0.02 and three standard errors (dates as observations).",
+        f"Mean forecast error that moved by more than {DRIFT_MARGIN} and {DRIFT_ERRORS:g} standard errors (by month).",
         severity=WARN,
     )
 

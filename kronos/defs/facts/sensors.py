@@ -8,10 +8,9 @@ import dagster as dg
 
 from kronos.defs.facts.assets import LAKE_TAGS
 from kronos.defs.facts.checks import CELLS, FACTS
-from kronos.defs.partitions import ENGINES, Calendar, range_tags
+from kronos.defs.partitions import Calendar, range_tags
 from kronos.defs.resources import Kronos
 from kronos.services.changes import Rebuild, rebuilds
-from kronos.services.source_state import engine_names
 
 STATE_TAG = "kronos/source_state"
 ATTEMPTS = 3
@@ -52,13 +51,10 @@ def source_changes_sensor(calendar: Calendar) -> dg.SensorDefinition:
             return dg.SkipReason(f"{flying} rebuild(s) under way")
         with kronos.open() as opened:
             wanted = rebuilds(opened.pipeline, opened.now.date(), calendar.months.get_partition_keys())
-            engines = engine_names(opened.pipeline) if wanted else []
         requests, waits = _sorted_out(instance, wanted)
         if not requests:
             return dg.SkipReason("; ".join(waits) or "every month is fresh")
-        new = [engine for engine in engines if not instance.has_dynamic_partition(ENGINES, engine)]
-        additions = [calendar.engines.build_add_request(new)] if new else []
-        return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions)
+        return dg.SensorResult(run_requests=requests)
 
     return source_changes
 
