@@ -26,7 +26,7 @@ Counts: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64] | FloatArray
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 DEFAULT_RESAMPLES: Final = 10_000
-RESAMPLES_PER_CHUNK: Final = 100
+RESAMPLES_PER_CHUNK: Final = 500
 """Each chunk has a generator of its own, so this number is part of what a seed means: changing it changes draws."""
 
 
