@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -42,7 +43,7 @@ def empty_database(server: EmbeddedServer) -> Iterator[Database]:
     name = f"empty_{uuid.uuid4().hex[:12]}"
     _execute(server, "CREATE DATABASE {}", name)
     yield Database(server.url(name))
-    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+    _drop(server, name)
 
 
 @pytest.fixture
@@ -51,7 +52,15 @@ def database(server: EmbeddedServer, migrated_template: Database) -> Iterator[Da
     name = f"test_{uuid.uuid4().hex[:12]}"
     _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, migrated_template.name)
     yield Database(server.url(name))
-    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+    _drop(server, name)
+
+
+def _drop(server: EmbeddedServer, name: str) -> None:
+    """Drop a test's database, with its left-over sessions only if need be: FORCE may not end an autovacuum worker."""
+    try:
+        _execute(server, "DROP DATABASE {}", name)
+    except psycopg.errors.ObjectInUse:
+        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 def _execute(server: EmbeddedServer, statement: str, *names: str) -> None:

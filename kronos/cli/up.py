@@ -35,7 +35,7 @@ def _observe(config: Settings, database: Database, console: Console) -> None:
     if config.sandbox:
         from kronos.sandbox.load import load_history
 
-        load_history(database, progress=console.print)
+        load_history(database, config.sandbox_until, progress=console.print)
     materialise_history(config, database, progress=console.print)
 
 
