@@ -33,8 +33,6 @@ def source_state(pipeline: Pipeline) -> list[TableState]:
 
 
 def engine_names(pipeline: Pipeline) -> list[str]:
-    """Engines that have cells or registered configs, sorted."""
-    with pipeline.database.connect(Role.READER) as session:
-        registered = {config.engine_name for config in list_configs(session)}
+    """Engines that have cells, sorted: one that is only registered has nothing to report yet."""
     seen = pipeline.lake.scan("cells").select(pl.col("engine_name").unique()).collect()
-    return sorted({*seen["engine_name"], *registered})
+    return sorted(seen["engine_name"])
