@@ -109,6 +109,18 @@ class Lake:
             delta = self._open(table)
             return [] if delta is None else sorted({part["month"] for part in delta.partitions()})
 
+    def row_counts(self, table: str, *, mark: str) -> dict[str, int]:
+        """Rows of each month of a table as it was at a mark, from its log alone."""
+        with self._refusals("read"):
+            delta = self._open(table)
+            if delta is None or not holds(_mark(delta), mark):
+                return {}
+            delta.load_as_version(_version(mark))
+            files = pl.DataFrame(delta.get_add_actions(flatten=True))
+        if files.is_empty():
+            return {}
+        return dict(files.group_by("partition.month").agg(pl.col("num_records").sum()).iter_rows())
+
     def mark(self, table: str) -> str | None:
         """Names the newest version of a table for ever, and its table among others; None before the first write."""
         with self._refusals("read"):

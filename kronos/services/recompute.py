@@ -14,8 +14,8 @@ from kronos.core.frames import CALIBRATION_CELLS, CELLS, CONFUSION_CELLS, FACT_K
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import NotFound
 from kronos.lake import duck
+from kronos.services.held_facts import HeldFacts
 from kronos.services.pipeline import CELL_TABLES, Pipeline
-from kronos.services.refresh import facts_of_months
 from kronos.services.staleness import facts_marks
 from kronos.store.database import Role
 from kronos.store.month_builds import Stage, builds
@@ -48,11 +48,11 @@ def recompute_month(pipeline: Pipeline, month: str) -> list[Agreement]:
         built = builds(connection, Stage.CELLS).get(month)
     if built is None:
         raise NotFound("month with cells", month)
-    (read,) = facts_of_months(pipeline.lake, [replace(built, lake=facts_marks(built))])
+    facts = HeldFacts(pipeline.lake).read([replace(built, lake=facts_marks(built))])
     cells, calibration, confusion = (
         pipeline.lake.scan(table, [month], mark=built.lake[table]).collect() for table in CELL_TABLES
     )
-    return recompute(read(), CellsBatch(cells, calibration, confusion), pipeline.policy)
+    return recompute(facts, CellsBatch(cells, calibration, confusion), pipeline.policy)
 
 
 def recompute(facts: FactsBatch, cells: CellsBatch, policy: ObservationPolicy) -> list[Agreement]:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache, partial
 from typing import Final
 
 import polars as pl
 
 from kronos.core.cells import CellsBatch, build_cells
 from kronos.core.contributions import columns_needed
-from kronos.core.facts import FactsBatch, build_facts, horizons_in
+from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.policy import ObservationPolicy
 from kronos.core.revisions import merge_revisions
 from kronos.lake.tables import Lake
+from kronos.services.held_facts import HeldFacts
 from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
 from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
@@ -33,8 +33,6 @@ CHUNK_MONTHS: Final = 12
 
 Progress = Callable[[int, int], None]
 """Told the number of months done and their total."""
-Columns = Callable[[Sequence[int]], Sequence[str]]
-Reading = Callable[[], FactsBatch]
 
 
 @dataclass(frozen=True)
@@ -101,23 +99,6 @@ def refresh_cells(pipeline: Pipeline, months: Sequence[str], *, progress: Progre
         return {table: df.height for table, df in tables.items()}
 
     return _refresh(pipeline, Stage.CELLS, months, build, progress)
-
-
-def facts_of_months(lake: Lake, records: Sequence[MonthBuild], columns: Columns | None = None) -> Iterator[Reading]:
-    """Per record a reading of its month's facts as they were recorded, whatever was written since.
-
-    columns: which columns of the facts to read, by the horizons they have; all when not given.
-    """
-    at = cache(lambda table, mark: lake.scan(table, mark=mark))  # opening a table costs as much as reading a month
-
-    def read(record: MonthBuild) -> FactsBatch:
-        this_month = pl.col("month") == record.month
-        facts, superseded = (at(table, record.lake[table]).filter(this_month) for table in FACT_TABLES)
-        if columns is not None:
-            facts = facts.select(columns(horizons_in(facts)))
-        return FactsBatch(facts.collect(), superseded.collect())
-
-    return (partial(read, record) for record in records)
 
 
 def _refresh(
@@ -191,22 +172,20 @@ def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: F
     previous = [known[month] for month in chunk if month in known]
     if not previous:
         return facts
-    held = [read() for read in facts_of_months(pipeline.lake, previous)]
-    before = FactsBatch(
-        pl.concat([month.facts for month in held], how="diagonal"), pl.concat([month.superseded for month in held])
-    )
+    before = HeldFacts(pipeline.lake).read(previous)
     redefined = any(build.definition != pipeline.facts_definition for build in previous)
     return merge_revisions(before, facts, today, redefined=redefined)
 
 
 def sum_months(lake: Lake, facts: Sequence[MonthBuild], policy: ObservationPolicy) -> dict[str, pl.DataFrame]:
-    """Cells of months, a month per core at a time: facts are large, cells are small."""
+    """Cells of months, a batch of months per core at a time."""
+    held = HeldFacts(lake)
 
-    def one(read: Reading) -> CellsBatch:
-        return build_cells(read(), policy)
+    def one(records: list[MonthBuild]) -> CellsBatch:
+        return build_cells(held.read(records, columns_needed), policy)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        batches = list(pool.map(one, facts_of_months(lake, facts, columns_needed)))
+        batches = list(pool.map(one, held.batches(facts)))
     tables = ([batch.cells, batch.calibration, batch.confusion] for batch in batches)
     return dict(zip(CELL_TABLES, map(pl.concat, zip(*tables, strict=True)), strict=True))
 
