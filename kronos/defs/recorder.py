@@ -59,14 +59,14 @@ class Recorder:
     def report(self, work: Iterable[ReportWork]) -> None:
         """The periods of each piece of work in one run."""
         with open_pipeline(self.settings, self.database) as pipeline:
-            self.instance.add_dynamic_partitions(ENGINES, engine_names(pipeline))
+            engines = engine_names(pipeline)
+            self.instance.add_dynamic_partitions(ENGINES, engines)
             claim_history(pipeline, self.settings, current_instant(self.settings, self.database))
         jobs = {cadence: job.name for cadence, job in meta_jobs().items()}
         for piece in work:
             first, last = piece.periods[0].key, piece.periods[-1].key
             self.say(f"{piece.cadence} reports of {first} to {last}")
             if piece.by_engine:
-                engines = self.instance.get_dynamic_partitions(ENGINES)
                 self._run(engines_job().name, engine_month_range(engines, first, last))
             else:
                 self._run(jobs[piece.cadence], range_tags(first, last))
