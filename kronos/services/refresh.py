@@ -25,7 +25,7 @@ from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
 from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
 from kronos.settings import RecordedBy
-from kronos.sources.quarantine import replace_months
+from kronos.sources.quarantine import replace_months, replace_orphans
 from kronos.store.month_builds import MonthBuild, Session, Stage, builds, lock_months, save_builds
 
 CHUNK_MONTHS: Final = 12
@@ -78,6 +78,7 @@ def refresh_facts(
         tables = (facts.facts, facts.superseded, batch.quarantine)
         return {name: df.height for name, df in zip((*FACT_TABLES, "quarantine"), tables, strict=True)}
 
+    replace_orphans(pipeline.database, pipeline.source.orphans(today))
     return _refresh(pipeline, Stage.FACTS, months, build, progress)
 
 

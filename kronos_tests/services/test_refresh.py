@@ -16,6 +16,7 @@ from kronos.services.pipeline import Pipeline
 from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.staleness import stale_cell_months, stale_fact_months
 from kronos.settings import Dialect, RecordedBy
+from kronos.sources.quarantine import ORPHANS, quarantined
 from kronos.sources.reader import SourceReader
 from kronos.store.database import Database, Role
 from kronos_tests import builders
@@ -183,3 +184,11 @@ def test_progress_counts_months(pipeline: Pipeline) -> None:
     months = ["2020-03", "2020-04"]
     refresh_facts(pipeline, months, today=TODAY, progress=lambda done, total: told.append((done, total)))
     assert told == [(2, 2)]
+
+
+def test_outcomes_without_a_decision_are_kept_with_their_reason(pipeline: Pipeline) -> None:
+    """They belong to no month, so they are looked for with every refresh."""
+    fill(pipeline)
+    insert(pipeline.database, decision_outcomes=[outcome(decision("nobody", MARCH))])
+    refresh(pipeline)
+    assert quarantined(pipeline.database, ORPHANS)["rule"].to_list() == ["ORPHAN_OUTCOME"]
