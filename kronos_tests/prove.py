@@ -26,7 +26,8 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     options = parser.parse_args()
     names = options.names or [module.name for module in pkgutil.iter_modules(proofs.__path__)]
-    return int(not all([prove(name, fresh=options.fresh) for name in names]))
+    held = [prove(name, fresh=options.fresh) for name in names]
+    return int(not all(held))
 
 
 def prove(name: str, *, fresh: bool) -> bool:

@@ -36,9 +36,10 @@ def contributions(facts: pl.DataFrame, superseded: pl.DataFrame) -> Iterator[pl.
     A due decision and its outcome share a row where they share dates. `sign` is -1 where a superseded claim is taken
     back. Values are null unless is_valid.
     """
-    yield _decisions(facts)
-    for horizon in horizons_in(facts):
-        yield _horizon(_due(facts, horizon))
+    if facts.height:
+        yield _decisions(facts)
+        for horizon in horizons_in(facts):
+            yield _horizon(_due(facts, horizon))
     if superseded.height:
         yield _superseded(superseded)
 

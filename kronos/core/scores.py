@@ -5,7 +5,7 @@ References: Brier (1950); Epstein (1969) for the ranked probability score.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -19,12 +19,12 @@ from kronos.core.policy import ObservationPolicy
 CLASS_SCORES: Final = ("class_brier", "class_log_loss", "class_clip", "rps")
 
 
-def hit() -> pl.Expr:
+def hit(column: Callable[[str], pl.Expr] = pl.col) -> pl.Expr:
     """1 hit, 0 miss, 0.5 tie: as given, else a fractional event is a tie, else the sign of the return."""
-    event, ret = pl.col("event"), pl.col("return")
+    given, event, ret = column("hit"), column("event"), column("return")
     return (
-        pl.when(pl.col("hit").is_not_null())
-        .then("hit")
+        pl.when(given.is_not_null())
+        .then(given)
         .when((event > 0) & (event < 1))
         .then(0.5)
         .when(ret.is_not_null())

@@ -20,10 +20,7 @@ def describe(definitions: dg.Definitions) -> dict[str, Any]:
     repository = definitions.get_repository_def()
     graph = repository.asset_graph
     return {
-        "assets": {
-            key.to_user_string(): _asset(graph.get(key), graph)
-            for key in sorted(graph.get_all_asset_keys())
-        },
+        "assets": {key.to_user_string(): _asset(graph.get(key), graph) for key in sorted(graph.get_all_asset_keys())},
         "jobs": {
             job.name: sorted(key.to_user_string() for key in job.asset_layer.executable_asset_keys)
             for job in repository.get_all_jobs()

@@ -20,7 +20,11 @@ def kronos(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     """Run the command with these KRONOS_ variables."""
     env = {**os.environ, **{f"KRONOS_{name.upper()}": value for name, value in variables.items()}}
     return subprocess.run(
-        [sys.executable, "-m", "kronos.cli", *arguments], env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "kronos.cli", *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
     )
 
 
