@@ -65,7 +65,7 @@ def _target_sums(rows: pl.DataFrame, target: str, p: pl.Expr, y: pl.Expr) -> pl.
     terms = {"sum_p": p, "sum_p2": p.pow(2), "sum_y": y, "sum_y2": y.pow(2)}
     sums = {name: (to_fixed(value) * pl.col("sign")).sum() for name, value in terms.items()}
     grouped = values.group_by(*CELL_CODES, "regime", "bin").agg(n=pl.col("sign").sum(), **sums)
-    return grouped.with_columns(target=pl.lit(target)).collect(engine="streaming")
+    return grouped.with_columns(target=pl.lit(target)).collect()
 
 
 def _finish(sums: list[pl.DataFrame], keys: tuple[str, ...], codes: Codes, schema: Schema) -> pl.DataFrame:
@@ -74,6 +74,6 @@ def _finish(sums: list[pl.DataFrame], keys: tuple[str, ...], codes: Codes, schem
     measures = [name for name in schema if name in sums[0].columns and name not in keys]
     # different frames share keys where claims were superseded, or classes came in several lists
     total = pl.concat(sums, how="diagonal").lazy().group_by(keys).agg(pl.col(measures).sum())
-    cells = codes.decode(total.collect(engine="streaming"), [name for name in keys if name != "horizon"])
+    cells = codes.decode(total.collect(), [name for name in keys if name != "horizon"])
     floats = [from_fixed(pl.col(name)).alias(name) for name in measures if schema[name] == pl.Float64]
     return cells.with_columns(floats).select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -79,7 +79,7 @@ def _add_up(rows: pl.DataFrame, measures: Mapping[str, pl.Expr]) -> pl.DataFrame
     if rows.is_empty():
         return rows.select(*CELL_CODES, *LABELS)
     added = sums(measures, signed=rows["sign"].min() == -1)
-    return rows.lazy().group_by(*CELL_CODES, *LABELS).agg(added).collect(engine="streaming")
+    return rows.lazy().group_by(*CELL_CODES, *LABELS).agg(added).collect()
 
 
 def _cells(regular: pl.DataFrame, joint: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
@@ -99,4 +99,4 @@ def _cube(regular: pl.DataFrame, rest: pl.DataFrame | None, label: str) -> pl.Da
         return pl.concat(parts, how="diagonal")
     rows = pl.concat([*parts, rest.drop(LABELS).with_columns(rest[label].alias("slice"))], how="diagonal")
     measures = [name for name in rows.columns if name in CELL_MEASURES]
-    return rows.lazy().group_by(*CELL_CODES, "slice").agg(pl.col(measures).sum()).collect(engine="streaming")
+    return rows.lazy().group_by(*CELL_CODES, "slice").agg(pl.col(measures).sum()).collect()
