@@ -251,12 +251,15 @@ CREATE TABLE kronos.report_builds (
     period text NOT NULL,
     engine_name text DEFAULT ''::text NOT NULL,
     label text NOT NULL,
+    inputs text NOT NULL,
     built_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-COMMENT ON TABLE kronos.report_builds IS 'One row per report table, period and, where partitioned so, engine in the lake.';
+COMMENT ON TABLE kronos.report_builds IS 'One row per report, period and, where the report is partitioned so, engine in the lake.';
 
 COMMENT ON COLUMN kronos.report_builds.label IS 'READY or PARTIAL(missing regions), as in the rows themselves.';
+
+COMMENT ON COLUMN kronos.report_builds.inputs IS 'Digest of the months'' cells it was computed from.';
 
 CREATE TABLE kronos.sandbox_clock (
     only_row boolean DEFAULT true NOT NULL,
@@ -542,6 +545,8 @@ GRANT SELECT ON TABLE kronos.report_builds TO kronos_chat;
 GRANT SELECT ON TABLE kronos.report_builds TO kronos_change_manager;
 
 GRANT UPDATE(label) ON TABLE kronos.report_builds TO kronos_orchestrator;
+
+GRANT UPDATE(inputs) ON TABLE kronos.report_builds TO kronos_orchestrator;
 
 GRANT UPDATE(built_at) ON TABLE kronos.report_builds TO kronos_orchestrator;
 

@@ -45,7 +45,7 @@ def momentum(prices: Floats, lookback: int, skip: int) -> Floats:
     """Return from `lookback` to `skip` sessions ago; NaN until the lookback is covered."""
     result = np.full_like(prices, np.nan)
     recent = prices[lookback - skip : len(prices) - skip]
-    result[lookback:] = recent / prices[: len(prices) - lookback] - 1.0
+    result[lookback:] = recent / prices[: max(0, len(prices) - lookback)] - 1.0
     return result
 
 
