@@ -9,8 +9,6 @@ import dagster as dg
 from kronos.defs.assembly import assemble
 from kronos.defs.resources import Kronos
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
 
 def tick(kronos: Kronos, instance: dg.DagsterInstance, sensor: str = "source_changes") -> list[dg.RunRequest]:
     """What one evaluation of a sensor asks for."""
@@ -22,7 +20,7 @@ def tick(kronos: Kronos, instance: dg.DagsterInstance, sensor: str = "source_cha
 def launch(kronos: Kronos, instance: dg.DagsterInstance, request: dg.RunRequest) -> Any:
     """Run a request."""
     definition = assemble(kronos).resolve_job_def(request.job_name or "observe")
-    return definition.execute_in_process(instance=instance, tags=dict(request.tags), run_config=QUIET)
+    return definition.execute_in_process(instance=instance, tags=dict(request.tags))
 
 
 def observe(kronos: Kronos, instance: dg.DagsterInstance) -> None:
