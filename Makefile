@@ -36,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 # Refresh the lock: names, versions and hashes for every supported Python, no addresses.
 lock: $(READY)
 	$(BIN)/uv --version >/dev/null 2>&1 || $(PIP) uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras pyproject.toml -o requirements.lock
 
 clean:
