@@ -18,12 +18,5 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         facts.definitions(calendar),
         reports.definitions(calendar),
         meta.definitions(calendar),
-        dg.Definitions(
-            resources={"kronos": kronos}, executor=dg.in_process_executor, loggers={"console": _warnings_only()}
-        ),
+        dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
     )
-
-
-def _warnings_only() -> dg.LoggerDefinition:
-    """Every event is in the run's log already; the console hears of what went wrong."""
-    return dg.colored_console_logger.configured({"log_level": "WARNING"})
