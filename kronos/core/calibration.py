@@ -11,7 +11,7 @@ from kronos.core.codes import Codes
 from kronos.core.contributions import CELL_CODES
 from kronos.core.conventions import CALIBRATION_BINS
 from kronos.core.fixed_point import from_fixed, to_fixed
-from kronos.core.frames import CALIBRATION_CELLS, CONFUSION_CELLS, Schema, empty
+from kronos.core.frames import CALIBRATION_CELLS, CELL_KEYS, CONFUSION_CELLS, Schema, empty
 from kronos.core.scores import ClassPart
 
 _CALIBRATION: Final = (*CELL_CODES, "regime", "target", "bin")
@@ -25,7 +25,7 @@ def probability_bin(p: pl.Expr) -> pl.Expr:
     return pl.when(p <= 0).then(0).when(p >= 1).then(inner + 1).otherwise(index).cast(pl.Int16)
 
 
-def calibration_sums(forecasts: pl.DataFrame, parts: list[ClassPart]) -> Iterator[pl.DataFrame]:
+def calibration_sums(forecasts: pl.DataFrame, parts: list[ClassPart]) -> Iterator[pl.LazyFrame]:
     """Calibration measures of contributions, in fixed point: the event, each class, each threshold."""
     if forecasts.height:
         yield _target_sums(forecasts, "event", pl.col("probability"), pl.col("event"))
@@ -37,43 +37,44 @@ def calibration_sums(forecasts: pl.DataFrame, parts: list[ClassPart]) -> Iterato
             yield _target_sums(part.rows, f"threshold:{name}", p.clip(0.0, 1.0), y)
 
 
-def confusion_sums(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def confusion_sums(rows: pl.DataFrame) -> Iterator[pl.LazyFrame]:
     """Counts of predicted by realised class: predicted is the label, else the likeliest class (the first of equals)."""
     likeliest = pl.col("classes").list.get(pl.col("class_probabilities").list.arg_max(), null_on_oob=True)
     rows = rows.filter(pl.col("realised_class").is_not_null())
     if rows.is_empty():
         return
-    named = rows.select(
+    named = rows.lazy().select(
         *CELL_CODES, "regime", "sign", predicted=pl.coalesce("label", likeliest), realised="realised_class"
     )
     yield named.filter(pl.col("predicted").is_not_null()).group_by(_CONFUSION).agg(n=pl.col("sign").sum())
 
 
-def finish_calibration(sums: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
+def finish_calibration(sums: list[pl.LazyFrame], codes: Codes) -> pl.DataFrame:
     """frames.CALIBRATION_CELLS of several frames' sums."""
     return _finish(sums, _CALIBRATION, codes, CALIBRATION_CELLS)
 
 
-def finish_confusion(sums: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
+def finish_confusion(sums: list[pl.LazyFrame], codes: Codes) -> pl.DataFrame:
     """frames.CONFUSION_CELLS of several frames' sums."""
     return _finish(sums, _CONFUSION, codes, CONFUSION_CELLS)
 
 
-def _target_sums(rows: pl.DataFrame, target: str, p: pl.Expr, y: pl.Expr) -> pl.DataFrame:
+def _target_sums(rows: pl.DataFrame, target: str, p: pl.Expr, y: pl.Expr) -> pl.LazyFrame:
     values = rows.lazy().select(*CELL_CODES, "regime", "sign", p=p, y=y, bin=probability_bin(p))
     p, y = pl.col("p"), pl.col("y")
     terms = {"sum_p": p, "sum_p2": p.pow(2), "sum_y": y, "sum_y2": y.pow(2)}
     sums = {name: (to_fixed(value) * pl.col("sign")).sum() for name, value in terms.items()}
     grouped = values.group_by(*CELL_CODES, "regime", "bin").agg(n=pl.col("sign").sum(), **sums)
-    return grouped.with_columns(target=pl.lit(target)).collect()
+    return grouped.with_columns(target=pl.lit(target))
 
 
-def _finish(sums: list[pl.DataFrame], keys: tuple[str, ...], codes: Codes, schema: Schema) -> pl.DataFrame:
+def _finish(sums: list[pl.LazyFrame], keys: tuple[str, ...], codes: Codes, schema: Schema) -> pl.DataFrame:
     if not sums:
         return empty(schema)
-    measures = [name for name in schema if name in sums[0].columns and name not in keys]
+    measures = [name for name in schema if name not in (*CELL_KEYS, *keys, "month")]
     # different frames share keys where claims were superseded, or classes came in several lists
-    total = pl.concat(sums, how="diagonal").lazy().group_by(keys).agg(pl.col(measures).sum())
-    cells = codes.decode(total.collect(), [name for name in keys if name != "horizon"])
+    total = pl.concat(sums, how="diagonal").group_by(keys).agg(pl.col(measures).sum()).collect(engine="in-memory")
+    cells = codes.decode(total, [name for name in keys if name != "horizon"])
     floats = [from_fixed(pl.col(name)).alias(name) for name in measures if schema[name] == pl.Float64]
-    return cells.with_columns(floats).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    typed = [pl.col(name).cast(dtype) for name, dtype in schema.items()]
+    return cells.lazy().with_columns(floats).select(typed).collect(engine="in-memory")

@@ -14,12 +14,12 @@ import polars as pl
 from kronos.core import scores
 from kronos.core.calibration import calibration_sums, confusion_sums, finish_calibration, finish_confusion
 from kronos.core.codes import LABELS, Codes, encode
-from kronos.core.contributions import CELL_CODES, contributions
+from kronos.core.contributions import CELL_CODES, contributions, outcome_contributions
 from kronos.core.facts import FactsBatch, horizons_in
 from kronos.core.frames import CELL_MEASURES, CELLS
 from kronos.core.measures import class_measures, finished, forecast_measures, row_measures, sums
 from kronos.core.policy import ObservationPolicy
-from kronos.core.regular import is_regular, regular_cube, regular_sums
+from kronos.core.regular import is_regular, regular_cubes, regular_sums
 from kronos.core.vocabulary import Cube
 
 CELL_ORDER: Final = (
@@ -28,11 +28,7 @@ CELL_ORDER: Final = (
 )
 """Row order of cells: what one report reads stands together."""
 
-_CUBES: Final[Mapping[Cube, str]] = {
-    Cube.REGIME: "regime",
-    Cube.STABILITY: "stability_bucket",
-    Cube.FRAGILITY: "fragility_bucket",
-}
+_CUBES: Final = dict(zip((Cube.REGIME, Cube.STABILITY, Cube.FRAGILITY), LABELS, strict=True))
 _FORECASTS: Final = pl.any_horizontal(pl.col("probability", "class_probabilities", "label").is_not_null())
 
 
@@ -55,9 +51,9 @@ def build_cells(facts: FactsBatch, policy: ObservationPolicy) -> CellsBatch:
     on_time = encoded.select(is_regular(horizons_in(encoded))).to_series()
     regular = regular_sums(encoded.filter(on_time))
     joint = [_row_sums(rows) for rows in contributions(encoded.filter(~on_time), superseded)]
-    calibration: list[pl.DataFrame] = []
-    confusion: list[pl.DataFrame] = []
-    for rows in contributions(encoded.filter(_FORECASTS), superseded):
+    calibration: list[pl.LazyFrame] = []
+    confusion: list[pl.LazyFrame] = []
+    for rows in outcome_contributions(encoded.filter(_FORECASTS), superseded):
         forecasts = rows.filter(pl.col("probability").is_not_null() & pl.col("event").is_not_null())
         parts = scores.class_parts(rows, policy)
         joint.append(_add_up(forecasts, forecast_measures()))
@@ -79,7 +75,7 @@ def _add_up(rows: pl.DataFrame, measures: Mapping[str, pl.Expr]) -> pl.DataFrame
     if rows.is_empty():
         return rows.select(*CELL_CODES, *LABELS)
     added = sums(measures, signed=rows["sign"].min() == -1)
-    return rows.lazy().group_by(*CELL_CODES, *LABELS).agg(added).collect()
+    return rows.lazy().group_by(*CELL_CODES, *LABELS).agg(added).collect(engine="in-memory")
 
 
 def _cells(regular: pl.DataFrame, joint: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
@@ -87,16 +83,20 @@ def _cells(regular: pl.DataFrame, joint: list[pl.DataFrame], codes: Codes) -> pl
     names = pl.Enum(sorted(cube.value for cube in _CUBES))
     rest = pl.concat(joint, how="diagonal") if joint else None
     cubes = [
-        _cube(regular, rest, label).with_columns(cube=pl.lit(cube.value, dtype=names)) for cube, label in _CUBES.items()
+        _cube(parts, rest, label).with_columns(cube=pl.lit(cube.value, dtype=names))
+        for (cube, label), parts in zip(_CUBES.items(), regular_cubes(regular), strict=True)
     ]
-    cells = codes.decode(pl.concat(cubes), ("cube", "book", "eval_date", "known_date", "slice"))
-    return cells.with_columns(finished(cells.columns)).select(pl.col(name).cast(dtype) for name, dtype in CELLS.items())
+    cells = codes.decode(
+        pl.concat(cubes).collect(engine="in-memory"), ("cube", "book", "eval_date", "known_date", "slice")
+    )
+    typed = [pl.col(name).cast(dtype) for name, dtype in CELLS.items()]
+    return cells.lazy().with_columns(finished(cells.columns)).select(typed).collect(engine="in-memory")
 
 
-def _cube(regular: pl.DataFrame, rest: pl.DataFrame | None, label: str) -> pl.DataFrame:
-    parts = regular_cube(regular, label)
+def _cube(regular: list[pl.LazyFrame], rest: pl.DataFrame | None, label: str) -> pl.LazyFrame:
     if rest is None:
-        return pl.concat(parts, how="diagonal")
-    rows = pl.concat([*parts, rest.drop(LABELS).with_columns(rest[label].alias("slice"))], how="diagonal")
-    measures = [name for name in rows.columns if name in CELL_MEASURES]
-    return rows.lazy().group_by(*CELL_CODES, "slice").agg(pl.col(measures).sum()).collect()
+        return pl.concat(regular, how="diagonal")
+    others = rest.lazy().with_columns(pl.col(label).alias("slice")).drop(LABELS)
+    rows = pl.concat([*regular, others], how="diagonal")
+    measures = [name for name in rows.collect_schema().names() if name in CELL_MEASURES]
+    return rows.group_by(*CELL_CODES, "slice").agg(pl.col(measures).sum())

@@ -66,8 +66,9 @@ def _changes(columns: Sequence[str]) -> pl.Expr:
 def _packed(keys: pl.DataFrame) -> pl.Series:
     """One integer per row that sorts as the columns do: sorting one column is four times as fast as eight."""
     texts = {name: pl.Enum(keys[name].unique().sort()) for name in keys.columns if keys.schema[name] == pl.String}
-    physical = keys.cast(texts).select(pl.all().to_physical().cast(pl.Int64))  # type: ignore[arg-type]
-    ordinals = physical.select(pl.all() - pl.all().min())
+    whole = pl.all().to_physical().cast(pl.Int64)
+    coded = keys.lazy().with_columns(pl.col(name).cast(enum) for name, enum in texts.items())
+    ordinals = coded.select(whole).select(pl.all() - pl.all().min()).collect()
     widths = {name: int(high or 0) + 1 for name, high in ordinals.max().row(0, named=True).items()}
     room = math.prod(widths.values())
     if room >= 2**126:

@@ -37,47 +37,47 @@ def contributions(facts: pl.DataFrame, superseded: pl.DataFrame) -> Iterator[pl.
     back. Values are null unless is_valid.
     """
     if facts.height:
-        yield _decisions(facts)
-        for horizon in horizons_in(facts):
-            yield _horizon(_due(facts, horizon))
+        yield _decisions(facts.lazy()).collect(engine="in-memory")
+    yield from outcome_contributions(facts, superseded)
+
+
+def outcome_contributions(facts: pl.DataFrame, superseded: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The contributions of each horizon and of superseded claims."""
+    for horizon in horizons_in(facts) if facts.height else ():
+        yield _horizon(_due(facts.lazy(), horizon)).collect(engine="in-memory")
     if superseded.height:
-        yield _superseded(superseded)
+        yield _superseded(superseded.lazy()).collect(engine="in-memory")
 
 
-def _decisions(facts: pl.DataFrame) -> pl.DataFrame:
+def _decisions(facts: pl.LazyFrame) -> pl.LazyFrame:
     dates = {"eval_date": pl.col("as_of_date"), "known_date": pl.col("decision_known_date")}
     return _flagged(facts.with_columns(_nothing(), horizon=pl.lit(0, dtype=pl.Int32), **dates), is_decision=True)
 
 
-def _due(facts: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Rows due at the horizon, with `due_known` and whether the outcome shares the due row's dates."""
+def _due(facts: pl.LazyFrame, horizon: int) -> pl.LazyFrame:
+    """Rows due at the horizon, with `due_known` and whether a valid outcome shares the due row's dates."""
     values = [pl.col(f"{name}_h{horizon}").alias(name) for name in _OF_HORIZON]
-    rows = facts.select("book", *_OF_DECISION, *values)
-    if rows["due_date"].has_nulls():
-        rows = rows.filter(pl.col("due_date").is_not_null())
     due_known = pl.max_horizontal("due_date", "decision_known_date")
     shares = (pl.col("eval_date") == pl.col("due_date")) & (pl.col("known_date") == due_known)
+    rows = facts.select("book", *_OF_DECISION, *values).filter(pl.col("due_date").is_not_null())
     return rows.with_columns(
         pl.col("valid").fill_null(value=False),
         horizon=pl.lit(horizon, dtype=pl.Int32),
         due_known=due_known,
-        shares=shares.fill_null(value=False),
+        together=(pl.col("valid") & shares).fill_null(value=False),
     )
 
 
-def _horizon(rows: pl.DataFrame) -> pl.DataFrame:
+def _horizon(rows: pl.LazyFrame) -> pl.LazyFrame:
     """The due rows, carrying their outcome where they share dates, and the valid outcomes that do not."""
     dates = {"eval_date": pl.col("due_date"), "known_date": pl.col("due_known")}
-    alone = rows.filter(pl.col("valid") & ~pl.col("shares"))
-    if alone.is_empty():
-        return _flagged(rows.with_columns(**dates), is_due=True, is_valid=pl.col("valid"))
-    together = pl.col("valid") & pl.col("shares")
-    values = [pl.when(together).then(pl.col(name)).alias(name) for name in VALUES]
-    due = _flagged(rows.with_columns(*values, **dates), is_due=True, is_valid=together)
+    values = [pl.when("together").then(pl.col(name)).alias(name) for name in VALUES]
+    due = _flagged(rows.with_columns(*values, **dates), is_due=True, is_valid=pl.col("together"))
+    alone = rows.filter(pl.col("valid") & ~pl.col("together"))
     return pl.concat([due, _flagged(alone, is_valid=True)])
 
 
-def _superseded(claims: pl.DataFrame) -> pl.DataFrame:
+def _superseded(claims: pl.LazyFrame) -> pl.LazyFrame:
     """Each superseded claim added from the day it was known and taken back the day it no longer was."""
     is_decision, is_due = pl.col("horizon") == 0, pl.col("due_date").is_not_null()
     # a superseded invalid outcome added nothing
@@ -86,9 +86,12 @@ def _superseded(claims: pl.DataFrame) -> pl.DataFrame:
         eval_date=pl.when(is_decision).then("as_of_date").otherwise(pl.coalesce("due_date", "eval_date"))
     )
     is_valid = pl.col("valid").fill_null(value=False)
-    believed = _flagged(dated, is_decision=is_decision, is_due=is_due, is_valid=is_valid)
-    taken_back = believed.with_columns(known_date=dated["superseded_date"], sign=pl.lit(-1, dtype=pl.Int64))
-    return pl.concat([believed, taken_back])
+
+    def signed(rows: pl.LazyFrame, sign: int) -> pl.LazyFrame:
+        return _flagged(rows, sign=sign, is_decision=is_decision, is_due=is_due, is_valid=is_valid)
+
+    taken_back = dated.with_columns(known_date=pl.col("superseded_date"))
+    return pl.concat([signed(dated, 1), signed(taken_back, -1)])
 
 
 def _nothing() -> list[pl.Expr]:
@@ -96,12 +99,13 @@ def _nothing() -> list[pl.Expr]:
 
 
 def _flagged(
-    rows: pl.DataFrame,
+    rows: pl.LazyFrame,
     *,
+    sign: int = 1,
     is_decision: pl.Expr | bool = False,
     is_due: pl.Expr | bool = False,
     is_valid: pl.Expr | bool = False,
-) -> pl.DataFrame:
+) -> pl.LazyFrame:
     flags = {"is_decision": is_decision, "is_due": is_due, "is_valid": is_valid}
     literal = {name: pl.lit(flag) if isinstance(flag, bool) else flag for name, flag in flags.items()}
-    return rows.with_columns(sign=pl.lit(1, dtype=pl.Int64), **literal).select(_CONTRIBUTION)
+    return rows.with_columns(sign=pl.lit(sign, dtype=pl.Int64), **literal).select(_CONTRIBUTION)

@@ -6,14 +6,14 @@ date per horizon, so its dates need not be grouped by: one grouping serves every
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import polars as pl
 
 from kronos.core import scores
 from kronos.core.codes import LABELS
-from kronos.core.contributions import CELL_CODES, VALUES
+from kronos.core.contributions import VALUES
 from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.facts import horizons_in
 from kronos.core.fixed_point import to_fixed
@@ -33,7 +33,9 @@ def is_regular(horizons: list[int]) -> pl.Expr:
 def regular_sums(facts: pl.DataFrame) -> pl.DataFrame:
     """Sums by book and all labels, `<measure>_h<h>` per horizon with its `due_date_h<h>`."""
     horizons = horizons_in(facts)
-    added = [expr for horizon in horizons for expr in _sums_of(horizon, facts)]
+    counts = facts.count().to_dict(as_series=False)
+    present = {h: frozenset(name for name in VALUES if counts[f"{name}_h{h}"] != [0]) for h in horizons}
+    added = [expr for horizon in horizons for expr in _sums_of(horizon, present[horizon])]
     # hits are read three times: found once
     judged = facts.lazy().with_columns(scores.hit(partial(_column, h)).alias(f"hit_h{h}") for h in horizons)
     grouped = judged.group_by("book", "as_of_date", *LABELS).agg(
@@ -42,7 +44,11 @@ def regular_sums(facts: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(f"due_date_h{horizon}").max() for horizon in horizons),
         *added,
     )
-    return grouped.with_columns(expr for horizon in horizons for expr in _due(horizon)).drop("weight").collect()
+    return (
+        grouped.with_columns(expr for horizon in horizons for expr in _due(horizon))
+        .drop("weight")
+        .collect(engine="in-memory")
+    )
 
 
 def _due(horizon: int) -> list[pl.Expr]:
@@ -53,14 +59,19 @@ def _due(horizon: int) -> list[pl.Expr]:
     return [counted.alias(f"due_h{horizon}"), weighed.alias(f"weight_due_h{horizon}")]
 
 
-def regular_cube(joint: pl.DataFrame, label: str) -> list[pl.DataFrame]:
-    """The joint sums by one label: a frame of cells per horizon, decisions first."""
+def regular_cubes(joint: pl.DataFrame) -> list[list[pl.LazyFrame]]:
+    """The joint sums by each label: a frame of cells per horizon, decisions first."""
     dues = [name for name in joint.columns if name.startswith("due_date_h")]
     held = [name for name in joint.columns if name not in (*dues, "book", "as_of_date", *LABELS)]
-    grouped = joint.lazy().group_by("book", "as_of_date", pl.col(label).alias("slice"))
-    cube = grouped.agg(pl.col(dues).max(), pl.col(held).sum()).collect()
-    made = [_cells(cube, DECISION_HORIZON, "as_of_date")]
-    return made + [_cells(cube, horizon, f"due_date_h{horizon}") for horizon in horizons_in(cube)]
+    dated = {DECISION_HORIZON: "as_of_date"} | {horizon: f"due_date_h{horizon}" for horizon in horizons_in(joint)}
+    grouped = [
+        joint.lazy()
+        .group_by("book", "as_of_date", pl.col(label).alias("slice"))
+        .agg(pl.col(dues).max(), pl.col(held).sum())
+        for label in LABELS
+    ]
+    cubes = pl.collect_all(grouped, engine="in-memory")
+    return [[_cells(cube, horizon, day) for horizon, day in dated.items()] for cube in cubes]
 
 
 def _on_time(horizon: int) -> pl.Expr:
@@ -69,9 +80,9 @@ def _on_time(horizon: int) -> pl.Expr:
     return on_time.fill_null(value=False) | ~valid.fill_null(value=False)
 
 
-def _sums_of(horizon: int, facts: pl.DataFrame) -> list[pl.Expr]:
+@cache
+def _sums_of(horizon: int, present: frozenset[str]) -> list[pl.Expr]:
     """Sums of one horizon's outcomes under the horizon's names."""
-    present = {name for name in VALUES if facts[f"{name}_h{horizon}"].count()}
     measures = row_measures(partial(_column, horizon), {"is_valid", *present}, judged=True)
     return [value.alias(f"{value.meta.output_name()}_h{horizon}") for value in sums(measures, signed=False)]
 
@@ -82,10 +93,16 @@ def _column(horizon: int, name: str) -> pl.Expr:
     return pl.col(f"valid_h{horizon}" if name == "is_valid" else f"{name}_h{horizon}")
 
 
-def _cells(cube: pl.DataFrame, horizon: int, dated: str) -> pl.DataFrame:
+def _cells(cube: pl.DataFrame, horizon: int, day: str) -> pl.LazyFrame:
     """One horizon's columns under the names of cells."""
     ending = f"_h{horizon}"
     held = [name for name in cube.columns if name.endswith(ending) and not name.startswith("due_date")]
-    dates = {"eval_date": pl.col(dated), "known_date": pl.col(dated)}
-    rows = cube.filter(pl.col(dated).is_not_null()).with_columns(horizon=pl.lit(horizon, dtype=pl.Int32), **dates)
-    return rows.select(*CELL_CODES, "slice", *(pl.col(name).alias(name.removesuffix(ending)) for name in held))
+    rows = cube.lazy().filter(pl.col(day).is_not_null())
+    return rows.select(
+        "book",
+        pl.lit(horizon, dtype=pl.Int32).alias("horizon"),
+        pl.col(day).alias("eval_date"),
+        pl.col(day).alias("known_date"),
+        "slice",
+        *(pl.col(name).alias(name.removesuffix(ending)) for name in held),
+    )

@@ -14,7 +14,7 @@ from kronos.lake.tables import Lake
 from kronos.services.pipeline import FACT_TABLES
 from kronos.store.month_builds import MonthBuild
 
-BATCH_DECISIONS: Final = 10_000
+BATCH_DECISIONS: Final = 25_000
 """Decisions worth adding up together: fewer waste time on overhead, more outgrow the processor's cache."""
 
 Columns = Callable[[Sequence[int]], Sequence[str]]
