@@ -11,8 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from kronos.core.policy import ObservationPolicy
+from kronos.errors import NotFound
 from kronos.lake.tables import TABLES, Lake
 from kronos.services.pipeline import Pipeline
+from kronos.services.recompute import recompute_month
 from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.staleness import stale_cell_months, stale_fact_months
 from kronos.settings import Dialect, RecordedBy
@@ -192,3 +194,18 @@ def test_outcomes_without_a_decision_are_kept_with_their_reason(pipeline: Pipeli
     insert(pipeline.database, decision_outcomes=[outcome(decision("nobody", MARCH))])
     refresh(pipeline)
     assert quarantined(pipeline.database, ORPHANS)["rule"].to_list() == ["ORPHAN_OUTCOME"]
+
+
+def test_recomputation_starts_from_the_facts_the_cells_were_added_up_from(pipeline: Pipeline) -> None:
+    """Facts rebuilt since, and not yet added up, are no disagreement."""
+    fill(pipeline)
+    refresh(pipeline)
+    execute(pipeline, "UPDATE source.decision_outcomes SET pnl = 99 WHERE eval_date < '2020-04-01'")
+    refresh_facts(pipeline, ["2020-03"], today=TODAY)
+    assert all(answer.agrees for answer in recompute_month(pipeline, "2020-03"))
+
+
+def test_month_without_cells_cannot_be_recomputed(pipeline: Pipeline) -> None:
+    """The month is named."""
+    with pytest.raises(NotFound, match="1999-01"):
+        recompute_month(pipeline, "1999-01")

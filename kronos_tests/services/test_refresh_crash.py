@@ -83,3 +83,15 @@ def test_half_written_overwrite_is_not_taken_for_history(database: Database, tmp
     refresh(database, lake)
     superseded = Lake(lake).scan("superseded_facts").collect()
     assert superseded.select("pnl", "superseded_date").rows() == [(10.0, TODAY)]
+
+
+def test_two_refreshes_at_once_give_what_one_gives(database: Database, tmp_path: Path) -> None:
+    """The second waits for the months of the first and rebuilds the same."""
+    both, one = str(tmp_path / "both"), str(tmp_path / "one")
+    fill(database)
+    command = [sys.executable, "-c", DYING, database.url, both, "-1"]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    refresh(database, one)
+    for table in TABLES:
+        assert_frame_equal(Lake(both).scan(table).collect(), Lake(one).scan(table).collect(), check_row_order=False)
