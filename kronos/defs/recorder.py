@@ -64,7 +64,7 @@ class Recorder:
         jobs = {cadence: job.name for cadence, job in meta_jobs().items()}
         for piece in work:
             first, last = piece.periods[0].key, piece.periods[-1].key
-            self.say(f"{piece.cadence} reports of {first} to {last}")
+            self.say(f"{piece.cadence} reports{' by engine' if piece.by_engine else ''} of {first} to {last}")
             if piece.by_engine:
                 self._run(engines_job().name, engine_month_range(engines, first, last))
             else:
