@@ -24,6 +24,7 @@ from kronos.store.meta_runs import report_builds
 from kronos.store.month_builds import Stage, builds
 
 LAUNCHER = {"kronos/launcher": "up"}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _POOL = {"statement_timeout": 600_000, "pool_recycle": 3600, "max_overflow": 4}
 
 
@@ -80,7 +81,7 @@ class Recorder:
 
     def _run(self, job: str, tags: Mapping[str, str]) -> None:
         definition = self.definitions.resolve_job_def(job)
-        definition.execute_in_process(instance=self.instance, tags={**tags, **LAUNCHER})
+        definition.execute_in_process(instance=self.instance, run_config=_QUIET, tags={**tags, **LAUNCHER})
 
     def _close_interrupted(self) -> None:
         for run in self.instance.get_runs(dg.RunsFilter(tags=LAUNCHER, statuses=IN_FLIGHT)):
