@@ -12,6 +12,8 @@ import polars as pl
 from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.frames import SESSIONS, empty
 from kronos.core.policy import ObservationPolicy
+from kronos.core.reports.attribution import DEFAULT_CUTS, DEFAULT_WINDOWS, attribution
+from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.axis import Window
 from kronos.core.reports.breakdown import BREAKDOWN, breakdown
 from kronos.core.reports.comparison import comparison
@@ -23,6 +25,7 @@ from kronos.core.reports.periods import PERIOD_SUMMARY, Every, period_summary
 from kronos.core.vocabulary import Cube, Dimension, Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.tables import Lake
+from kronos.services.attribution import read_claims
 from kronos.services.policy import load_policy
 from kronos.services.sessions import market_sessions
 from kronos.settings import RecordedBy, Settings
@@ -204,6 +207,36 @@ class Performance:
             Window(start, end, as_of),
             incumbent=incumbent,
             config_ids=config_ids or directory.configs(engine_name),
+            notes=self._notes,
+        )
+
+    def attribution(
+        self,
+        engine_name: str,
+        config_id: str | None,
+        start: date,
+        end: date,
+        *,
+        cuts: Sequence[By] = DEFAULT_CUTS,
+        windows: int = DEFAULT_WINDOWS,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> Attribution:
+        """Why one config (None: all pooled) earned or lost what it did over decisions of [start, end]."""
+        versions = self._versions()
+        directory = self._directory(versions)
+        wanted = self._wanted(directory, engine_name, config_id, horizon, mode, "")
+        held, window = self._load(wanted, directory, versions), Window(start, end, as_of)
+        return attribution(
+            held,
+            read_claims(self._lake, held, window, config_id),
+            self._policy,
+            window,
+            config_id=config_id,
+            recorded_by=self._recorded_by,
+            cuts=cuts,
+            windows=windows,
             notes=self._notes,
         )
 
