@@ -33,6 +33,66 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.canonical_hash(body jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT encode(sha256(convert_to(kronos.canonical_json(body), 'UTF8')), 'hex')
+$$;
+
+CREATE FUNCTION kronos.canonical_json(value jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    CASE jsonb_typeof(value)
+        WHEN 'object' THEN
+            RETURN '{' || coalesce((
+                SELECT string_agg(to_jsonb(key)::text || ':' || kronos.canonical_json(member), ',' ORDER BY key COLLATE "C")
+                FROM jsonb_each(value) AS each_member (key, member)
+            ), '') || '}';
+        WHEN 'array' THEN
+            RETURN '[' || coalesce((
+                SELECT string_agg(kronos.canonical_json(member), ',' ORDER BY place)
+                FROM jsonb_array_elements(value) WITH ORDINALITY AS each_member (member, place)
+            ), '') || ']';
+        WHEN 'number' THEN
+            RETURN trim_scale(value::numeric)::text;
+        ELSE
+            RETURN value::text;
+    END CASE;
+END
+$$;
+
+CREATE FUNCTION kronos.enter_registered_config() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.enter_trial(
+        NEW.engine_name, '*', NEW.family, NEW.config_body, NEW.config_id, 'REGISTERED', NEW.created_at
+    );
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.enter_trial(engine text, within text, of_family text, body jsonb, config text, source text, at timestamp with time zone, at_horizon integer DEFAULT NULL::integer, in_slice text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF body IS NULL THEN
+        SELECT config_body INTO body FROM kronos.engine_configs WHERE engine_name = engine AND config_id = config;
+    END IF;
+    INSERT INTO kronos.trials (
+        engine_name, scope, family, canonical_hash, config_id, first_seen, first_source, horizon, slice
+    ) VALUES (
+        engine, within, of_family, kronos.canonical_hash(body), config, at, source, at_horizon, in_slice
+    ) ON CONFLICT ON CONSTRAINT trials_distinct DO NOTHING;
+    RETURN FOUND;
+END
+$$;
+
 CREATE FUNCTION kronos.follow_activations() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -106,6 +166,19 @@ CREATE FUNCTION kronos.lock_incumbent(engine text, within text) RETURNS void
     SELECT pg_advisory_xact_lock(hashtextextended('kronos incumbent ' || engine || ' in ' || within, 0))
 $$;
 
+CREATE FUNCTION kronos.refuse_active_control() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM kronos.engine_configs WHERE config_id = NEW.config_id AND family = 'CONTROL') THEN
+        RAISE EXCEPTION 'config % was made for a control and is never active', NEW.config_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_no_control';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -116,22 +189,23 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone) RETURNS boolean
+CREATE FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text DEFAULT 'REAL'::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     existing kronos.engine_configs;
 BEGIN
-    INSERT INTO kronos.engine_configs (config_id, engine_name, version, config_body, created_at, created_by)
-        VALUES (new_id, engine, new_version, body, at, author)
+    INSERT INTO kronos.engine_configs (config_id, engine_name, version, config_body, created_at, created_by, family)
+        VALUES (new_id, engine, new_version, body, at, author, of_family)
         ON CONFLICT (config_id) DO NOTHING;
     IF FOUND THEN
         RETURN true;
     END IF;
     SELECT * INTO existing FROM kronos.engine_configs WHERE config_id = new_id;
-    IF (existing.engine_name, existing.version, existing.config_body) IS DISTINCT FROM (engine, new_version, body) THEN
-        RAISE EXCEPTION 'config % is registered for % with another version or body: choose a new id',
+    IF (existing.engine_name, existing.version, existing.config_body, existing.family)
+        IS DISTINCT FROM (engine, new_version, body, of_family) THEN
+        RAISE EXCEPTION 'config % is registered for % with another version, body or family: choose a new id',
             new_id, existing.engine_name
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'engine_configs_immutable';
     END IF;
@@ -183,14 +257,18 @@ CREATE TABLE kronos.engine_configs (
     created_at timestamp with time zone NOT NULL,
     created_by text NOT NULL,
     status text DEFAULT 'REGISTERED'::text NOT NULL,
+    family text DEFAULT 'REAL'::text NOT NULL,
     CONSTRAINT engine_configs_config_body_check CHECK ((jsonb_typeof(config_body) = 'object'::text)),
     CONSTRAINT engine_configs_config_id_check CHECK ((config_id <> ''::text)),
     CONSTRAINT engine_configs_created_by_check CHECK ((created_by <> ''::text)),
     CONSTRAINT engine_configs_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT engine_configs_family_check CHECK ((family = ANY (ARRAY['REAL'::text, 'CONTROL'::text]))),
     CONSTRAINT engine_configs_status_check CHECK ((status = ANY (ARRAY['REGISTERED'::text, 'ACTIVE'::text, 'RETIRED'::text])))
 );
 
 COMMENT ON TABLE kronos.engine_configs IS 'One row per immutable version of an engine''s parameters.';
+
+COMMENT ON COLUMN kronos.engine_configs.family IS 'CONTROL: made for a control experiment; no trial of the real search.';
 
 CREATE TABLE kronos.meta_runs (
     cadence text NOT NULL,
@@ -273,6 +351,48 @@ CREATE TABLE kronos.sandbox_clock (
 );
 
 COMMENT ON TABLE kronos.sandbox_clock IS 'One row: the session the sandbox has reached and the instant it plays as now.';
+
+CREATE TABLE kronos.trials (
+    trial_id bigint NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    family text DEFAULT 'REAL'::text NOT NULL,
+    canonical_hash text,
+    config_id text,
+    horizon integer,
+    slice text,
+    first_seen timestamp with time zone NOT NULL,
+    first_source text NOT NULL,
+    identity text GENERATED ALWAYS AS (COALESCE(('sha256:'::text || canonical_hash), ('config:'::text || config_id))) STORED NOT NULL,
+    CONSTRAINT trials_canonical_hash_check CHECK ((canonical_hash ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT trials_config_id_check CHECK ((config_id <> ''::text)),
+    CONSTRAINT trials_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT trials_family_check CHECK ((family = ANY (ARRAY['REAL'::text, 'CONTROL'::text]))),
+    CONSTRAINT trials_first_source_check CHECK ((first_source = ANY (ARRAY['REGISTERED'::text, 'OBSERVED'::text, 'EXPERIMENT'::text, 'PROPOSAL'::text, 'MINED_SLICE'::text]))),
+    CONSTRAINT trials_horizon_check CHECK ((horizon > 0)),
+    CONSTRAINT trials_mined_in_a_slice CHECK (((first_source = 'MINED_SLICE'::text) = (slice IS NOT NULL))),
+    CONSTRAINT trials_scope_check CHECK ((scope <> ''::text)),
+    CONSTRAINT trials_slice_check CHECK ((slice <> ''::text))
+);
+
+COMMENT ON TABLE kronos.trials IS 'One row per config evaluated for an engine and scope, and per further horizon or mined slice of it.';
+
+COMMENT ON COLUMN kronos.trials.canonical_hash IS 'Of the config''s body; null when only its id was ever seen.';
+
+COMMENT ON COLUMN kronos.trials.config_id IS 'The first config id seen with this body; null when it was never registered.';
+
+COMMENT ON COLUMN kronos.trials.horizon IS 'Null: the engine''s primary horizon. Every further horizon is a further trial.';
+
+COMMENT ON COLUMN kronos.trials.slice IS 'Null: the whole book. Every config x slice a proposal was mined from is a further trial.';
+
+ALTER TABLE kronos.trials ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME kronos.trials_trial_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE source.decision_outcomes (
     decision_id uuid NOT NULL,
@@ -408,6 +528,12 @@ ALTER TABLE ONLY kronos.report_builds
 ALTER TABLE ONLY kronos.sandbox_clock
     ADD CONSTRAINT sandbox_clock_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY kronos.trials
+    ADD CONSTRAINT trials_distinct UNIQUE NULLS NOT DISTINCT (engine_name, scope, family, identity, horizon, slice);
+
+ALTER TABLE ONLY kronos.trials
+    ADD CONSTRAINT trials_pkey PRIMARY KEY (trial_id);
+
 ALTER TABLE ONLY source.decision_outcomes
     ADD CONSTRAINT decision_outcomes_pkey PRIMARY KEY (decision_id, horizon_days, recorded_at);
 
@@ -459,11 +585,17 @@ CREATE INDEX stability_vectors_by_date ON source.stability_vectors USING btree (
 
 CREATE TRIGGER as_registered BEFORE INSERT OR UPDATE ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.keep_config_as_registered();
 
+CREATE TRIGGER entered AFTER INSERT ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.enter_registered_config();
+
 CREATE TRIGGER history BEFORE INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.keep_activation_history();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_activations FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.engine_configs FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.trials FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER no_control BEFORE INSERT ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.refuse_active_control();
 
 CREATE TRIGGER rises BEFORE UPDATE ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_time();
 
@@ -486,6 +618,23 @@ GRANT USAGE ON SCHEMA source TO kronos_upstream;
 REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.canonical_hash(body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.canonical_json(value jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.enter_registered_config() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.enter_trial(engine text, within text, of_family text, body jsonb, config text, source text, at timestamp with time zone, at_horizon integer, in_slice text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.enter_trial(engine text, within text, of_family text, body jsonb, config text, source text, at timestamp with time zone, at_horizon integer, in_slice text) TO kronos_orchestrator;
+
 REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_activation_history() FROM PUBLIC;
@@ -496,10 +645,12 @@ REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.lock_incumbent(engine text, within text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.refuse_active_control() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone) TO kronos_orchestrator;
+REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;
 
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
 
@@ -554,6 +705,11 @@ GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE kronos.sandbox_clock TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_chat;
 GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.trials TO kronos_reader;
+GRANT SELECT ON TABLE kronos.trials TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.trials TO kronos_chat;
+GRANT SELECT ON TABLE kronos.trials TO kronos_change_manager;
 
 GRANT SELECT ON TABLE source.decision_outcomes TO kronos_reader;
 GRANT SELECT ON TABLE source.decision_outcomes TO kronos_orchestrator;

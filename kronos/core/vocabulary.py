@@ -43,6 +43,67 @@ class Phase(StrEnum):
     FAILED = "FAILED"
 
 
+class TrialFamily(StrEnum):
+    """Whose search a trial belongs to. Controls are sealed off: they never add to the trials of the real search."""
+
+    REAL = "REAL"
+    CONTROL = "CONTROL"
+
+
+class TrialSource(StrEnum):
+    """How the ledger first heard of a trial."""
+
+    REGISTERED = "REGISTERED"
+    OBSERVED = "OBSERVED"  # decisions of a config that nobody registered here
+    EXPERIMENT = "EXPERIMENT"
+    PROPOSAL = "PROPOSAL"
+    MINED_SLICE = "MINED_SLICE"
+
+
+class ExperimentStatus(StrEnum):
+    """Where an experiment stands; the database holds the edges (sql/migrations/0011)."""
+
+    PENDING = "PENDING"
+    QUEUED_FOR_BACKTEST = "QUEUED_FOR_BACKTEST"
+    RUNNING_BACKTESTS = "RUNNING_BACKTESTS"
+    AWAITING_REVIEW = "AWAITING_REVIEW"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+class ProposalStatus(StrEnum):
+    """What became of a proposed config."""
+
+    PENDING_REVIEW = "PENDING_REVIEW"
+    CONVERTED_TO_EXPERIMENT = "CONVERTED_TO_EXPERIMENT"
+    DISCARDED = "DISCARDED"
+
+
+class ResourceClass(StrEnum):
+    """What an experiment's backtests mostly use."""
+
+    CPU_HEAVY = "CPU_HEAVY"
+    GPU_HEAVY = "GPU_HEAVY"
+    MIXED = "MIXED"
+
+
+class ExpectedOutcome(StrEnum):
+    """What an experiment is for; the right answer of a control is known beforehand."""
+
+    BASELINE = "BASELINE"
+    CANDIDATE = "CANDIDATE"
+    NEGATIVE_CONTROL = "NEGATIVE_CONTROL"
+    POSITIVE_CONTROL = "POSITIVE_CONTROL"
+
+
+class EvidenceLabel(StrEnum):
+    """How evidence came about: Kronos tested by itself, a person asked for it, or it is a control."""
+
+    AUTO_PRESCREEN = "AUTO_PRESCREEN"
+    HUMAN_TRIGGERED = "HUMAN_TRIGGERED"
+    CONTROL = "CONTROL"
+
+
 class Undefined(StrEnum):
     """Why a metric has no number."""
 

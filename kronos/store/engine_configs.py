@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from kronos.core.vocabulary import TrialFamily
 from kronos.errors import ConfigConflict, NotFound
 from kronos.store.queries import query
 
@@ -28,7 +29,10 @@ EVERYWHERE = "*"
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """One immutable version of an engine's parameters; status REGISTERED, ACTIVE or RETIRED."""
+    """One immutable version of an engine's parameters; status REGISTERED, ACTIVE or RETIRED.
+
+    family CONTROL: made for a control experiment, never active, and no trial of the real search.
+    """
 
     config_id: str
     engine_name: str
@@ -37,6 +41,7 @@ class EngineConfig:
     created_at: datetime
     created_by: str
     status: str
+    family: TrialFamily
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,12 @@ def register(
     config_body: Mapping[str, Any],
     created_by: str,
     created_at: datetime,
+    family: TrialFamily = TrialFamily.REAL,
 ) -> bool:
-    """Add a config; False when the same one is registered already, ConfigConflict when the id holds another."""
+    """Add a config, which counts as a trial; False when it is registered already.
+
+    Raises `ConfigConflict` when the id holds another.
+    """
     values = {
         "config_id": config_id,
         "engine_name": engine_name,
@@ -70,6 +79,7 @@ def register(
         "body": Jsonb(dict(config_body)),
         "created_by": created_by,
         "created_at": created_at,
+        "family": family,
     }
     with _refusals(config_id):
         return bool(_scalar(connection, "register", values))

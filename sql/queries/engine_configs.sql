@@ -1,6 +1,8 @@
 -- name: register
 -- Adds a config; true when it is new.
-SELECT kronos.register_config(%(config_id)s, %(engine_name)s, %(version)s, %(body)s, %(created_by)s, %(created_at)s);
+SELECT kronos.register_config(
+    %(config_id)s, %(engine_name)s, %(version)s, %(body)s, %(created_by)s, %(created_at)s, %(family)s
+);
 
 -- name: activate
 -- Swaps the incumbent of an engine and scope for a config.
@@ -24,7 +26,7 @@ ORDER BY scope, activated_at;
 
 -- name: list
 -- Registered configs of one engine or, for null, of all.
-SELECT config_id, engine_name, version, config_body, created_at, created_by, status
+SELECT config_id, engine_name, version, config_body, created_at, created_by, status, family
 FROM kronos.engine_configs
 WHERE %(engine_name)s::text IS NULL OR engine_name = %(engine_name)s
 ORDER BY engine_name, config_id;
