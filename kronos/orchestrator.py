@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from kronos.core.reports.attribution import DEFAULT_CUTS, DEFAULT_WINDOWS
+from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import Mode
@@ -78,6 +80,36 @@ class MetaOrchestrator:
             config_ids,
             (start_date, end_date),
             incumbent=incumbent,
+            horizon=horizon,
+            mode=mode,
+            as_of=as_of,
+        )
+
+    def attribution(
+        self,
+        engine_name: str,
+        config_id: str | None,
+        start_date: date,
+        end_date: date,
+        *,
+        by: Sequence[By] = DEFAULT_CUTS,
+        windows: int = DEFAULT_WINDOWS,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        as_of: date | None = None,
+    ) -> Attribution:
+        """Why a config (None: all pooled) earned or lost what it did over the decisions of [start_date, end_date].
+
+        P&L and compounded return at one horizon, cut into parts that add up, for the period and for its deepest
+        drawdowns. Defaults and errors as in `engine_performance`.
+        """
+        return self._performance.attribution(
+            engine_name,
+            config_id,
+            start_date,
+            end_date,
+            cuts=by,
+            windows=windows,
             horizon=horizon,
             mode=mode,
             as_of=as_of,

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from kronos import __version__
-from kronos.cli import compare, database, report, sandbox, up
+from kronos.cli import compare, database, report, sandbox, up, why
 from kronos.errors import KronosError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("why")(why.why)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(database.app, name="db")
 

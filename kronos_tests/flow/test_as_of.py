@@ -71,14 +71,24 @@ def reports(performance: Performance) -> list[dict[str, Any]]:
     return [report.to_json_dict() for report in found]
 
 
+def explained(performance: Performance) -> list[tuple[Any, ...]]:
+    """Every part of every portfolio's attribution as of the date, whole and inside its drawdowns."""
+    configs = performance.directory().configs("PORTFOLIO")
+    found = [performance.attribution("PORTFOLIO", one, date(1990, 1, 1), AS_OF, as_of=AS_OF) for one in configs]
+    assert all(one.adds_up for one in found)
+    spans = [span for one in found for span in (one, *one.windows)]
+    return [(span.total, *((by, cut.parts) for by, cut in span.cuts.items())) for span in spans]
+
+
 def test_reports_as_of_a_date_equal_those_of_a_database_that_ends_there(sandbox: Database, tmp_path: Path) -> None:
     """What was recorded or evaluated later leaves no trace."""
     with observed(sandbox, tmp_path / "whole", UNTIL) as performance:
-        whole = reports(performance)
+        whole, parts = reports(performance), explained(performance)
     with sandbox.connect(Role.OWNER) as connection:
         connection.execute(TRUNCATE)
         connection.execute("DELETE FROM kronos.month_builds")
     with observed(sandbox, tmp_path / "truncated", AS_OF) as performance:
-        truncated = reports(performance)
+        truncated, truncated_parts = reports(performance), explained(performance)
     assert len(whole) >= 15
     assert whole == truncated
+    assert parts == truncated_parts

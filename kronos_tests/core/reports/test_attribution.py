@@ -248,7 +248,7 @@ def test_restated_outcome_counts_as_it_stood() -> None:
     assert explain(batch).total.pnl == pytest.approx(-300.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([1, 3]), st.integers(0, 30))
 def test_every_cut_adds_up_on_dirty_histories(seed: int, horizon: int, days: int) -> None:
     """To 1e-9 of the absolute P&L, for one config and all, now and as of any date."""
@@ -277,7 +277,7 @@ def test_book_is_the_reports_book(seed: int) -> None:
         assert window_dates == (report.drawdown.peak, report.drawdown.trough, report.drawdown.recovery)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10_000))
 def test_as_of_equals_the_truncated_record(seed: int) -> None:
     """What was recorded later leaves no trace in any part or window."""
