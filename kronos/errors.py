@@ -31,6 +31,14 @@ class ConfigConflict(KronosError):
         super().__init__(message)
 
 
+class AlertConflict(KronosError):
+    """An alert cannot be answered as asked; `rule` names the database's constraint."""
+
+    def __init__(self, message: str, rule: str | None = None) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
 class LakeUnavailable(KronosError):
     """The lake location cannot be read or written."""
 

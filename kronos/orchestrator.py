@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from kronos.core.monitoring.model import EngineMonitoring
 from kronos.core.reports.attribution import DEFAULT_CUTS, DEFAULT_WINDOWS
 from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import Mode
 from kronos.services.comparison import IncumbentOf, compare, no_incumbent, recorded_incumbent
+from kronos.services.monitoring import StandingOf, monitor, nothing_active, recorded_standing
 from kronos.services.performance import Performance
 from kronos.settings import Settings, load
 
@@ -18,14 +20,19 @@ from kronos.settings import Settings, load
 class MetaOrchestrator:
     """Performance of engines and their configs, from the cells in the lake."""
 
-    def __init__(self, performance: Performance, incumbent_of: IncumbentOf = no_incumbent) -> None:
-        self._performance, self._incumbent_of = performance, incumbent_of
+    def __init__(
+        self,
+        performance: Performance,
+        incumbent_of: IncumbentOf = no_incumbent,
+        standing_of: StandingOf = nothing_active,
+    ) -> None:
+        self._performance, self._incumbent_of, self._standing_of = performance, incumbent_of, standing_of
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> MetaOrchestrator:
         """An orchestrator over the lake, policy and source that the environment names."""
         chosen = settings or load()
-        return cls(Performance.from_settings(chosen), recorded_incumbent(chosen))
+        return cls(Performance.from_settings(chosen), recorded_incumbent(chosen), recorded_standing(chosen))
 
     def engine_performance(
         self,
@@ -114,6 +121,18 @@ class MetaOrchestrator:
             mode=mode,
             as_of=as_of,
         )
+
+    def monitoring(self, engine_name: str, as_of: date | None = None) -> EngineMonitoring:
+        """Whether the engine's active config is degrading beside its own record from before it was watched.
+
+        as_of: judge by what was known and active on that date, today by default. Reads only: alerts are raised by the
+        daily run. Raises `NotFound` for an engine that neither decided nor has an active config.
+        """
+        return monitor(self._performance, self._standing_of, engine_name, as_of)[0]
+
+    def all_monitoring(self, as_of: date | None = None) -> list[EngineMonitoring]:
+        """The same for every engine that ever decided, by name."""
+        return monitor(self._performance, self._standing_of, None, as_of)
 
     def all_performance(
         self, start_date: date, end_date: date, *, mode: str = Mode.LIVE, as_of: date | None = None

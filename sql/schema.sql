@@ -4,6 +4,20 @@ CREATE SCHEMA kronos;
 
 CREATE SCHEMA source;
 
+CREATE FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE kronos.alerts
+        SET state = 'ACKNOWLEDGED', acknowledged_by = author, acknowledged_at = now(), acknowledged_reason = why
+        WHERE alert_id = wanted;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'alert % does not exist', wanted USING ERRCODE = 'no_data_found';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -61,6 +75,19 @@ BEGIN
         ELSE
             RETURN value::text;
     END CASE;
+END
+$$;
+
+CREATE FUNCTION kronos.close_alert(wanted bigint, author text, why text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE kronos.alerts SET state = 'CLOSED', closed_by = author, closed_at = now(), closed_reason = why
+        WHERE alert_id = wanted;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'alert % does not exist', wanted USING ERRCODE = 'no_data_found';
+    END IF;
 END
 $$;
 
@@ -123,6 +150,36 @@ BEGIN
     IF NEW.deactivated_at IS NOT NULL OR NEW.activated_at < latest THEN
         RAISE EXCEPTION 'activation of % from % overlaps one that lasts until %', NEW.config_id, NEW.activated_at, latest
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_no_overlap';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_alert() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    answers text[] := ARRAY['state', 'acknowledged_by', 'acknowledged_at', 'acknowledged_reason',
+        'closed_by', 'closed_at', 'closed_reason'];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'OPEN' THEN
+            RAISE EXCEPTION 'an alert is raised OPEN, not %', NEW.state
+                USING ERRCODE = 'restrict_violation', CONSTRAINT = 'alerts_raised_open';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF to_jsonb(NEW) - answers <> to_jsonb(OLD) - answers
+        OR (OLD.acknowledged_by IS NOT NULL AND (NEW.acknowledged_by, NEW.acknowledged_at, NEW.acknowledged_reason)
+            IS DISTINCT FROM (OLD.acknowledged_by, OLD.acknowledged_at, OLD.acknowledged_reason))
+    THEN
+        RAISE EXCEPTION 'what alert % says cannot change', OLD.alert_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'alerts_immutable';
+    END IF;
+    IF (OLD.state, NEW.state) NOT IN (('OPEN', 'ACKNOWLEDGED'), ('OPEN', 'CLOSED'), ('ACKNOWLEDGED', 'CLOSED')) THEN
+        RAISE EXCEPTION 'alert % is % and cannot become %', OLD.alert_id, OLD.state, NEW.state
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'alerts_move_forward';
     END IF;
     RETURN NEW;
 END
@@ -222,6 +279,61 @@ CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
     END
     FROM kronos.config_activations WHERE config_id = wanted
 $$;
+
+CREATE TABLE kronos.alerts (
+    alert_id bigint NOT NULL,
+    kind text NOT NULL,
+    engine_name text NOT NULL,
+    scope text NOT NULL,
+    config_id text NOT NULL,
+    metric text NOT NULL,
+    monitored_from date NOT NULL,
+    raised_on date NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    evidence jsonb NOT NULL,
+    state text DEFAULT 'OPEN'::text NOT NULL,
+    acknowledged_by text,
+    acknowledged_at timestamp with time zone,
+    acknowledged_reason text,
+    closed_by text,
+    closed_at timestamp with time zone,
+    closed_reason text,
+    CONSTRAINT alerts_acknowledged_by_check CHECK ((acknowledged_by <> ''::text)),
+    CONSTRAINT alerts_acknowledged_by_someone CHECK ((num_nulls(acknowledged_by, acknowledged_at, acknowledged_reason) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT alerts_acknowledged_reason_check CHECK ((acknowledged_reason <> ''::text)),
+    CONSTRAINT alerts_closed_by_check CHECK ((closed_by <> ''::text)),
+    CONSTRAINT alerts_closed_by_someone CHECK ((num_nulls(closed_by, closed_at, closed_reason) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT alerts_closed_reason_check CHECK ((closed_reason <> ''::text)),
+    CONSTRAINT alerts_config_id_check CHECK ((config_id <> ''::text)),
+    CONSTRAINT alerts_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT alerts_evidence_check CHECK ((jsonb_typeof(evidence) = 'object'::text)),
+    CONSTRAINT alerts_kind_check CHECK ((kind = 'DEGRADATION'::text)),
+    CONSTRAINT alerts_metric_check CHECK ((metric <> ''::text)),
+    CONSTRAINT alerts_raised_while_monitored CHECK ((raised_on >= monitored_from)),
+    CONSTRAINT alerts_scope_check CHECK ((scope <> ''::text)),
+    CONSTRAINT alerts_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'ACKNOWLEDGED'::text, 'CLOSED'::text]))),
+    CONSTRAINT alerts_state_says_who CHECK (
+CASE state
+    WHEN 'OPEN'::text THEN ((acknowledged_by IS NULL) AND (closed_by IS NULL))
+    WHEN 'ACKNOWLEDGED'::text THEN ((acknowledged_by IS NOT NULL) AND (closed_by IS NULL))
+    ELSE (closed_by IS NOT NULL)
+END)
+);
+
+COMMENT ON TABLE kronos.alerts IS 'One row per kind, engine, scope, config, metric and start of monitoring that called for a person.';
+
+COMMENT ON COLUMN kronos.alerts.raised_on IS 'The date in the data as of which it was noticed.';
+
+COMMENT ON COLUMN kronos.alerts.recorded_at IS 'When the row was written, by the wall clock.';
+
+ALTER TABLE kronos.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME kronos.alerts_alert_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE kronos.config_activations (
     activation_id bigint NOT NULL,
@@ -504,6 +616,12 @@ CREATE TABLE source.stability_vectors (
     recorded_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+ALTER TABLE ONLY kronos.alerts
+    ADD CONSTRAINT alerts_pkey PRIMARY KEY (alert_id);
+
+ALTER TABLE ONLY kronos.alerts
+    ADD CONSTRAINT alerts_raised_once UNIQUE (kind, engine_name, scope, config_id, metric, monitored_from);
+
 ALTER TABLE ONLY kronos.config_activations
     ADD CONSTRAINT config_activations_pkey PRIMARY KEY (activation_id);
 
@@ -587,7 +705,11 @@ CREATE TRIGGER as_registered BEFORE INSERT OR UPDATE ON kronos.engine_configs FO
 
 CREATE TRIGGER entered AFTER INSERT ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.enter_registered_config();
 
+CREATE TRIGGER guarded BEFORE INSERT OR UPDATE ON kronos.alerts FOR EACH ROW EXECUTE FUNCTION kronos.keep_alert();
+
 CREATE TRIGGER history BEFORE INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.keep_activation_history();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.alerts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_activations FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
@@ -615,6 +737,9 @@ GRANT USAGE ON SCHEMA source TO kronos_chat;
 GRANT USAGE ON SCHEMA source TO kronos_change_manager;
 GRANT USAGE ON SCHEMA source TO kronos_upstream;
 
+REVOKE ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
 
@@ -630,6 +755,9 @@ GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.enter_registered_config() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.enter_trial(engine text, within text, of_family text, body jsonb, config text, source text, at timestamp with time zone, at_horizon integer, in_slice text) FROM PUBLIC;
@@ -638,6 +766,8 @@ GRANT ALL ON FUNCTION kronos.enter_trial(engine text, within text, of_family tex
 REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_activation_history() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_alert() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_config_as_registered() FROM PUBLIC;
 
@@ -653,6 +783,27 @@ REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_vers
 GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;
 
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE kronos.alerts TO kronos_reader;
+GRANT SELECT ON TABLE kronos.alerts TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.alerts TO kronos_chat;
+GRANT SELECT ON TABLE kronos.alerts TO kronos_change_manager;
+
+GRANT INSERT(kind) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(engine_name) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(scope) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(config_id) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(metric) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(monitored_from) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(raised_on) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT INSERT(evidence) ON TABLE kronos.alerts TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_reader;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_orchestrator;

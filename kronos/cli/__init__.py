@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from kronos import __version__
-from kronos.cli import compare, database, report, sandbox, up, why
+from kronos.cli import alerts, compare, database, monitor, report, sandbox, up, why
 from kronos.errors import KronosError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command("up")(up.up)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("why")(why.why)
+app.command("monitor")(monitor.monitor)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(database.app, name="db")
 

@@ -233,6 +233,40 @@ REPORT_ROWS: Final[Schema] = {
 """One row per period, window, engine, config, slice and metric of a materialised report."""
 
 
+MONITOR_ROWS: Final[Schema] = {
+    "month": pl.String,  # of the day, the lake's partition
+    "period": pl.String,  # the day as of which the config was judged
+    "engine_name": pl.String,
+    "scope": pl.String,  # a market, or `*`
+    "config_id": pl.String,  # null: none was active
+    "metric": pl.String,
+    "score": pl.String,  # what calibration is measured by
+    "horizon": pl.Int32,
+    "state": pl.String,
+    "cause": pl.String,  # why the state is INCONCLUSIVE
+    "detail": pl.String,
+    "alpha": pl.Float64,  # the metric's part of the error
+    "monitored_from": pl.Date,
+    "reference_start": pl.Date,
+    "reference_end": pl.Date,
+    "reference_n": pl.Int64,
+    "reference_mean": pl.Float64,
+    "reference_sharpe": pl.Float64,
+    "monitored_start": pl.Date,
+    "monitored_end": pl.Date,
+    "monitored_n": pl.Int64,
+    "monitored_mean": pl.Float64,
+    "monitored_sharpe": pl.Float64,
+    "e_value": pl.Float64,
+    "largest_e": pl.Float64,
+    "largest_on": pl.Date,
+    "threshold": pl.Float64,
+    "alarm_on": pl.Date,  # decision date at which the threshold was first reached
+    "drop": pl.Float64,  # in annual standardised units; positive is worse
+}
+"""One row per day, engine, scope and metric of the degradation monitor."""
+
+
 def empty(schema: Schema) -> pl.DataFrame:
     """A frame with the contract's columns and no rows."""
     return pl.DataFrame(schema=schema)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR, MIN_ANNUALISED_OBSERVATIONS
+from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR, MIN_ANNUALISED_OBSERVATIONS, MIN_COVERAGE
 
 
 class _Strict(BaseModel):
@@ -74,6 +74,42 @@ class ComparisonPolicy(_Strict):
     """Scores of engines that only forecast: the first that the incumbent has is compared."""
 
 
+class MonitoringPolicy(_Strict):
+    """When the active config counts as degrading beside its own earlier record."""
+
+    alpha: Annotated[float, Field(gt=0.0, le=0.2)] = 0.05
+    """Probability, at most, that a config which is as good as before ever raises an alarm, on any of its metrics."""
+    return_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    """Part of alpha spent on the return when the config both earns and forecasts; the score gets the rest. A config
+    that does only one of them spends all of alpha on it."""
+    watch_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
+    """Like alpha, for WATCH: at most this share of configs that are as good as before is ever seen in it."""
+    sharpe_margin: Annotated[float, Field(ge=0.0)] = 0.0
+    """Drop of the annual Sharpe ratio that is tolerated: evidence a config was chosen by is better than the truth."""
+    score_margin: Annotated[float, Field(ge=0.0)] = 0.0
+    """The same for the score, in standard deviations of its daily mean x sqrt(observations a year)."""
+    reference_least: Annotated[int, Field(ge=250)] = 504
+    """Observations of evidence, a horizon apart, without which nothing is monitored; the proofs cover two years up."""
+    reference_longest: Annotated[int, Field(ge=250)] = 2520
+    """The newest observations that count as evidence: an older market was another one."""
+    least_coverage: Annotated[float, Field(gt=0.0, le=1.0)] = MIN_COVERAGE
+    """Share of the due dates that must have a value, in the reference and in the monitored record."""
+    stopped_after: timedelta = timedelta(days=30)
+    """A config that has not decided for so long is no longer judged."""
+    windows: tuple[Annotated[int, Field(ge=2)], ...] = (21, 63, 252)
+    """Lengths of the rolling windows, in observations."""
+    trend_over: Annotated[int, Field(ge=60)] = 252
+    """Rolling values to which a trend is fitted."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.reference_longest < self.reference_least:
+            raise ValueError(f"reference_longest has value {self.reference_longest}: expected reference_least or more")
+        if self.watch_level < self.alpha:
+            raise ValueError(f"watch_level has value {self.watch_level}: expected alpha or more")
+        return self
+
+
 CutPoints = Annotated[tuple[float, float, float], Field(description="rising cut points inside (0, 1)")]
 
 
@@ -91,6 +127,7 @@ class ObservationPolicy(_Strict):
     """Engines whose classes are ordered, with the order: only these get a ranked probability score."""
     risk_free_annual: float = 0.0
     comparison: ComparisonPolicy = ComparisonPolicy()
+    monitoring: MonitoringPolicy = MonitoringPolicy()
     deadline_after_close: timedelta = timedelta(hours=4, minutes=15)
     """After a market's session close by this much, meta jobs run without the missing regions."""
 

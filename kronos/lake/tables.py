@@ -14,7 +14,16 @@ import polars as pl
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from kronos.core.frames import CALIBRATION_CELLS, CELLS, CONFUSION_CELLS, FACT_KEYS, REPORT_ROWS, REVISIONS, Schema
+from kronos.core.frames import (
+    CALIBRATION_CELLS,
+    CELLS,
+    CONFUSION_CELLS,
+    FACT_KEYS,
+    MONITOR_ROWS,
+    REPORT_ROWS,
+    REVISIONS,
+    Schema,
+)
 from kronos.errors import BadValue, LakeUnavailable, NotFound
 
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
@@ -48,6 +57,7 @@ TABLES: Final = {
     "weekly_reports": _Table(REPORT_ROWS, 131_072),
     "monthly_reports": _Table(REPORT_ROWS, 131_072),
     "engine_reports": _Table(REPORT_ROWS, 131_072),
+    "monitoring": _Table(MONITOR_ROWS, 131_072),
 }
 
 

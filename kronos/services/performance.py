@@ -11,6 +11,8 @@ import polars as pl
 
 from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.frames import SESSIONS, empty
+from kronos.core.monitoring.model import EngineMonitoring, Watched
+from kronos.core.monitoring.monitor import monitor_engine
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.attribution import DEFAULT_CUTS, DEFAULT_WINDOWS, attribution
 from kronos.core.reports.attribution_model import Attribution, By
@@ -239,6 +241,15 @@ class Performance:
             windows=windows,
             notes=self._notes,
         )
+
+    def monitoring(self, engine_name: str, watched: Sequence[Watched], as_of: date) -> EngineMonitoring:
+        """Whether what was active is degrading beside its own record; an engine without LIVE cells has none."""
+        versions = self._versions()
+        directory = self._directory(versions)
+        held = None
+        if not directory.entries.filter(engine_name=engine_name, mode=Mode.LIVE.value).is_empty():
+            held = self._load(self._wanted(directory, engine_name, None, None, Mode.LIVE, ""), directory, versions)
+        return monitor_engine(held, self._policy, engine_name, watched, as_of, notes=self._notes)
 
     def directory(self) -> Directory:
         """What the cells hold now."""
