@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import sys
 
@@ -12,6 +13,7 @@ import benchmarks
 
 def main() -> None:
     """Each benchmark module has `run() -> dict`; modules whose name starts with an underscore only help."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: one thread on either side
     wanted = sys.argv[1:]
     for module in pkgutil.iter_modules(benchmarks.__path__):
         if not module.name.startswith("_") and (not wanted or module.name in wanted):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from kronos.core.stats.bootstrap import Draws, GivenDraws, draw
+from kronos.core.stats.bootstrap import DEFAULT_RESAMPLES, Drawing, Draws, GivenDraws, draw
 from kronos.core.stats.matrix import Inconclusive, ReturnMatrix
 from kronos.core.stats.paired import Measure, Plan, planned_improvement
+from kronos.core.stats.selection import PValue
 
 SESSIONS = 2520
 YEAR = 252
 WORLDS_PER_BATCH = 20
-WORLDS_PER_DRAW = 500
+WORLDS_PER_PART = 500
 """Worlds that share one set of resamples, which makes thousands of tests affordable and each no less random."""
+FIRST_RESAMPLES = 1_000
+"""Looked at first: they refuse most worlds in which nothing is better, and no later resample could change that."""
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -43,9 +46,9 @@ ROUGH = {"tails": 5.0, "clustering": (0.08, 0.90), "unequal": True}
 """Heavy tails, persistent volatility clustering with paths of their own, unequal volatilities, all at once."""
 
 
-def worlds(truth: Truth, count: int, seed: int) -> Iterator[Floats]:
+def worlds(truth: Truth, count: int, seed: Sequence[int]) -> Iterator[Floats]:
     """Daily returns [SESSIONS, 1 + candidates] of `count` worlds, incumbent first."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(list(seed))
     for first in range(0, count, WORLDS_PER_BATCH):
         yield from _batch(truth, rng)[: count - first]
 
@@ -76,22 +79,38 @@ def _cluster(shocks: Floats, alpha: float, beta: float) -> None:
         variance = 1.0 - alpha - beta + alpha * today**2 + beta * variance
 
 
-def decisions(truth: Truth, count: int, seed: int, alpha: float) -> Iterator[str | None]:
+def decisions(truth: Truth, count: int, seed: Sequence[int], alpha: float) -> Iterator[str | None]:
     """The config the improvement test accepts in each world: "c1" is the planted one."""
     names = ("incumbent", *(f"c{i}" for i in range(1, truth.candidates + 1)))
     dates = np.datetime64("2010-01-01") + np.arange(SESSIONS)
-    for number, values in enumerate(worlds(truth, count, seed)):
-        plan = Plan(_shared_draws(seed * 1000 + number // WORLDS_PER_DRAW))
-        result = planned_improvement(ReturnMatrix(values, names, dates), "incumbent", Measure.SHARPE, plan)
-        yield None if isinstance(result, Inconclusive) else result.accepted(alpha)
+    drawn = _shared_draws(tuple(seed))
+    for values in worlds(truth, count, seed):
+        yield _accepted(ReturnMatrix(values, names, dates), drawn, alpha)
 
 
-@lru_cache(maxsize=1)
-def _shared_draws(seed: int) -> Callable[[int, float], Draws]:
-    @lru_cache(maxsize=3)
+def _accepted(returns: ReturnMatrix, drawn: Drawing, alpha: float) -> str | None:
+    """What the test with all resamples accepts; they are not needed once the first ones exceed too often."""
+
+    def first(n_sessions: int, block_length: float) -> Draws:
+        return GivenDraws(next(drawn(n_sessions, block_length).chunks())[:FIRST_RESAMPLES], block_length)
+
+    early = planned_improvement(returns, "incumbent", Measure.SHARPE, Plan(first))
+    if isinstance(early, Inconclusive) or _least_p_value(early.best.p_value) > alpha:
+        return None
+    result = planned_improvement(returns, "incumbent", Measure.SHARPE, Plan(drawn))
+    return None if isinstance(result, Inconclusive) else result.accepted(alpha)
+
+
+def _least_p_value(early: PValue) -> float:
+    """The p-value of all resamples if none after the first ones exceeds."""
+    return early.value * (FIRST_RESAMPLES + 1) / (DEFAULT_RESAMPLES + 1)
+
+
+def _shared_draws(seed: tuple[int, ...]) -> Drawing:
+    @lru_cache(maxsize=4)
     def drawn(n_sessions: int, block_length: float) -> Draws:
-        rng = np.random.default_rng([seed, int(block_length)])
+        rng = np.random.default_rng([*seed, int(block_length)])
         plan = draw(n_sessions, block_length, rng=rng)
-        return GivenDraws(np.concatenate(list(plan.chunks())).astype(float), block_length)
+        return GivenDraws(np.concatenate(list(plan.chunks())).astype(np.float32), block_length)
 
     return drawn

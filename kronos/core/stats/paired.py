@@ -34,6 +34,7 @@ from kronos.core.stats.bootstrap import (
     drawing,
     planned_draws,
     shared_block_length,
+    stationary_variance,
     studentised_means,
 )
 from kronos.core.stats.long_run import standard_errors
@@ -268,7 +269,7 @@ def _rows(
     influence = contrast.influence[:, varying]
     volatility = None if contrast.volatility is None else contrast.volatility[:, varying]
     difference = contrast.difference * scale
-    error = standard_errors(influence, horizon, volatility) * scale
+    error = _errors(influence, volatility, horizon, draws.block_length) * scale
     statistics = difference[varying] / error
     simulated = studentised_means(influence, draws)
     p_values = with_unseen(step_down(statistics, simulated), statistics, simulated, n_trials - len(names))
@@ -280,6 +281,14 @@ def _rows(
         numbers = (value, float(error[position]), float(statistics[position]))
         rows[column] = Improvement(names[column], *numbers, p, value - half, value + half, float(below[position]))
     return tuple(rows)
+
+
+def _errors(influence: FloatArray, volatility: FloatArray | None, horizon: int, block_length: float) -> FloatArray:
+    """Standard errors; of means the larger of the long-run one and the bootstrap's own: scores can be persistent."""
+    error = standard_errors(influence, horizon, volatility)
+    if volatility is not None:
+        return error
+    return np.maximum(error, np.sqrt(stationary_variance(influence, block_length) / len(influence)))
 
 
 def with_unseen(p_values: list[PValue], statistics: FloatArray, simulated: FloatArray, unseen: int) -> list[PValue]:

@@ -287,5 +287,5 @@ def test_an_unknown_candidate_is_refused() -> None:
 
 @pytest.mark.proof
 def test_sample_of_the_proofs() -> None:
-    assert improvement_size.run("rough", 20)["false_accepts"] <= 2
+    assert improvement_size.run("rough-20-candidates-correlation-0.5", 20)["false_accepts"] <= 2
     assert improvement_power.run("20-candidates-ratio-1.5-correlation-0.5", 20)["power"] >= 0.6
