@@ -113,6 +113,19 @@ class Metric:
 Formula = Callable[[pl.Expr, Basis], pl.Expr]
 
 
+@dataclass(frozen=True)
+class Composed:
+    """A formula of the values of other formulas, which a plan may compute once for several metrics."""
+
+    parts: tuple[Formula, ...]
+    of: Callable[..., pl.Expr]
+    """The parts' values -> the formula's value."""
+
+    def __call__(self, series: pl.Expr, basis: Basis) -> pl.Expr:
+        """The formula of a series."""
+        return self.of(*(part(series, basis) for part in self.parts))
+
+
 def _word(condition: pl.Expr, word: Undefined) -> pl.Expr:
     return pl.when(condition).then(pl.lit(word.value))
 

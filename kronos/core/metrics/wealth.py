@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kronos.core.metrics.metric import Basis, Floats, Numbers
+from kronos.core.metrics.metric import Basis, Composed, Floats, Numbers
 
 
 def cagr(g: pl.Expr, basis: Basis) -> pl.Expr:
@@ -27,19 +28,24 @@ def max_drawdown(g: pl.Expr, _: Basis) -> pl.Expr:
     return (wealth / peak - 1.0).nan_min().clip(-1.0, 0.0)
 
 
-def calmar(g: pl.Expr, basis: Basis) -> pl.Expr:
-    """CAGR / |max drawdown|."""
-    return cagr(g, basis) / max_drawdown(g, basis).abs()
-
-
 def is_ruined(g: pl.Expr, _: Basis) -> pl.Expr:
     """Wealth reached zero or less (also when it is too small for a float)."""
     return (g.min() <= -1.0) | ((1.0 + g).product() <= 0.0)
 
 
-def has_zero_drawdown(g: pl.Expr, basis: Basis) -> pl.Expr:
-    """Wealth never fell below an earlier peak."""
-    return max_drawdown(g, basis) == 0.0
+def _growth_by_fall(growth: pl.Expr, fall: pl.Expr) -> pl.Expr:
+    return growth / fall.abs()
+
+
+def _never_fell(fall: pl.Expr) -> pl.Expr:
+    return fall == 0.0
+
+
+calmar: Final = Composed((cagr, max_drawdown), _growth_by_fall)
+"""CAGR / |max drawdown|."""
+
+has_zero_drawdown: Final = Composed((max_drawdown,), _never_fell)
+"""Wealth never fell below an earlier peak."""
 
 
 def log_growth_influence(g: Floats, basis: Numbers) -> Floats:
@@ -68,9 +74,13 @@ def drawdown_dates(dates: NDArray[np.datetime64], g: Floats) -> Drawdown | None:
         return None
     at_peak = np.flatnonzero(wealth[:trough] == peaks[trough])
     recovered = np.flatnonzero(wealth[trough:] >= peaks[trough])
-    days = dates.astype("datetime64[D]").astype(object)
     return Drawdown(
-        peak=days[at_peak[-1]] if at_peak.size else None,
-        trough=days[trough],
-        recovery=days[trough + recovered[0]] if recovered.size else None,
+        peak=_day(dates[at_peak[-1]]) if at_peak.size else None,
+        trough=_day(dates[trough]),
+        recovery=_day(dates[trough + recovered[0]]) if recovered.size else None,
     )
+
+
+def _day(moment: np.datetime64) -> date:
+    found: date = moment.astype("datetime64[D]").item()
+    return found

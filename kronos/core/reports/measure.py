@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kronos.core.metrics.intervals import Interval, ratio_intervals, series_intervals
-from kronos.core.metrics.metric import Basis, Column, Formula, Numbers, RatioMetric, SeriesMetric
+from kronos.core.metrics.intervals import Interval, Observed, all_series_intervals, slice_ratio_intervals
+from kronos.core.metrics.metric import Basis, Column, Composed, Formula, Numbers, RatioMetric, SeriesMetric
 from kronos.core.metrics.registry import CALIBRATION, COUNTS, RATIOS, SERIES, TRADE_HIT_RATE
 from kronos.core.metrics.wealth import Drawdown, drawdown_dates
 from kronos.core.reports.groups import GROUP, Grouping, Slice
@@ -27,7 +27,8 @@ _MEASURES = sorted(
     | {name for metric in RATIOS for name in (metric.numerator, metric.denominator)}
     | {name for metric in COUNTS for name in (metric.measure, metric.carrier)}
 )
-Arrays = Mapping[str, NDArray[Any]]
+FACTOR: Final = "_factor"
+FREE: Final = "_free"
 
 
 @dataclass
@@ -104,16 +105,6 @@ def measure(
     return {slices[group]: figures for group, figures in found.items()}
 
 
-def _by_group(frame: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[int, Arrays]]:
-    """Columns of each group as arrays. `frame` is sorted by group."""
-    arrays = {name: frame[name].to_numpy() for name in columns}
-    groups = frame[GROUP].to_numpy()
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    ends = [*starts[1:], frame.height]
-    for group, start, end in zip(groups[starts], starts, ends, strict=True):
-        yield int(group), {name: array[start:end] for name, array in arrays.items()}
-
-
 def measure_series(
     found: Mapping[int, Figures],
     slices: Mapping[int, Slice],
@@ -124,67 +115,116 @@ def measure_series(
     """Numbers, reasons and intervals of series metrics. `frame` is in order of group and date."""
     if frame.is_empty():
         return
-    bases = {group: annualisation.numbers(slices[group], metrics[0].column) for group in frame[GROUP].unique().sort()}
-    rows = _numbers(frame, metrics, bases, annualisation.horizon)
-    columns = sorted({metric.column.value for metric in metrics})
-    dates = "as_of_date" if "as_of_date" in frame.columns else "date"
-    for group, arrays in _by_group(frame, ("position", dates, *columns)):
-        figures, row = found[group], rows[group]
+    spans = _spans(frame[GROUP].to_numpy())
+    bases = {group: annualisation.numbers(slices[group], metrics[0].column) for group in spans}
+    for row in _numbers(frame, metrics, spans, bases):
+        figures = found[row[GROUP]]
         for metric in metrics:
             reason = Undefined(row[f"{metric.id}?"] or Undefined.OUT_OF_RANGE)
             figures.put(metric.id, row[f"{metric.column}#"], row[metric.id], reason)
-        for column in columns:
-            chosen = [metric for metric in metrics if metric.column == column and metric.id in figures.values]
-            _series_bounds(figures, chosen, arrays[column], arrays["position"], bases[group])
-        if Column.GROWTH in columns:
-            seen = ~np.isnan(arrays[Column.GROWTH])
-            figures.drawdown = drawdown_dates(arrays[dates][seen], arrays[Column.GROWTH][seen])
+    for column in sorted({metric.column for metric in metrics}):
+        chosen = [metric for metric in metrics if metric.column is column]
+        _put_series_bounds(found, frame, column, chosen, spans, bases, annualisation.horizon)
+
+
+def _spans(groups: NDArray[np.int64]) -> dict[int, slice]:
+    """Rows of each group, of rows in order of group."""
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    ends = [*starts[1:].tolist(), groups.size]
+    return {int(groups[start]): slice(start, end) for start, end in zip(starts.tolist(), ends, strict=True)}
 
 
 def _numbers(
-    frame: pl.DataFrame, metrics: tuple[SeriesMetric, ...], bases: Mapping[int, Numbers], horizon: int
-) -> dict[int, dict[str, Any]]:
+    frame: pl.DataFrame, metrics: tuple[SeriesMetric, ...], spans: Mapping[int, slice], bases: Mapping[int, Numbers]
+) -> list[dict[str, Any]]:
     """One row per group: each metric's value, reason (`id?`) and each column's observations (`column#`)."""
-    table = pl.DataFrame(
-        [(group, basis.factor, basis.risk_free) for group, basis in bases.items()],
-        schema={GROUP: pl.Int64, "_factor": pl.Float64, "_free": pl.Float64},
-        orient="row",
+    lengths = [span.stop - span.start for span in spans.values()]
+    # not marked as sorted: polars would then sum slices, to other last bits for each place in the frame
+    based = frame.lazy().with_columns(
+        pl.Series(FACTOR, np.repeat([bases[group].factor for group in spans], lengths)),
+        pl.Series(FREE, np.repeat([bases[group].risk_free for group in spans], lengths)),
     )
-    basis = Basis(pl.col("_factor").first(), pl.col("_free").first(), horizon)
-    based = frame.lazy().join(table.lazy(), on=GROUP, maintain_order="left")
-    grouped = based.group_by(GROUP, maintain_order=True).agg(**_ingredients(metrics, basis))
-    reasons = {f"{metric.id}?": _reason(metric, horizon) for metric in metrics}
-    values = [pl.when(pl.col(f"{metric.id}?").is_null()).then(metric.id).alias(metric.id) for metric in metrics]
-    return {row[GROUP]: row for row in grouped.with_columns(**reasons).with_columns(values).collect().to_dicts()}
+    ingredients, values, settled = _expressions(metrics, next(iter(bases.values())).horizon)
+    grouped = based.group_by(GROUP, maintain_order=True).agg(ingredients)
+    plan = grouped.with_columns(values).with_columns(settled.reasons).with_columns(settled.values)
+    # nothing is left to optimise, and trying costs more than the numbers of a month
+    return plan.collect(optimizations=pl.QueryOptFlags.none()).to_dicts()
 
 
-def _ingredients(metrics: Iterable[SeriesMetric], basis: Basis) -> dict[str, pl.Expr]:
-    """Formulas by id, guards by name, observations by column: each is computed once."""
+@dataclass(frozen=True)
+class _Settled:
+    reasons: list[pl.Expr]
+    values: list[pl.Expr]
+
+
+@cache
+def _expressions(metrics: tuple[SeriesMetric, ...], horizon: int) -> tuple[list[pl.Expr], list[pl.Expr], _Settled]:
+    """Formulas and guards of a group, each computed once; what is composed of them; values where no reason stands."""
+    basis = Basis(pl.col(FACTOR).first(), pl.col(FREE).first(), horizon)
     made: dict[str, pl.Expr] = {}
     for metric in metrics:
         series = pl.col(metric.column.value)
-        made[metric.id] = metric.formula(series, basis)
         made[f"{metric.column}#"] = series.count()
-        made |= {_guard_name(metric, guard): guard(series, basis) for _, guard in metric.guards}
-    return made
+        formulas = (metric.formula, *(guard for _, guard in metric.guards))
+        made |= {_name(metric, part): part(series, basis) for formula in formulas for part in _parts(formula)}
+    return (
+        [formula.alias(name) for name, formula in made.items()],
+        [_composed(metric, metric.formula).alias(metric.id) for metric in metrics],
+        _Settled(
+            [_reason(metric, horizon).alias(f"{metric.id}?") for metric in metrics],
+            [pl.when(pl.col(f"{metric.id}?").is_null()).then(metric.id).alias(metric.id) for metric in metrics],
+        ),
+    )
+
+
+def _parts(formula: Formula) -> tuple[Formula, ...]:
+    return formula.parts if isinstance(formula, Composed) else (formula,)
+
+
+def _composed(metric: SeriesMetric, formula: Formula) -> pl.Expr:
+    """A formula's value, from the columns of its parts."""
+    columns = [pl.col(_name(metric, part)) for part in _parts(formula)]
+    return formula.of(*columns) if isinstance(formula, Composed) else columns[0]
 
 
 def _reason(metric: SeriesMetric, horizon: int) -> pl.Expr:
-    guards = [pl.col(_guard_name(metric, guard)) for _, guard in metric.guards]
+    guards = [_composed(metric, guard) for _, guard in metric.guards]
     return metric.settle(pl.col(f"{metric.column}#"), pl.col(metric.id), guards, horizon)
 
 
-def _guard_name(metric: SeriesMetric, guard: Formula) -> str:
-    return f"{metric.column}!{guard.__name__}"
+def _name(metric: SeriesMetric, formula: Any) -> str:
+    return f"{metric.column}!{formula.__name__}"
 
 
-def _series_bounds(
-    figures: Figures, metrics: list[SeriesMetric], series: NDArray[Any], positions: NDArray[Any], basis: Numbers
+def _put_series_bounds(
+    found: Mapping[int, Figures],
+    frame: pl.DataFrame,
+    column: Column,
+    metrics: list[SeriesMetric],
+    spans: Mapping[int, slice],
+    bases: Mapping[int, Numbers],
+    horizon: int,
 ) -> None:
-    seen = ~np.isnan(series)  # null became NaN on the way out of polars; NaN itself was refused at the door
-    found = series_intervals(metrics, figures.values, series[seen], positions[seen], basis)
-    for metric_id, interval in found.items():
-        figures.put_interval(metric_id, interval)
+    """Intervals of the metrics of one column, and the drawdown's dates."""
+    values, positions = frame[column.value].to_numpy(), frame["position"].to_numpy()
+    seen = ~np.isnan(values)  # null became NaN on the way out of polars; NaN itself was refused at the door
+    observed = [
+        Observed(
+            [metric for metric in metrics if metric.id in found[group].values],
+            found[group].values,
+            values[span][seen[span]],
+            positions[span][seen[span]],
+            bases[group],
+        )
+        for group, span in spans.items()
+    ]
+    for group, intervals in zip(spans, all_series_intervals(observed, horizon), strict=True):
+        for metric_id, interval in intervals.items():
+            found[group].put_interval(metric_id, interval)
+    if column is Column.GROWTH:
+        dates = frame["date"].to_numpy()
+        for one, (group, span) in zip(observed, spans.items(), strict=True):
+            found[group].drawdown = drawdown_dates(dates[span][seen[span]], one.series)
 
 
 def measure_sums(found: Mapping[int, Figures], series: Series, horizon: int) -> None:
@@ -193,12 +233,12 @@ def measure_sums(found: Mapping[int, Figures], series: Series, horizon: int) -> 
         _put_exact(found[group], "decisions", decisions, decisions)
     totals = [{GROUP: sums.groups} | {name: sums.total(name) for name in _MEASURES} for sums in series.sums]
     table = pl.DataFrame({name: np.concatenate([part[name] for part in totals]) for name in totals[0]})
-    figured = table.lazy().group_by(GROUP, maintain_order=True).agg(*sum_expressions()).collect().to_dicts()
-    rows = iter(figured)
+    figured = table.lazy().group_by(GROUP, maintain_order=True).agg(sum_expressions())
+    for row in figured.collect(optimizations=pl.QueryOptFlags.none()).iter_rows(named=True):
+        _put_sums(found[row[GROUP]], row)
     for sums in series.sums:
-        for at, row in enumerate(islice(rows, sums.groups.size)):
-            _put_sums(found[row[GROUP]], row)
-            _sum_bounds(found[row[GROUP]], sums, at, horizon)
+        for ratio in RATIOS:
+            _put_ratio_bounds(found, sums, ratio, horizon)
 
 
 def _put_sums(figures: Figures, row: Mapping[str, Any]) -> None:
@@ -209,14 +249,21 @@ def _put_sums(figures: Figures, row: Mapping[str, Any]) -> None:
         figures.put(ratio.id, int(row[f"{ratio.denominator}#"]), row[ratio.id], _absent(ratio, row))
 
 
-def _sum_bounds(figures: Figures, sums: Sums, at: int, horizon: int) -> None:
-    chosen = [ratio for ratio in RATIOS if ratio.id in figures.values]
-    names = {name for ratio in chosen for name in (ratio.numerator, ratio.denominator)}
-    daily = {name: sums.daily(name)[at] for name in names}
-    for metric_id, interval in ratio_intervals(chosen, figures.values, daily, horizon).items():
-        figures.put_interval(metric_id, interval)
+def _put_ratio_bounds(found: Mapping[int, Figures], sums: Sums, ratio: RatioMetric, horizon: int) -> None:
+    """Intervals of one ratio in the slices that have it."""
+    values = np.array([found[group].values.get(ratio.id, np.nan) for group in sums.groups.tolist()])
+    defined = ~np.isnan(values)
+    if not defined.any():
+        return
+    numerator, denominator = (sums.daily(name) for name in (ratio.numerator, ratio.denominator))
+    if not defined.all():
+        numerator, denominator = numerator[defined], denominator[defined]
+    intervals = slice_ratio_intervals(ratio, values[defined], numerator, denominator, horizon)
+    for group, interval in zip(sums.groups[defined].tolist(), intervals, strict=True):
+        found[group].put_interval(ratio.id, interval)
 
 
+@cache
 def sum_expressions() -> list[pl.Expr]:
     """Every count and ratio by id, and the observations behind them (`measure#`)."""
     carriers = {metric.carrier for metric in COUNTS} | {metric.denominator for metric in RATIOS} | {"due", "valid"}

@@ -12,7 +12,14 @@ import statsmodels.api as sm
 from arch.covariance.kernel import Bartlett
 from scipy import stats
 
-from kronos.core.metrics.hac import autocovariances, automatic_bartlett, bartlett, dense, long_run_sums
+from kronos.core.metrics.hac import (
+    autocovariances,
+    automatic_bartlett,
+    bartlett,
+    dense,
+    long_run_sums,
+    long_run_sums_of,
+)
 from kronos.core.metrics.intervals import ratio_intervals, series_intervals
 from kronos.core.metrics.metric import Basis, Numbers, SeriesMetric
 from kronos.core.metrics.registry import RATIOS, metric
@@ -150,6 +157,23 @@ def test_automatic_lag_is_close_to_archs() -> None:
 def test_negative_rectangular_sums_fall_back_to_bartlett() -> None:
     alternating = np.tile([1.0, -1.0], 100)[None, :]
     assert long_run_sums(alternating, 2)[0] > 0.0
+
+
+def test_as_many_dates_as_sessions_of_overlap_do_not_sum_to_rounding_noise() -> None:
+    """The rectangular sum is then the square of a sum of influences: zero, on either side of rounding."""
+    psi = np.random.default_rng(2).normal(0, 1, (50, 19))
+    psi -= psi.mean(axis=1, keepdims=True)
+    assert (long_run_sums(psi, 21) > 1e-3).all()
+
+
+def test_a_row_is_the_same_alone_and_among_others() -> None:
+    """To the last bit, whatever its length and theirs."""
+    rng = np.random.default_rng(3)
+    blocks = [rng.normal(0, 1, (rows, length)) for rows, length in zip([1, 3, 2, 5], [400, 21, 250, 37], strict=True)]
+    for horizon in (1, 5):
+        together = np.concatenate(long_run_sums_of(blocks, horizon))
+        alone = [long_run_sums(row[None, :], horizon)[0] for block in blocks for row in block]
+        assert together.tolist() == alone
 
 
 def test_gaps_keep_calendar_lags() -> None:
