@@ -39,6 +39,14 @@ class AlertConflict(KronosError):
         super().__init__(message)
 
 
+class ChangeRefused(KronosError):
+    """A proposal or experiment cannot change as asked; `rule` names the database's constraint where one refused."""
+
+    def __init__(self, message: str, rule: str | None = None) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
 class LakeUnavailable(KronosError):
     """The lake location cannot be read or written."""
 

@@ -47,6 +47,68 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.begin_change(author text, why text DEFAULT NULL::text, run text DEFAULT NULL::text, lake jsonb DEFAULT NULL::jsonb, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF author IS NULL OR author !~ '\S' THEN
+        RAISE EXCEPTION 'a change needs an author' USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    IF author = 'Kronos' AND NOT pg_has_role(kronos.caller(), 'kronos_orchestrator', 'MEMBER') THEN
+        RAISE EXCEPTION 'author Kronos is the orchestrator''s: % cannot take it', kronos.caller()
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    PERFORM kronos.lock_change_log();
+    PERFORM set_config('kronos.author', author, true), set_config('kronos.reason', coalesce(why, ''), true),
+        set_config('kronos.run', coalesce(run, ''), true), set_config('kronos.lake', coalesce(lake::text, ''), true),
+        set_config('kronos.code', coalesce(code, ''), true);
+END
+$$;
+
+CREATE FUNCTION kronos.begin_experiment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    proposal kronos.config_proposals;
+    config kronos.engine_configs;
+BEGIN
+    IF NEW.status <> 'PENDING' THEN
+        PERFORM kronos.refuse_transition('experiment', NEW.experiment_id, 'new', NEW.status);
+    END IF;
+    NEW.created_by := kronos.change_author();
+    NEW.created_at := clock_timestamp();
+    NEW.status_since := NEW.created_at;
+    NEW.attempt := 0;
+    NEW.evidence := kronos.evidence_by(NEW.created_by, NEW.expected_outcome);
+    SELECT * INTO config FROM kronos.engine_configs WHERE config_id = NEW.proposed_config_id;
+    IF (config.family = 'CONTROL') <> (NEW.evidence = 'CONTROL') THEN
+        RAISE EXCEPTION 'config % is of family %: an experiment that expects % needs another',
+            NEW.proposed_config_id, config.family, NEW.expected_outcome
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_family';
+    END IF;
+    SELECT * INTO proposal FROM kronos.config_proposals WHERE proposal_id = NEW.proposal_id;
+    IF proposal.proposal_id IS NOT NULL AND (
+        (proposal.engine_name, proposal.base_config_id, proposal.proposed_config_body)
+        IS DISTINCT FROM (NEW.engine_name, NEW.base_config_id, config.config_body)
+        OR proposal.status <> 'CONVERTED_TO_EXPERIMENT'
+    ) THEN
+        RAISE EXCEPTION 'proposal % is % and proposes something else for %: expected the converted proposal of this config',
+            NEW.proposal_id, proposal.status, proposal.engine_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_as_proposed';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.caller() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END
+$$;
+
 CREATE FUNCTION kronos.canonical_hash(body jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -75,6 +137,51 @@ BEGIN
         ELSE
             RETURN value::text;
     END CASE;
+END
+$$;
+
+CREATE FUNCTION kronos.chain_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    head kronos.change_log;
+BEGIN
+    PERFORM kronos.lock_change_log();
+    -- a statement of its own, so that it sees what the lock's last holder committed
+    SELECT * INTO head FROM kronos.change_log ORDER BY entry_id DESC LIMIT 1;
+    NEW.entry_id := coalesce(head.entry_id, 0) + 1;
+    NEW.previous_hash := coalesce(head.hash, repeat('0', 64));
+    NEW.acted_as := kronos.caller();
+    NEW.logged_at := clock_timestamp();
+    NEW.hash := encode(sha256(convert_to(kronos.chain_text(
+        NEW.previous_hash, NEW.entry_id::text, NEW.subject, NEW.subject_id, NEW.from_status, NEW.to_status,
+        NEW.author, NEW.acted_as, to_char(NEW.logged_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        NEW.evidence, NEW.run_id, NEW.lake_version::text, NEW.code_version, NEW.detail::text
+    ), 'UTF8')), 'hex');
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.chain_text(VARIADIC fields text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT string_agg(
+        coalesce(octet_length(convert_to(field, 'UTF8')) || ':' || field, '-'), ',' ORDER BY place
+    ) FROM unnest(fields) WITH ORDINALITY AS each_field (field, place)
+$$;
+
+CREATE FUNCTION kronos.change_author() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF kronos.said('author') IS NULL THEN
+        RAISE EXCEPTION 'a change needs an author: call kronos.begin_change first in its transaction'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    RETURN kronos.said('author');
 END
 $$;
 
@@ -118,6 +225,92 @@ BEGIN
     ) ON CONFLICT ON CONSTRAINT trials_distinct DO NOTHING;
     RETURN FOUND;
 END
+$$;
+
+CREATE FUNCTION kronos.evidence_by(author text, expected_outcome text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE
+        WHEN expected_outcome IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL') THEN 'CONTROL'
+        WHEN author = 'Kronos' THEN 'AUTO_PRESCREEN'
+        ELSE 'HUMAN_TRIGGERED'
+    END
+$$;
+
+CREATE TABLE kronos.experiments (
+    experiment_id uuid NOT NULL,
+    engine_name text NOT NULL,
+    base_config_id text NOT NULL,
+    proposed_config_id text NOT NULL,
+    description text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    status text DEFAULT 'PENDING'::text NOT NULL,
+    priority integer DEFAULT 5 NOT NULL,
+    auto_generated boolean DEFAULT false NOT NULL,
+    resource_class text DEFAULT 'CPU_HEAVY'::text NOT NULL,
+    expected_outcome text DEFAULT 'CANDIDATE'::text NOT NULL,
+    start_date date NOT NULL,
+    end_date date NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    evidence text NOT NULL,
+    proposal_id uuid,
+    status_since timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    run_id text,
+    leased_until timestamp with time zone,
+    CONSTRAINT experiments_control_never_approved CHECK (((status <> 'APPROVED'::text) OR (expected_outcome <> ALL (ARRAY['NEGATIVE_CONTROL'::text, 'POSITIVE_CONTROL'::text])))),
+    CONSTRAINT experiments_dates CHECK ((start_date <= end_date)),
+    CONSTRAINT experiments_description CHECK ((description ~ '\S'::text)),
+    CONSTRAINT experiments_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT experiments_expected_outcome CHECK ((expected_outcome = ANY (ARRAY['BASELINE'::text, 'CANDIDATE'::text, 'NEGATIVE_CONTROL'::text, 'POSITIVE_CONTROL'::text]))),
+    CONSTRAINT experiments_lease CHECK (((status = 'RUNNING_BACKTESTS'::text) = (leased_until IS NOT NULL))),
+    CONSTRAINT experiments_metadata CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+    CONSTRAINT experiments_priority CHECK (((priority >= 0) AND (priority <= 9))),
+    CONSTRAINT experiments_reason CHECK (((status <> 'REJECTED'::text) OR (COALESCE((metadata ->> 'reason'::text), ''::text) ~ '\S'::text))),
+    CONSTRAINT experiments_resource_class CHECK ((resource_class = ANY (ARRAY['CPU_HEAVY'::text, 'GPU_HEAVY'::text, 'MIXED'::text]))),
+    CONSTRAINT experiments_status CHECK ((status = ANY (ARRAY['PENDING'::text, 'QUEUED_FOR_BACKTEST'::text, 'RUNNING_BACKTESTS'::text, 'AWAITING_REVIEW'::text, 'APPROVED'::text, 'REJECTED'::text])))
+);
+
+COMMENT ON TABLE kronos.experiments IS 'One row per config under test; only its status, and what goes with the status, changes.';
+
+COMMENT ON COLUMN kronos.experiments.evidence IS 'Who brought it about: Kronos (AUTO_PRESCREEN), a person, or the control suite.';
+
+COMMENT ON COLUMN kronos.experiments.attempt IS 'How often its backtests were started; a result names the attempt it is of.';
+
+COMMENT ON COLUMN kronos.experiments.run_id IS 'The last Dagster run that worked on it.';
+
+COMMENT ON COLUMN kronos.experiments.leased_until IS 'While running: past this time its worker counts as lost.';
+
+CREATE FUNCTION kronos.evidence_in_force(experiment kronos.experiments) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce((
+        SELECT evidence FROM kronos.change_log
+        WHERE subject = 'experiment' AND subject_id = experiment.experiment_id::text
+            AND to_status = 'QUEUED_FOR_BACKTEST' AND from_status <> 'RUNNING_BACKTESTS'
+        ORDER BY entry_id DESC LIMIT 1
+    ), experiment.evidence)
+$$;
+
+CREATE FUNCTION kronos.experiment_edge(was text, becomes text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT (was, becomes) IN (
+        ('PENDING', 'QUEUED_FOR_BACKTEST'),
+        ('QUEUED_FOR_BACKTEST', 'RUNNING_BACKTESTS'),
+        ('RUNNING_BACKTESTS', 'AWAITING_REVIEW'),
+        ('RUNNING_BACKTESTS', 'QUEUED_FOR_BACKTEST'),
+        ('AWAITING_REVIEW', 'QUEUED_FOR_BACKTEST'),
+        ('AWAITING_REVIEW', 'APPROVED'),
+        ('PENDING', 'REJECTED'),
+        ('QUEUED_FOR_BACKTEST', 'REJECTED'),
+        ('RUNNING_BACKTESTS', 'REJECTED'),
+        ('AWAITING_REVIEW', 'REJECTED')
+    )
 $$;
 
 CREATE FUNCTION kronos.follow_activations() RETURNS trigger
@@ -203,6 +396,66 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_proposal_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status <> 'PENDING_REVIEW' THEN
+            PERFORM kronos.refuse_transition('proposal', NEW.proposal_id, 'new', NEW.status);
+        END IF;
+        NEW.created_by := kronos.change_author();
+        NEW.created_at := clock_timestamp();
+        RETURN NEW;
+    END IF;
+    IF to_jsonb(NEW) - 'status' <> to_jsonb(OLD) - 'status' THEN
+        RAISE EXCEPTION 'proposal % is as proposed: only its status can change', OLD.proposal_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'proposals_immutable';
+    END IF;
+    IF NEW.status <> OLD.status THEN
+        IF OLD.status <> 'PENDING_REVIEW' THEN
+            PERFORM kronos.refuse_transition('proposal', OLD.proposal_id, OLD.status, NEW.status);
+        END IF;
+        IF NEW.status = 'DISCARDED' THEN
+            NEW.metadata := NEW.metadata || jsonb_build_object('reason', kronos.said('reason'));
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_result_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    experiment kronos.experiments;
+    numbers text[] := ARRAY['metrics', 'by_regime', 'by_market', 'by_stability_bucket', 'provenance'];
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
+    IF experiment.status NOT IN ('RUNNING_BACKTESTS', 'AWAITING_REVIEW') OR NEW.attempt <> experiment.attempt THEN
+        RAISE EXCEPTION 'experiment % is % in attempt %: a result of attempt % is too late or too early',
+            NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_attempt';
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF to_jsonb(NEW) - (numbers || ARRAY['attempt']) <> to_jsonb(OLD) - (numbers || ARRAY['attempt']) THEN
+            RAISE EXCEPTION 'the result of % for %..% keeps its period, label and time', OLD.experiment_id,
+                OLD.period_start, OLD.period_end
+                USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_immutable';
+        END IF;
+        IF to_jsonb(NEW) - 'attempt' = to_jsonb(OLD) - 'attempt' THEN
+            RETURN OLD;
+        END IF;
+        INSERT INTO kronos.superseded_results SELECT OLD.*, clock_timestamp();
+    END IF;
+    NEW.evidence := kronos.evidence_in_force(experiment);
+    NEW.recorded_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.keep_sandbox_time() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -216,11 +469,126 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.lock_change_log() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('kronos change log', 0))
+$$;
+
 CREATE FUNCTION kronos.lock_incumbent(engine text, within text) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT pg_advisory_xact_lock(hashtextextended('kronos incumbent ' || engine || ' in ' || within, 0))
+$$;
+
+CREATE FUNCTION kronos.log_change(of_subject text, of_id text, was text, becomes text, label text, run text, what jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    INSERT INTO kronos.change_log (
+        subject, subject_id, from_status, to_status, author, evidence, run_id, lake_version, code_version, detail
+    ) VALUES (
+        of_subject, of_id, was, becomes, kronos.change_author(), label, coalesce(run, kronos.said('run')),
+        kronos.said('lake')::jsonb, kronos.said('code'),
+        jsonb_strip_nulls(jsonb_build_object('reason', kronos.said('reason'))) || what
+    )
+$$;
+
+CREATE FUNCTION kronos.log_experiment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM kronos.log_change('experiment', NEW.experiment_id::text, NULL, NEW.status, NEW.evidence, NULL,
+            to_jsonb(NEW) - ARRAY['experiment_id', 'status', 'status_since', 'created_at', 'created_by', 'evidence',
+                'attempt', 'run_id', 'leased_until']);
+    ELSIF NEW.status <> OLD.status THEN
+        PERFORM kronos.log_change('experiment', NEW.experiment_id::text, OLD.status, NEW.status,
+            CASE
+                WHEN NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status <> 'RUNNING_BACKTESTS'
+                    THEN kronos.evidence_by(kronos.change_author(), NEW.expected_outcome)
+                ELSE kronos.evidence_in_force(NEW)
+            END,
+            CASE WHEN 'RUNNING_BACKTESTS' IN (OLD.status, NEW.status) THEN NEW.run_id END,
+            jsonb_build_object('priority', NEW.priority, 'end_date', NEW.end_date, 'attempt', NEW.attempt));
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.log_proposal() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM kronos.enter_trial(
+            NEW.engine_name, '*', 'REAL', NEW.proposed_config_body, NULL, 'PROPOSAL', NEW.created_at
+        );
+        PERFORM kronos.log_change('proposal', NEW.proposal_id::text, NULL, NEW.status,
+            kronos.evidence_by(NEW.created_by, 'CANDIDATE'), NULL,
+            jsonb_build_object('engine_name', NEW.engine_name, 'base_config_id', NEW.base_config_id,
+                'canonical_hash', kronos.canonical_hash(NEW.proposed_config_body), 'metadata', NEW.metadata));
+    ELSIF NEW.status <> OLD.status THEN
+        PERFORM kronos.log_change('proposal', NEW.proposal_id::text, OLD.status, NEW.status,
+            kronos.evidence_by(kronos.change_author(), 'CANDIDATE'), NULL, '{}');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.move_experiment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changing text[] := ARRAY['run_id', 'leased_until'];
+BEGIN
+    IF NEW.status <> OLD.status THEN
+        IF NOT kronos.experiment_edge(OLD.status, NEW.status) THEN
+            PERFORM kronos.refuse_transition('experiment', OLD.experiment_id, OLD.status, NEW.status);
+        END IF;
+        IF NEW.status = 'APPROVED' AND NOT pg_has_role(kronos.caller(), 'kronos_change_manager', 'MEMBER') THEN
+            RAISE EXCEPTION 'experiment % can be approved by the change manager only', OLD.experiment_id
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        changing := changing || ARRAY['status', 'priority'];
+        IF NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status = 'AWAITING_REVIEW' AND NEW.end_date >= OLD.end_date THEN
+            changing := changing || ARRAY['end_date'];
+        END IF;
+    ELSIF OLD.status <> 'RUNNING_BACKTESTS' THEN
+        changing := '{}';
+    END IF;
+    IF to_jsonb(NEW) - changing <> to_jsonb(OLD) - changing THEN
+        RAISE EXCEPTION 'experiment % is as created: only its status, and what goes with the status, can change',
+            OLD.experiment_id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_immutable';
+    END IF;
+    IF NEW.status <> OLD.status THEN
+        NEW.status_since := clock_timestamp();
+        NEW.attempt := OLD.attempt + (NEW.status = 'RUNNING_BACKTESTS')::integer;
+        IF NEW.status = 'REJECTED' THEN
+            NEW.metadata := NEW.metadata || jsonb_build_object('reason', kronos.said('reason'));
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb DEFAULT '{}'::jsonb, code text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    new_id uuid := gen_random_uuid();
+BEGIN
+    PERFORM kronos.begin_change(author, why, code => code);
+    INSERT INTO kronos.config_proposals (proposal_id, engine_name, base_config_id, proposed_config_body, metadata)
+        VALUES (new_id, engine, base, body, about || jsonb_build_object('rationale', why, 'through', kronos.caller()));
+    RETURN new_id;
+END
 $$;
 
 CREATE FUNCTION kronos.refuse_active_control() RETURNS trigger
@@ -246,6 +614,16 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was text, becomes text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% % is % and cannot become %', of_subject, of_id, was, becomes
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = of_subject || 's_transition';
+END
+$$;
+
 CREATE FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text DEFAULT 'REAL'::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -268,6 +646,27 @@ BEGIN
     END IF;
     RETURN false;
 END
+$$;
+
+CREATE FUNCTION kronos.require_experiment_of_proposal() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.status = 'CONVERTED_TO_EXPERIMENT'
+        AND NOT EXISTS (SELECT FROM kronos.experiments WHERE proposal_id = NEW.proposal_id) THEN
+        RAISE EXCEPTION 'proposal % has no experiment: converting makes one in the same transaction', NEW.proposal_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'proposals_converted';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.said(what text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT nullif(current_setting('kronos.' || what, true), '')
 $$;
 
 CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
@@ -335,6 +734,42 @@ ALTER TABLE kronos.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE kronos.change_log (
+    entry_id bigint NOT NULL,
+    subject text NOT NULL,
+    subject_id text NOT NULL,
+    from_status text,
+    to_status text NOT NULL,
+    author text NOT NULL,
+    acted_as text NOT NULL,
+    logged_at timestamp with time zone NOT NULL,
+    evidence text,
+    run_id text,
+    lake_version jsonb,
+    code_version text,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    previous_hash text NOT NULL,
+    hash text NOT NULL,
+    CONSTRAINT change_log_author CHECK ((author ~ '\S'::text)),
+    CONSTRAINT change_log_detail_check CHECK ((jsonb_typeof(detail) = 'object'::text)),
+    CONSTRAINT change_log_entry_id_check CHECK ((entry_id > 0)),
+    CONSTRAINT change_log_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT change_log_subject_check CHECK ((subject ~ '^[a-z_]+$'::text)),
+    CONSTRAINT change_log_subject_id_check CHECK ((subject_id <> ''::text))
+);
+
+COMMENT ON TABLE kronos.change_log IS 'One row per transition of a proposal, experiment, verdict, approval, promotion or latch.';
+
+COMMENT ON COLUMN kronos.change_log.entry_id IS 'Place in the chain: 1, 2, 3, without gaps.';
+
+COMMENT ON COLUMN kronos.change_log.from_status IS 'Null: the subject came into being.';
+
+COMMENT ON COLUMN kronos.change_log.acted_as IS 'The database role that made the change.';
+
+COMMENT ON COLUMN kronos.change_log.lake_version IS 'Per lake table the version the change rests on.';
+
+COMMENT ON COLUMN kronos.change_log.hash IS 'SHA-256 over this row and previous_hash, as core/changes/chain.py computes it.';
+
 CREATE TABLE kronos.config_activations (
     activation_id bigint NOT NULL,
     engine_name text NOT NULL,
@@ -361,6 +796,23 @@ ALTER TABLE kronos.config_activations ALTER COLUMN activation_id ADD GENERATED A
     CACHE 1
 );
 
+CREATE TABLE kronos.config_proposals (
+    proposal_id uuid NOT NULL,
+    engine_name text NOT NULL,
+    base_config_id text NOT NULL,
+    proposed_config_body jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    status text DEFAULT 'PENDING_REVIEW'::text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT config_proposals_body CHECK ((jsonb_typeof(proposed_config_body) = 'object'::text)),
+    CONSTRAINT config_proposals_metadata CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+    CONSTRAINT config_proposals_reason CHECK (((status <> 'DISCARDED'::text) OR (COALESCE((metadata ->> 'reason'::text), ''::text) ~ '\S'::text))),
+    CONSTRAINT config_proposals_status CHECK ((status = ANY (ARRAY['PENDING_REVIEW'::text, 'CONVERTED_TO_EXPERIMENT'::text, 'DISCARDED'::text])))
+);
+
+COMMENT ON TABLE kronos.config_proposals IS 'One row per config someone, the chat or Kronos proposes; its content never changes.';
+
 CREATE TABLE kronos.engine_configs (
     config_id text NOT NULL,
     engine_name text NOT NULL,
@@ -381,6 +833,33 @@ CREATE TABLE kronos.engine_configs (
 COMMENT ON TABLE kronos.engine_configs IS 'One row per immutable version of an engine''s parameters.';
 
 COMMENT ON COLUMN kronos.engine_configs.family IS 'CONTROL: made for a control experiment; no trial of the real search.';
+
+CREATE TABLE kronos.experiment_results (
+    experiment_id uuid NOT NULL,
+    period_start date NOT NULL,
+    period_end date NOT NULL,
+    metrics jsonb NOT NULL,
+    by_regime jsonb NOT NULL,
+    by_market jsonb NOT NULL,
+    by_stability_bucket jsonb NOT NULL,
+    evidence text NOT NULL,
+    attempt integer NOT NULL,
+    provenance jsonb DEFAULT '{}'::jsonb NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT experiment_results_by_market_check CHECK ((jsonb_typeof(by_market) = 'object'::text)),
+    CONSTRAINT experiment_results_by_regime_check CHECK ((jsonb_typeof(by_regime) = 'object'::text)),
+    CONSTRAINT experiment_results_by_stability_bucket_check CHECK ((jsonb_typeof(by_stability_bucket) = 'object'::text)),
+    CONSTRAINT experiment_results_dates CHECK ((period_start <= period_end)),
+    CONSTRAINT experiment_results_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT experiment_results_metrics_check CHECK ((jsonb_typeof(metrics) = 'object'::text)),
+    CONSTRAINT experiment_results_provenance_check CHECK ((jsonb_typeof(provenance) = 'object'::text))
+);
+
+COMMENT ON TABLE kronos.experiment_results IS 'One row per experiment and period: what its newest backtest of that period gave.';
+
+COMMENT ON COLUMN kronos.experiment_results.evidence IS 'Who put the backtest in the queue: Kronos (AUTO_PRESCREEN), a person, the control suite.';
+
+COMMENT ON COLUMN kronos.experiment_results.provenance IS 'Seed, code version, lake versions and data range of the backtest.';
 
 CREATE TABLE kronos.meta_runs (
     cadence text NOT NULL,
@@ -463,6 +942,23 @@ CREATE TABLE kronos.sandbox_clock (
 );
 
 COMMENT ON TABLE kronos.sandbox_clock IS 'One row: the session the sandbox has reached and the instant it plays as now.';
+
+CREATE TABLE kronos.superseded_results (
+    experiment_id uuid CONSTRAINT experiment_results_experiment_id_not_null NOT NULL,
+    period_start date CONSTRAINT experiment_results_period_start_not_null NOT NULL,
+    period_end date CONSTRAINT experiment_results_period_end_not_null NOT NULL,
+    metrics jsonb CONSTRAINT experiment_results_metrics_not_null NOT NULL,
+    by_regime jsonb CONSTRAINT experiment_results_by_regime_not_null NOT NULL,
+    by_market jsonb CONSTRAINT experiment_results_by_market_not_null NOT NULL,
+    by_stability_bucket jsonb CONSTRAINT experiment_results_by_stability_bucket_not_null NOT NULL,
+    evidence text CONSTRAINT experiment_results_evidence_not_null NOT NULL,
+    attempt integer CONSTRAINT experiment_results_attempt_not_null NOT NULL,
+    provenance jsonb CONSTRAINT experiment_results_provenance_not_null NOT NULL,
+    recorded_at timestamp with time zone CONSTRAINT experiment_results_recorded_at_not_null NOT NULL,
+    superseded_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE kronos.superseded_results IS 'Results that a later backtest of the same period replaced, as they were.';
 
 CREATE TABLE kronos.trials (
     trial_id bigint NOT NULL,
@@ -622,14 +1118,35 @@ ALTER TABLE ONLY kronos.alerts
 ALTER TABLE ONLY kronos.alerts
     ADD CONSTRAINT alerts_raised_once UNIQUE (kind, engine_name, scope, config_id, metric, monitored_from);
 
+ALTER TABLE ONLY kronos.change_log
+    ADD CONSTRAINT change_log_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY kronos.change_log
+    ADD CONSTRAINT change_log_pkey PRIMARY KEY (entry_id);
+
 ALTER TABLE ONLY kronos.config_activations
     ADD CONSTRAINT config_activations_pkey PRIMARY KEY (activation_id);
+
+ALTER TABLE ONLY kronos.config_proposals
+    ADD CONSTRAINT config_proposals_pkey PRIMARY KEY (proposal_id);
 
 ALTER TABLE ONLY kronos.engine_configs
     ADD CONSTRAINT engine_configs_engine_name_config_id_key UNIQUE (engine_name, config_id);
 
 ALTER TABLE ONLY kronos.engine_configs
     ADD CONSTRAINT engine_configs_pkey PRIMARY KEY (config_id);
+
+ALTER TABLE ONLY kronos.experiment_results
+    ADD CONSTRAINT experiment_results_pkey PRIMARY KEY (experiment_id, period_start, period_end);
+
+ALTER TABLE ONLY kronos.experiments
+    ADD CONSTRAINT experiments_config_of_its_own UNIQUE (proposed_config_id);
+
+ALTER TABLE ONLY kronos.experiments
+    ADD CONSTRAINT experiments_one_per_proposal UNIQUE (proposal_id);
+
+ALTER TABLE ONLY kronos.experiments
+    ADD CONSTRAINT experiments_pkey PRIMARY KEY (experiment_id);
 
 ALTER TABLE ONLY kronos.meta_runs
     ADD CONSTRAINT meta_runs_pkey PRIMARY KEY (cadence, period, missing);
@@ -679,15 +1196,23 @@ ALTER TABLE ONLY source.soft_target_classes
 ALTER TABLE ONLY source.stability_vectors
     ADD CONSTRAINT stability_vectors_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
 
+CREATE INDEX change_log_by_subject ON kronos.change_log USING btree (subject, subject_id, entry_id);
+
 CREATE INDEX config_activations_config ON kronos.config_activations USING btree (config_id);
 
 CREATE UNIQUE INDEX config_activations_from ON kronos.config_activations USING btree (engine_name, scope, activated_at);
 
 CREATE UNIQUE INDEX config_activations_one_open ON kronos.config_activations USING btree (engine_name, scope) WHERE (deactivated_at IS NULL);
 
+CREATE INDEX config_proposals_by_status ON kronos.config_proposals USING btree (status, created_at);
+
+CREATE INDEX experiments_by_status ON kronos.experiments USING btree (status, priority, created_at);
+
 CREATE INDEX meta_runs_by_request ON kronos.meta_runs USING btree (request_key);
 
 CREATE INDEX quarantine_by_batch ON kronos.quarantine USING btree (batch, rule);
+
+CREATE INDEX superseded_results_by_experiment ON kronos.superseded_results USING btree (experiment_id);
 
 CREATE INDEX engine_decisions_by_date ON source.engine_decisions USING btree (as_of_date);
 
@@ -703,6 +1228,12 @@ CREATE INDEX stability_vectors_by_date ON source.stability_vectors USING btree (
 
 CREATE TRIGGER as_registered BEFORE INSERT OR UPDATE ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.keep_config_as_registered();
 
+CREATE TRIGGER begins BEFORE INSERT ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.begin_experiment();
+
+CREATE TRIGGER chained BEFORE INSERT ON kronos.change_log FOR EACH ROW EXECUTE FUNCTION kronos.chain_change();
+
+CREATE CONSTRAINT TRIGGER converted AFTER UPDATE ON kronos.config_proposals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kronos.require_experiment_of_proposal();
+
 CREATE TRIGGER entered AFTER INSERT ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.enter_registered_config();
 
 CREATE TRIGGER guarded BEFORE INSERT OR UPDATE ON kronos.alerts FOR EACH ROW EXECUTE FUNCTION kronos.keep_alert();
@@ -711,20 +1242,55 @@ CREATE TRIGGER history BEFORE INSERT OR UPDATE ON kronos.config_activations FOR 
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.alerts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.change_log FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_activations FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_proposals FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.engine_configs FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiment_results FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiments FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.superseded_results FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.trials FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.log_proposal();
+
+CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.log_experiment();
+
+CREATE TRIGGER moves BEFORE UPDATE ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.move_experiment();
 
 CREATE TRIGGER no_control BEFORE INSERT ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.refuse_active_control();
 
 CREATE TRIGGER rises BEFORE UPDATE ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_time();
 
+CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.keep_proposal_rules();
+
+CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.experiment_results FOR EACH ROW EXECUTE FUNCTION kronos.keep_result_rules();
+
 CREATE TRIGGER status_follows AFTER INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.follow_activations();
 
 ALTER TABLE ONLY kronos.config_activations
     ADD CONSTRAINT config_activations_engine_name_config_id_fkey FOREIGN KEY (engine_name, config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+ALTER TABLE ONLY kronos.config_proposals
+    ADD CONSTRAINT config_proposals_base FOREIGN KEY (engine_name, base_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+ALTER TABLE ONLY kronos.experiment_results
+    ADD CONSTRAINT experiment_results_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
+
+ALTER TABLE ONLY kronos.experiments
+    ADD CONSTRAINT experiments_base FOREIGN KEY (engine_name, base_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+ALTER TABLE ONLY kronos.experiments
+    ADD CONSTRAINT experiments_proposal FOREIGN KEY (proposal_id) REFERENCES kronos.config_proposals(proposal_id);
+
+ALTER TABLE ONLY kronos.experiments
+    ADD CONSTRAINT experiments_proposed FOREIGN KEY (engine_name, proposed_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
 
 GRANT USAGE ON SCHEMA kronos TO kronos_reader;
 GRANT USAGE ON SCHEMA kronos TO kronos_orchestrator;
@@ -743,6 +1309,14 @@ GRANT ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why t
 REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.begin_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.caller() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.canonical_hash(body jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_orchestrator;
@@ -755,6 +1329,12 @@ GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.canonical_json(value jsonb) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.chain_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.chain_text(VARIADIC fields text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.change_author() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) TO kronos_change_manager;
 
@@ -762,6 +1342,49 @@ REVOKE ALL ON FUNCTION kronos.enter_registered_config() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.enter_trial(engine text, within text, of_family text, body jsonb, config text, source text, at timestamp with time zone, at_horizon integer, in_slice text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.enter_trial(engine text, within text, of_family text, body jsonb, config text, source text, at timestamp with time zone, at_horizon integer, in_slice text) TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.evidence_by(author text, expected_outcome text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE kronos.experiments TO kronos_reader;
+GRANT SELECT ON TABLE kronos.experiments TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.experiments TO kronos_chat;
+GRANT SELECT ON TABLE kronos.experiments TO kronos_change_manager;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(engine_name) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(base_config_id) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(proposed_config_id) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(description) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT UPDATE(status) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(priority),UPDATE(priority) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(auto_generated) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(resource_class) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(expected_outcome) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(start_date) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(end_date),UPDATE(end_date) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(metadata) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT INSERT(proposal_id) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT UPDATE(run_id) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+GRANT UPDATE(leased_until) ON TABLE kronos.experiments TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.evidence_in_force(experiment kronos.experiments) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.experiment_edge(was text, becomes text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
 
@@ -771,16 +1394,40 @@ REVOKE ALL ON FUNCTION kronos.keep_alert() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_config_as_registered() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.keep_proposal_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_result_rules() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.lock_change_log() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.lock_incumbent(engine text, within text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_change(of_subject text, of_id text, was text, becomes text, label text, run text, what jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_proposal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_chat;
 
 REVOKE ALL ON FUNCTION kronos.refuse_active_control() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was text, becomes text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.require_experiment_of_proposal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.said(what text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
 
@@ -805,15 +1452,50 @@ GRANT INSERT(raised_on) ON TABLE kronos.alerts TO kronos_orchestrator;
 
 GRANT INSERT(evidence) ON TABLE kronos.alerts TO kronos_orchestrator;
 
+GRANT SELECT ON TABLE kronos.change_log TO kronos_reader;
+GRANT SELECT ON TABLE kronos.change_log TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.change_log TO kronos_chat;
+GRANT SELECT ON TABLE kronos.change_log TO kronos_change_manager;
+
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_reader;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_chat;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_change_manager;
 
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_reader;
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_chat;
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_change_manager;
+
+GRANT UPDATE(status) ON TABLE kronos.config_proposals TO kronos_orchestrator;
+
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_chat;
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.experiment_results TO kronos_reader;
+GRANT SELECT ON TABLE kronos.experiment_results TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.experiment_results TO kronos_chat;
+GRANT SELECT ON TABLE kronos.experiment_results TO kronos_change_manager;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(period_start) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(period_end) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(metrics),UPDATE(metrics) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(by_regime),UPDATE(by_regime) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(by_market),UPDATE(by_market) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(by_stability_bucket),UPDATE(by_stability_bucket) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(attempt),UPDATE(attempt) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT INSERT(provenance),UPDATE(provenance) ON TABLE kronos.experiment_results TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.meta_runs TO kronos_reader;
 GRANT SELECT,INSERT ON TABLE kronos.meta_runs TO kronos_orchestrator;
@@ -856,6 +1538,11 @@ GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE kronos.sandbox_clock TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_chat;
 GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.superseded_results TO kronos_reader;
+GRANT SELECT ON TABLE kronos.superseded_results TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.superseded_results TO kronos_chat;
+GRANT SELECT ON TABLE kronos.superseded_results TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.trials TO kronos_reader;
 GRANT SELECT ON TABLE kronos.trials TO kronos_orchestrator;

@@ -1,0 +1,47 @@
+"""What the database refuses in the change flow, in the words of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+
+from kronos.errors import ChangeRefused, NotFound
+
+_EXPECTED: Final = {
+    "change_log_author": "a change needs an author; only Kronos itself signs as Kronos",
+    "config_proposals_body": "a proposed config is an object of parameters",
+    "config_proposals_reason": "a discarded proposal needs a reason",
+    "experiments_config_of_its_own": "this proposed config belongs to another experiment",
+    "experiments_control_never_approved": "a control is never approved",
+    "experiments_dates": "an experiment's end date is not before its start date",
+    "experiments_description": "an experiment needs a description",
+    "experiments_expected_outcome": "the expected outcome is not a known one",
+    "experiments_lease": "an experiment has a lease exactly while its backtests run",
+    "experiments_one_per_proposal": "this proposal has an experiment already",
+    "experiments_priority": "a priority is a whole number from 0 to 9",
+    "experiments_reason": "a rejected experiment needs a reason",
+    "experiments_resource_class": "the resource class is not a known one",
+}
+"""The constraints of sql/migrations/0010 and 0011 whose own words are SQL; triggers speak for themselves."""
+
+_FOREIGN: Final = {
+    "config_proposals_base": "config of this engine",
+    "experiments_base": "config of this engine",
+    "experiments_proposed": "config of this engine",
+    "experiments_proposal": "proposal",
+}
+
+
+@contextmanager
+def refusals(subject: str) -> Iterator[None]:
+    """Constraint and trigger errors of the block as `ChangeRefused`, missing rows as `NotFound`."""
+    try:
+        yield
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise NotFound(_FOREIGN.get(error.diag.constraint_name or "", "row"), subject) from error
+    except psycopg.errors.IntegrityError as error:
+        rule = error.diag.constraint_name
+        raise ChangeRefused(_EXPECTED.get(rule or "") or error.diag.message_primary or str(error), rule) from error

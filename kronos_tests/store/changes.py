@@ -1,0 +1,122 @@
+"""Helpers: experiments and proposals written straight through the store, over one registered base config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from kronos.core.changes.model import Experiment
+from kronos.core.changes.request import CONTROLS, CheckedRequest
+from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass, TrialFamily
+from kronos.store.change_log import Session, begin_change
+from kronos.store.database import Database, Role
+from kronos.store.engine_configs import register
+from kronos.store.experiments import NewExperiment, insert_experiment, matching_experiments, move_experiment
+from kronos.store.proposals import propose
+
+T0 = datetime(2010, 1, 4, tzinfo=UTC)
+LEASE = datetime(2100, 1, 1, tzinfo=UTC)
+START, END = date(2001, 1, 2), date(2010, 12, 31)
+
+PATHS: Mapping[ExperimentStatus, tuple[ExperimentStatus, ...]] = {
+    ExperimentStatus.PENDING: (),
+    ExperimentStatus.QUEUED_FOR_BACKTEST: (ExperimentStatus.QUEUED_FOR_BACKTEST,),
+    ExperimentStatus.RUNNING_BACKTESTS: (ExperimentStatus.QUEUED_FOR_BACKTEST, ExperimentStatus.RUNNING_BACKTESTS),
+    ExperimentStatus.AWAITING_REVIEW: (
+        ExperimentStatus.QUEUED_FOR_BACKTEST,
+        ExperimentStatus.RUNNING_BACKTESTS,
+        ExperimentStatus.AWAITING_REVIEW,
+    ),
+}
+"""How an experiment gets to each open status."""
+
+
+def begin(session: Session, author: str = "ann", reason: str | None = "because") -> None:
+    """Begin a change."""
+    begin_change(session, author, reason, code_version="test")
+
+
+def register_config(session: Session, config_id: str, engine_name: str = "REGIME", *, control: bool = False) -> None:
+    """Register a config whose body is its id."""
+    register(
+        session,
+        config_id=config_id,
+        engine_name=engine_name,
+        version="1",
+        config_body={"name": config_id},
+        created_by="ann",
+        created_at=T0,
+        family=TrialFamily.CONTROL if control else TrialFamily.REAL,
+    )
+
+
+def new_experiment(config_id: str = "proposed", proposal_id: UUID | None = None, **changes: Any) -> NewExperiment:
+    """An experiment of REGIME against the config `base`."""
+    request = CheckedRequest(
+        engine_name="REGIME",
+        base_config_id="base",
+        proposed_config={},
+        description="a test",
+        start_date=START,
+        end_date=END,
+        priority=5,
+        resource_class=ResourceClass.CPU_HEAVY,
+        expected_outcome=ExpectedOutcome.CANDIDATE,
+        hoped_ratio=0.5,
+    )
+    for name, value in changes.items():
+        object.__setattr__(request, name, value)
+    return NewExperiment(uuid4(), config_id, request, False, {}, proposal_id)
+
+
+def created(
+    database: Database, author: str = "ann", outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE
+) -> Experiment:
+    """A pending experiment with a config of its own."""
+    config_id = f"c-{uuid4()}"
+    with database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, author)
+        register_config(session, "base")
+        register_config(session, config_id, control=outcome in CONTROLS)
+        return insert_experiment(session, new_experiment(config_id, expected_outcome=outcome))
+
+
+def moved(
+    database: Database, experiment: Experiment, *targets: ExperimentStatus, author: str = "ann", **changes: Any
+) -> Experiment:
+    """The experiment after these transitions, each in a transaction of its own, as the owner."""
+    for target in targets:
+        with database.connect(Role.OWNER) as session:
+            begin(session, author)
+            expected = matching_experiments(session, str(experiment.experiment_id))[0].status
+            lease = LEASE if target is ExperimentStatus.RUNNING_BACKTESTS else None
+            experiment = move_experiment(
+                session, experiment.experiment_id, [expected], target, leased_until=lease, **changes
+            )
+    return experiment
+
+
+def at_status(
+    database: Database, status: ExperimentStatus, outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE
+) -> Experiment:
+    """An experiment that got to the status the proper way."""
+    experiment = created(database, outcome=outcome)
+    if status in PATHS:
+        return moved(database, experiment, *PATHS[status])
+    return moved(database, experiment, *PATHS[ExperimentStatus.AWAITING_REVIEW], status)
+
+
+def proposed(database: Database, author: str = "ann", role: Role = Role.ORCHESTRATOR, **changes: Any) -> UUID:
+    """A proposal for REGIME, derived from the config `base`."""
+    with database.connect(Role.ORCHESTRATOR) as session:
+        register_config(session, "base")
+    values = {"engine_name": "REGIME", "base_config_id": "base", "config_body": {"window": 3}, "rationale": "why not"}
+    with database.connect(role) as session:
+        return propose(session, author=author, about={}, code_version="test", **(values | changes))  # type: ignore[arg-type]
+
+
+def later(days: int) -> date:
+    """So many days after the experiments' planned end."""
+    return END + timedelta(days=days)
