@@ -12,7 +12,8 @@ from kronos.store.database import Database
 def materialise_history(settings: Settings, database: Database, progress: Progress | None = None) -> None:
     """Rebuild stale months in single runs, then write the window's outdated reports; record both as partitions.
 
-    What is fresh is left alone; a run that was killed is completed, and what it wrote but did not record is recorded.
+    Upstream's tables are looked at on the way. What is fresh is left alone; a run that was killed is completed, and
+    what it wrote but did not record is recorded.
     """
     say = progress or _silent
     stale, reports = _to_do(settings, database)
@@ -25,6 +26,7 @@ def materialise_history(settings: Settings, database: Database, progress: Progre
     with Recorder.opened(settings, database, say) as recorder:
         # present while partitions may have been written that Dagster does not know of
         unrecorded.touch()
+        recorder.observe_sources()
         if stale:
             recorder.observe(stale)
             _, reports = _to_do(settings, database)

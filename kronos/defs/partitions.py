@@ -5,9 +5,11 @@ In the sandbox they end where the data ends; on a live source they reach into th
 its rows are observed as they arrive.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
+from urllib.parse import unquote
 
 import dagster as dg
 
@@ -19,6 +21,8 @@ ENGINES = "engines"
 ENGINE, MONTH = "engine", "month"
 _MONDAY = 1
 _MONTH_FORMAT = "%Y-%m"
+# what a partition key cannot hold (the escape sign, the separator of dimensions, control characters, range dots)
+_UNSPEAKABLE = re.compile(r"[%|\x00-\x1f\x7f]|\.(?=\.\.)")
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -62,9 +66,29 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {_RANGE_START: first, _RANGE_END: last}
 
 
+def engine_key(engine: str) -> str:
+    """Partition key of an engine: its name, percent-encoded where a key cannot hold it."""
+    return _UNSPEAKABLE.sub(lambda found: f"%{ord(found.group()):02X}", engine)
+
+
+def engine_of(key: str) -> str:
+    """The engine a partition key stands for."""
+    return unquote(key)
+
+
+def register_engines(instance: dg.DagsterInstance, engines: Iterable[str]) -> None:
+    """Make partitions of the engines that are none yet."""
+    instance.add_dynamic_partitions(ENGINES, [engine_key(engine) for engine in engines])
+
+
+def registered_engines(instance: dg.DagsterInstance) -> list[str]:
+    """The engines that are partitions, in order of registration."""
+    return [engine_of(key) for key in instance.get_dynamic_partitions(ENGINES)]
+
+
 def engine_month(engine: str, month: str) -> dg.MultiPartitionKey:
     """Partition key of one engine's month."""
-    return dg.MultiPartitionKey({ENGINE: engine, MONTH: month})
+    return dg.MultiPartitionKey({ENGINE: engine_key(engine), MONTH: month})
 
 
 def engine_month_range(engines: Sequence[str], first: str, last: str) -> dict[str, str]:
@@ -75,7 +99,7 @@ def engine_month_range(engines: Sequence[str], first: str, last: str) -> dict[st
 def engine_months(keys: Sequence[str]) -> tuple[list[str], list[str]]:
     """The engines and months of multi-partition keys, each once, in order."""
     pairs = [key.split("|") for key in keys]
-    return sorted({engine for engine, _ in pairs}), sorted({month for _, month in pairs})
+    return sorted({engine_of(engine) for engine, _ in pairs}), sorted({month for _, month in pairs})
 
 
 def months_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:

@@ -11,8 +11,9 @@ from kronos.core.scheduling.periods import Cadence, period_from_key, runs_of_nei
 from kronos.defs.assembly import assemble
 from kronos.defs.facts.sensors import IN_FLIGHT, observe_job
 from kronos.defs.meta.jobs import engines_job, meta_jobs
-from kronos.defs.partitions import ENGINES, engine_month, engine_month_range, range_tags
+from kronos.defs.partitions import engine_month, engine_month_range, range_tags, register_engines
 from kronos.defs.resources import Kronos, Progress
+from kronos.defs.sources.schedules import observe_job as observe_sources_job
 from kronos.services.dagster_home import prepare_dagster_home
 from kronos.services.history import ReportWork, claim_history
 from kronos.services.observatory import current_instant, open_pipeline
@@ -50,6 +51,10 @@ class Recorder:
             recorder._close_interrupted()
             yield recorder
 
+    def observe_sources(self) -> None:
+        """Row counts and newest days of upstream's tables: the hourly schedule's first look, before its hour comes."""
+        self._run(observe_sources_job.name, {})
+
     def observe(self, months: Sequence[str]) -> None:
         """Facts and cells of the months, one run for each range without a gap; the engines become partitions."""
         for group in runs_of_neighbours([period_from_key(Cadence.MONTHLY, month) for month in months]):
@@ -60,7 +65,7 @@ class Recorder:
         """The periods of each piece of work in one run."""
         with open_pipeline(self.settings, self.database) as pipeline:
             engines = engine_names(pipeline)
-            self.instance.add_dynamic_partitions(ENGINES, engines)
+            register_engines(self.instance, engines)
             claim_history(pipeline, self.settings, current_instant(self.settings, self.database))
         jobs = {cadence: job.name for cadence, job in meta_jobs().items()}
         for piece in work:

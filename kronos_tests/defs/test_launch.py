@@ -11,9 +11,12 @@ import pytest
 
 from kronos.defs.launch import materialise_history
 from kronos.defs.recorder import LAUNCHER, Recorder
+from kronos.defs.sources.assets import source_key
+from kronos.lake.tables import Lake
 from kronos.services.observatory import open_pipeline
 from kronos.services.refresh import refresh_facts
 from kronos.store.open import ensure_databases
+from kronos_tests.builders import decision, insert, outcome
 from kronos_tests.defs.world import World, evening
 
 LAST = date(2020, 3, 31)
@@ -42,6 +45,13 @@ def partitions(world: World) -> dict[str, set[str]]:
         return {name: recorder.instance.get_materialized_partitions(dg.AssetKey(name)) for name in names}
 
 
+def newest_decision_seen(world: World) -> object:
+    """What the lineage's left edge says of upstream's decisions."""
+    with Recorder.opened(world.settings, world.database, print) as recorder:
+        (seen,) = recorder.instance.fetch_observations(source_key("engine_decisions"), limit=10).records
+    return seen.asset_observation.metadata["newest"].value if seen.asset_observation else None
+
+
 def test_the_first_start_observes_and_reports_and_the_second_does_nothing(quarter: World) -> None:
     said = bring_up(quarter)
     assert "facts and cells of 2020-01 to 2020-03" in said
@@ -50,7 +60,21 @@ def test_the_first_start_observes_and_reports_and_the_second_does_nothing(quarte
     assert recorded["regime_breakdown"] == {"2020-01", "2020-02", "2020-03"}
     assert recorded["engine_performance_report"] == {"PORTFOLIO|2020-01", "PORTFOLIO|2020-02", "PORTFOLIO|2020-03"}
     assert {"2020-03-30", "2020-03-31"} <= recorded["engine_daily_summary"]
+    assert newest_decision_seen(quarter) == "2020-03-31"
     assert bring_up(quarter) == ["every month and report is fresh"]
+
+
+def test_an_engine_name_with_a_separator_is_reported(world: World, kept_environment: None) -> None:
+    """Its partitions carry the name percent-encoded, its rows as it is."""
+    ensure_databases(world.database)
+    days = [date(2020, 2, day) for day in (3, 4, 5)]
+    made = [decision(f"odd{day}", day, engine_name="EU|FX 50%", probability=0.5) for day in days]
+    insert(world.database, engine_decisions=made, decision_outcomes=[outcome(row, event=True) for row in made])
+    world.set_clock(evening(date(2020, 2, 28)))
+    bring_up(world)
+    assert partitions(world)["engine_performance_report"] == {"EU%7CFX 50%25|2020-02"}
+    rows = Lake(world.settings.lake).scan("engine_reports").select("engine_name").unique().collect()
+    assert rows["engine_name"].to_list() == ["EU|FX 50%"]
 
 
 def test_what_was_written_is_not_asked_for_by_the_barriers(quarter: World) -> None:

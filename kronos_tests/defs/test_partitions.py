@@ -7,8 +7,20 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kronos.defs.partitions import Calendar, engine_months, months_of_run, range_tags
+from kronos.defs.partitions import (
+    Calendar,
+    engine_key,
+    engine_month,
+    engine_months,
+    engine_of,
+    months_of_run,
+    range_tags,
+    register_engines,
+    registered_engines,
+)
 from kronos.defs.reports.assets import OWN_WINDOW
 from kronos.settings import Settings
 
@@ -75,6 +87,28 @@ def test_summaries_begin_with_the_first_live_day() -> None:
 
 def test_engine_month_keys_come_apart() -> None:
     assert engine_months(["B|2017-12", "A|2017-12", "A|2018-01"]) == (["A", "B"], ["2017-12", "2018-01"])
+
+
+@given(st.text(min_size=1))
+def test_any_engine_name_comes_back_from_its_key(name: str) -> None:
+    """A key holds neither the separator nor what Dagster refuses."""
+    key = engine_key(name)
+    assert engine_of(key) == name
+    assert not any(refused in key for refused in ("|", "...", "\n", "\t", "\0"))
+    assert engine_months([engine_month(name, "2020-01")]) == ([name], ["2020-01"])
+
+
+def test_usual_engine_names_are_their_own_keys() -> None:
+    assert [engine_key(name) for name in ("FRAGILITY_ALPHA", "a b/c.d..e")] == ["FRAGILITY_ALPHA", "a b/c.d..e"]
+
+
+def test_engines_with_odd_names_become_partitions() -> None:
+    names = ["A|B", "50% risk", "etc....", "line\nbreak"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        register_engines(instance, names)
+        assert registered_engines(instance) == names
+        with dg.partition_loading_context(NOW, instance):
+            assert SANDBOX.engine_months.has_partition_key(engine_month("A|B", "2017-12"))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from kronos.defs.partitions import ENGINES, Calendar
+from kronos.defs.partitions import Calendar, register_engines
 from kronos.defs.presentation import plot
 from kronos.defs.resources import Kronos
 from kronos.defs.sources.assets import source_deps
@@ -67,7 +67,7 @@ def fact_assets(calendar: Calendar) -> list[dg.AssetsDefinition]:
         with kronos.open() as opened:
             done = refresh_cells(opened.pipeline, context.partition_keys, progress=kronos.counted("cells"))
             held = rows_by_month(opened.pipeline, "cells")
-            context.instance.add_dynamic_partitions(ENGINES, engine_names(opened.pipeline))
+            register_engines(context.instance, engine_names(opened.pipeline))
         return dg.MaterializeResult(
             metadata={**done.rows, "months": len(done.months), "history": plot("cells by month", *held)}
         )

@@ -7,7 +7,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from kronos.core.scheduling.periods import Cadence
 from kronos.defs.meta.jobs import reports_of
-from kronos.defs.partitions import ENGINES, Calendar, engine_month_range, range_tags
+from kronos.defs.partitions import Calendar, engine_month_range, range_tags, registered_engines
 from kronos.defs.resources import Kronos
 from kronos.services.barrier import Request, claim_requests, open_periods, waiting
 from kronos.services.changes import stale_months
@@ -34,7 +34,7 @@ def meta_barrier(
     def barrier(
         context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        engines = context.instance.get_dynamic_partitions(ENGINES)
+        engines = registered_engines(context.instance)
         with kronos.open() as opened:
             pipeline = opened.pipeline
             judged = open_periods(pipeline, cadence, calendar.first_live_day, opened.now)
