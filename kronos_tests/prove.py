@@ -30,23 +30,25 @@ def main() -> int:
     """Prove what is not yet proven; exit 1 when a case does not hold."""
     parser = argparse.ArgumentParser(description="run the long proofs")
     parser.add_argument("names", nargs="*", help="proofs to run; default all")
+    parser.add_argument("--case", default="", help="only cases whose name contains this")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--jobs", type=int, default=min(LARGEST_JOBS, os.cpu_count() or 1), help="parts run at once")
     options = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when a proof imports numpy; the parts are the threads
     names = options.names or [module.name for module in pkgutil.iter_modules(proofs.__path__)]
-    held = [prove(name, fresh=options.fresh, jobs=options.jobs) for name in names]
+    held = [prove(name, options.case, fresh=options.fresh, jobs=options.jobs) for name in names]
     return int(not all(held))
 
 
-def prove(name: str, *, fresh: bool, jobs: int) -> bool:
-    """Run the missing cases of one proof and store each as soon as it ends."""
+def prove(name: str, wanted: str = "", *, fresh: bool, jobs: int) -> bool:
+    """Run the missing cases of one proof whose name contains `wanted` and store each as soon as it ends."""
     module = importlib.import_module(f"kronos_tests.proofs.{name}")
     path = RESULTS / f"{name}.json"
     if fresh:
         _forget(name)
     results = _stored(path)
-    for case in module.CASES:
+    cases = [case for case in module.CASES if wanted in case]
+    for case in cases:
         if case not in results:
             started = time.monotonic()
             found = _in_parts(name, case, jobs) if hasattr(module, "PARTS") else module.run(case)
@@ -54,7 +56,7 @@ def prove(name: str, *, fresh: bool, jobs: int) -> bool:
             _store(path, results)
         sys.stdout.write(f"{name} {case}: {'holds' if results[case]['holds'] else 'FAILS'}\n")
         sys.stdout.flush()
-    return all(results[case]["holds"] for case in module.CASES)
+    return all(results[case]["holds"] for case in cases)
 
 
 def _in_parts(name: str, case: str, jobs: int) -> dict[str, Any]:
