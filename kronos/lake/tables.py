@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from kronos.core.frames import (
 from kronos.errors import BadValue, LakeUnavailable, NotFound
 
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
+_COMMIT: Final = re.compile(r"(\d{20})\.json")
 _ATTEMPTS: Final = 30
 _PAUSE_S: Final = 0.05
 _FOREVER: Final = "interval 36500 days"
@@ -110,6 +112,8 @@ class Lake:
     def version(self, table: str) -> int | None:
         """Newest version of a table; None before the first write."""
         with self._refusals("read"):
+            if "://" not in self.uri:
+                return _newest_commit(Path(self._address(table), "_delta_log"))
             delta = self._open(table)
             return None if delta is None else delta.version()
 
@@ -176,6 +180,16 @@ class Lake:
         except (DeltaError, OSError) as error:
             cause = next(iter(str(error).splitlines()), type(error).__name__)
             raise LakeUnavailable(f"the lake {self.uri} cannot be {done}: {cause}") from error
+
+
+def _newest_commit(log: Path) -> int | None:
+    """The number of the last commit in a table's log: asked at every report, where opening the table takes 5 ms."""
+    try:
+        with os.scandir(log) as files:
+            commits = [int(found[1]) for file in files if (found := _COMMIT.fullmatch(file.name))]
+    except FileNotFoundError:
+        return None
+    return max(commits, default=None)
 
 
 def holds(newest: str | None, mark: str) -> bool:

@@ -170,3 +170,9 @@ def test_writers_of_different_months_both_succeed(lake: Lake) -> None:
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
     assert counts(lake) == [11, 11]
     assert_frame_equal(lake.scan(TABLE, ["2020-01"]).collect(), cells("2020-01", 11))
+
+
+def test_version_is_deltas_own_also_of_another_writers_commit(lake: Lake) -> None:
+    lake.write_months(TABLE, cells("2020-01", 1), ["2020-01"])
+    Lake(lake.uri).write_months(TABLE, cells("2020-01", 2), ["2020-01"])
+    assert lake.version(TABLE) == DeltaTable(f"{lake.uri}/{TABLE}").version() == 2

@@ -7,18 +7,22 @@ equally among those the config is active in that day; several configs (`*`) equa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from kronos.core.fixed_point import from_fixed, to_fixed
-from kronos.core.reports.evidence import Evidence, place_code
+from kronos.core.metrics.hac import Ints
+from kronos.core.metrics.metric import Floats
+from kronos.core.reports.evidence import NEVER, Codes, Evidence, day_number, named, place_of, rows_where, unplaced
 from kronos.core.reports.groups import Grouping
 from kronos.core.vocabulary import Cube
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -41,142 +45,246 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Places:
+    """One entry per config, market and date of a window, in rising order of `place`. Dates are day numbers.
+
+    due: of the outcome, NEVER where unknown. position, evaluation: of the decision and the due date within the book
+    (-1: none). share: of the whole book's capital, NaN for a config that earns nothing; own: of the market book's.
+    returns: of the market's book, NaN while missing. matured: that return is final.
+    """
+
+    place: Ints
+    config: Ints
+    market: Ints
+    day: Ints
+    due: Ints
+    book: Ints
+    position: Ints
+    evaluation: Ints
+    share: Floats
+    own: Floats
+    returns: Floats
+    matured: Bools
+
+    def only(self, kept: Bools) -> Places:
+        """Some of the entries."""
+        return Places(*(getattr(self, column.name)[kept] for column in fields(self)))
+
+
+@dataclass(frozen=True)
 class Axis:
     """Every date of every book in the window.
 
-    rows, one per config, market and date: place, config_id, market_id, as_of_date, due_date, book, position (of the
-    decision date within the book), evaluation (of the due date within the book), share (of the whole book's capital),
-    own (of the market book's capital), return (of the market's book; null while missing), matured.
-    spans, one per config and market: first and last decision date, has_returns (of the config).
+    spans, one row per config and market: first and last decision date, has_returns (of the config).
     The sheets are (books x positions): decision dates, the dates they were evaluated, whether the whole book has a
     return that date; and, by `evaluation`, the evaluation dates.
     """
 
-    rows: pl.DataFrame
+    places: Places
     spans: pl.DataFrame
     days: NDArray[np.datetime64]
     evaluated: NDArray[np.datetime64]
-    whole: NDArray[np.bool_]
+    whole: Bools
     evaluations: NDArray[np.datetime64]
+    codes: Codes
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The places as rows: place, config_id, market_id, as_of_date, due_date, share (null: earns nothing)."""
+        at = self.places
+        return pl.DataFrame(
+            {
+                "place": at.place,
+                "config_id": named(at.config, self.codes["config_id"]),
+                "market_id": named(at.market, self.codes["market_id"]),
+                "as_of_date": _days(at.day),
+                "due_date": _days(at.due),
+                "share": pl.Series(at.share).fill_nan(None),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What the regime cube holds per place, in rising order."""
+
+    place: Ints
+    decisions: Floats
+    due: Floats
+    returns: Floats
+    weighted_return: Floats
+    evaluated: Ints
 
 
 def build_axis(held: Evidence, grouping: Grouping, window: Window) -> Axis:
     """Complete the dates of each book and share the capital out. A decision on a date without session keeps its row."""
-    spans = _spans(held, window)
-    sessions = _sessions(held, spans, window)
-    rows = sessions.join(_placed(held, window), on="place", how="full", coalesce=True).with_columns(
-        pl.coalesce("config_id", "config_id_right").alias("config_id"),
-        pl.coalesce("market_id", "market_id_right").alias("market_id"),
-        pl.coalesce("as_of_date", "as_of_date_right").alias("as_of_date"),
-        pl.coalesce("due_date", "evaluated").alias("due_date"),
+    outcomes, decisions = (
+        rows_where(cubes[Cube.REGIME], window.known(held.newest)) for cubes in (held.outcomes, held.decisions)
     )
-    rows = rows.with_columns(grouping.book(), *_state(window.as_of or held.newest))
-    shared = _with_shares(rows.join(spans.filter("has_returns"), on="config_id", how="semi"), spans, grouping)
-    silent = rows.join(spans.filter("has_returns"), on="config_id", how="anti")
-    return _with_dates(pl.concat([shared, silent], how="diagonal"), spans, grouping.books)
-
-
-def _spans(held: Evidence, window: Window) -> pl.DataFrame:
-    """First and last decision date of each config in each market, and whether the config ever carried a return."""
-    known = window.known(held.newest)
-    decided = held.decisions[Cube.REGIME].lazy().filter(known).group_by("config_id", "market_id")
-    carried = held.outcomes[Cube.REGIME].lazy().filter(known).group_by("config_id")
-    spans = decided.agg(first=pl.col("as_of_date").min(), last=pl.col("as_of_date").max())
-    flags = carried.agg(has_returns=(pl.col("returns") != 0).any())
-    joined = spans.join(flags, on="config_id", how="left").with_columns(pl.col("has_returns").fill_null(False))
-    return joined.sort("config_id", "market_id").collect()
-
-
-def _sessions(held: Evidence, spans: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """Sessions of each config and market from first to last decision, with their due dates, in the window."""
-    due = pl.col("session").shift(-held.horizon).over("market_id").alias("due_date")
-    sessions = held.sessions.with_columns(due).filter(pl.col("session").is_between(window.start, window.end))
-    rows = spans.join(sessions.rename({"session": "as_of_date"}), on="market_id")
-    within = rows.filter(pl.col("as_of_date").is_between("first", "last"))
-    return within.select("config_id", "market_id", "as_of_date", "due_date", place_code())
-
-
-def _placed(held: Evidence, window: Window) -> pl.DataFrame:
-    """What the regime cube holds per config, market and date of the window."""
-    keep = window.known(held.newest) & window.chosen()
-    keys = ("place", "config_id", "market_id", "as_of_date")
-    outcomes = held.outcomes[Cube.REGIME].lazy().filter(keep)
-    decisions = held.decisions[Cube.REGIME].lazy().filter(keep).select(*keys, "decisions")
-    evaluated = pl.when(pl.col("due") != 0).then("eval_date").alias("evaluated")
-    rows = pl.concat(
-        [outcomes.select(*keys, "due", "returns", "weighted_return", evaluated), decisions], how="diagonal"
-    )
-    sums = rows.group_by("place").agg(
-        *(pl.col(key).first() for key in keys[1:]),
-        *(pl.col(name).sum() for name in ("decisions", "due", "returns")),
-        from_fixed(to_fixed(pl.col("weighted_return")).sum()).alias("weighted_return"),
-        pl.col("evaluated").max(),
-    )
-    return sums.collect()
-
-
-def _state(matured_to: date) -> list[pl.Expr]:
-    """`return`: 0 without decision, null while a due outcome is missing; and whether the date has `matured`."""
-    decided, due = pl.col("decisions").fill_null(0) > 0, pl.col("due").fill_null(0) > 0
-    complete = pl.col("returns") == pl.col("due")
-    passed = (pl.col("due_date") <= matured_to).fill_null(False)
-    return [
-        pl.when(due & complete).then("weighted_return").when(~due & ~decided).then(0.0).alias("return"),
-        pl.when(decided | due).then(due).otherwise(passed).alias("matured"),
-    ]
-
-
-def _with_shares(rows: pl.DataFrame, spans: pl.DataFrame, grouping: Grouping) -> pl.DataFrame:
-    """Add `share` of the whole book's capital and `own` share of the market book's."""
-    markets = 1.0 / _active(rows, spans, ("config_id",))
-    if not grouping.pooled:
-        return rows.with_columns(share=markets, own=pl.lit(1.0))
-    earning = spans.filter("has_returns")
-    whole = earning.group_by("config_id").agg(pl.col("first").min(), pl.col("last").max())
-    configs, there = _active(rows, whole, ()), _active(rows, earning, ("market_id",))
-    return rows.with_columns(share=markets / configs, own=1.0 / there)
-
-
-def _active(rows: pl.DataFrame, spans: pl.DataFrame, by: tuple[str, ...]) -> pl.Series:
-    """How many spans cover the date of each row, among those that share its `by`."""
-    dates = rows["as_of_date"].to_physical().to_numpy()
-    keys = [rows[key].to_physical().to_numpy() for key in by]
-    active = np.zeros(rows.height)
-    for first, last, *codes in spans.select(pl.col("first", "last", *by).to_physical()).rows():
-        covered = (dates >= first) & (dates <= last)
-        for key, code in zip(keys, codes, strict=True):
-            covered &= key == code
-        active += covered
-    return pl.Series("active", active)
-
-
-def _with_dates(rows: pl.DataFrame, spans: pl.DataFrame, books: int) -> Axis:
-    """Number the decision and the evaluation dates of each book."""
-    complete = pl.col("return").is_not_null() & pl.col("matured")
-    days = _numbered(rows, "as_of_date", "position", pl.col("due_date").max(), whole=complete.all())
-    evaluations = _numbered(rows.filter(pl.col("due_date").is_not_null()), "due_date", "evaluation")
-    rows = rows.join(days.select("book", "as_of_date", "position"), on=["book", "as_of_date"], how="left")
-    rows = rows.join(evaluations, on=["book", "due_date"], how="left").sort("place")
+    spans = _spans(decisions, outcomes, held.codes)
+    sums = _placed(rows_where(outcomes, window.chosen()), rows_where(decisions, window.chosen()))
+    place, session_due = _completed(*_sessions(held, spans, window), sums.place)
+    at = np.searchsorted(place, sums.place)
+    spread = _spread(sums, at, place.size)
+    due = np.where(session_due == NEVER, spread.evaluated, session_due)
+    config, market, day = unplaced(place)
+    returns, matured = _state(spread, due, day_number(window.as_of or held.newest))
+    share, own = _shares(config, market, day, spans, grouping)
+    book = np.zeros_like(config) if grouping.pooled else config
+    days, position = _numbered(book, day, grouping.books)
+    evaluations, evaluation = _numbered(book, due, grouping.books)
+    whole = days != NEVER
+    missing = np.isnan(returns) | ~matured
+    whole[book[missing], position[missing]] = False
+    evaluated = np.full_like(days, NEVER)
+    np.maximum.at(evaluated, (book, position), due)
     return Axis(
-        rows,
+        Places(place, config, market, day, due, book, position, evaluation, share, own, returns, matured),
         spans,
-        days=_sheet(days, "as_of_date", "position", books),
-        evaluated=_sheet(days, "due_date", "position", books),
-        whole=_sheet(days, "whole", "position", books),
-        evaluations=_sheet(evaluations, "due_date", "evaluation", books),
+        days=_moments(days),
+        evaluated=_moments(evaluated),
+        whole=whole,
+        evaluations=_moments(evaluations),
+        codes=held.codes,
     )
 
 
-def _numbered(rows: pl.DataFrame, day: str, number: str, *also: pl.Expr, **named: pl.Expr) -> pl.DataFrame:
-    """One row per book and day in rising order, numbered from 0 within each book."""
-    days = rows.group_by("book", day).agg(*also, **named).sort("book", day)
-    return days.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("book").alias(number))
+def _spans(decisions: pl.DataFrame, outcomes: pl.DataFrame, codes: Codes) -> pl.DataFrame:
+    """First and last decision date of each config in each market, and whether the config ever carried a return."""
+    config, market, day = unplaced(decisions["place"].to_numpy())
+    starts = np.flatnonzero((np.diff(config, prepend=-1) != 0) | (np.diff(market, prepend=-1) != 0))
+    ends = np.append(starts[1:], day.size)[: starts.size] - 1
+    carried, _, _ = unplaced(outcomes["place"].to_numpy()[outcomes["returns"].to_numpy() != 0.0])
+    columns = {
+        "config_id": named(config[starts], codes["config_id"]),
+        "market_id": named(market[starts], codes["market_id"]),
+        "first": _days(day[starts]),
+        "last": _days(day[ends]),
+        "has_returns": np.isin(config[starts], carried),
+    }
+    return pl.DataFrame(columns)
 
 
-def _sheet(days: pl.DataFrame, column: str, number: str, books: int) -> NDArray[Any]:
-    """A column as (books x numbers); NaT or False where a book has fewer."""
-    values = days[column].to_numpy()
-    width = int(days[number].to_numpy().max(initial=-1)) + 1
-    sheet = np.full((books, width), False if values.dtype == bool else np.datetime64("NaT"), dtype=values.dtype)
-    sheet[days["book"].to_numpy(), days[number].to_numpy()] = values
-    return sheet
+def _sessions(held: Evidence, spans: pl.DataFrame, window: Window) -> tuple[Ints, Ints]:
+    """Places and due dates of the sessions of each config and market from first to last decision, in the window."""
+    start, end = day_number(window.start), day_number(window.end)
+    places, due = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for config, market, first, last in _physical(spans, "config_id", "market_id", "first", "last"):
+        sessions = held.calendar[market]
+        since, until = np.searchsorted(sessions, [max(first, start), min(last, end) + 1])
+        reached = np.append(sessions[since + held.horizon : until + held.horizon], np.full(held.horizon, NEVER))
+        places.append(place_of(config, market, sessions[since:until]))
+        due.append(reached[: max(0, until - since)])
+    return np.concatenate(places), np.concatenate(due)
+
+
+def _completed(place: Ints, due: Ints, placed: Ints) -> tuple[Ints, Ints]:
+    """Sessions together with the places that are none, in rising order; those have no due date."""
+    extra = np.setdiff1d(placed, place, assume_unique=True)
+    if extra.size == 0:
+        return place, due
+    places = np.concatenate([place, extra])
+    order = np.argsort(places)
+    return places[order], np.concatenate([due, np.full(extra.size, NEVER)])[order]
+
+
+def _placed(outcomes: pl.DataFrame, decisions: pl.DataFrame) -> _Sums:
+    """What the regime cube holds per place; sums of floats do not depend on the order of rows."""
+    exact = outcomes.lazy().group_by("place").agg(to_fixed(pl.col("weighted_return")).sum())
+    exact = exact.select("place", from_fixed(pl.col("weighted_return"))).sort("place")
+    earned = exact.collect(optimizations=pl.QueryOptFlags.none())
+    decided = decisions["place"].to_numpy()
+    place = np.union1d(earned["place"].to_numpy(), decided)
+    weighted_return = np.zeros(place.size)
+    weighted_return[np.searchsorted(place, earned["place"].to_numpy())] = earned["weighted_return"].to_numpy()
+    at = np.searchsorted(place, outcomes["place"].to_numpy())
+    due = outcomes["due"].to_numpy()
+    evaluated = np.full(place.size, NEVER)
+    np.maximum.at(
+        evaluated, at[due != 0.0], outcomes["eval_date"].to_physical().to_numpy()[due != 0.0].astype(np.int64)
+    )
+    return _Sums(
+        place,
+        _added(np.searchsorted(place, decided), decisions["decisions"], place.size),
+        _added(at, outcomes["due"], place.size),
+        _added(at, outcomes["returns"], place.size),
+        weighted_return,
+        evaluated,
+    )
+
+
+def _added(at: Ints, counts: pl.Series, size: int) -> Floats:
+    return np.bincount(at, counts.to_numpy(), size).astype(np.float64)
+
+
+def _spread(sums: _Sums, at: Ints, size: int) -> _Sums:
+    """The sums at their places among all; elsewhere nothing was decided or due."""
+    spread = {column.name: getattr(sums, column.name) for column in fields(sums)}
+    for name, held in spread.items():
+        spread[name] = np.full(size, NEVER if name == "evaluated" else 0, dtype=held.dtype)
+        spread[name][at] = held
+    return _Sums(**spread)
+
+
+def _state(sums: _Sums, due: Ints, matured_to: int) -> tuple[Floats, Bools]:
+    """Returns: 0 without decision, NaN while a due outcome is missing; and whether the date has matured."""
+    decided, is_due = sums.decisions > 0.0, sums.due > 0.0
+    idle = ~is_due & ~decided
+    returns = np.where(idle, 0.0, np.nan)
+    complete = is_due & (sums.returns == sums.due)
+    returns[complete] = sums.weighted_return[complete]
+    passed = (due != NEVER) & (due <= matured_to)
+    return returns, np.where(idle, passed, is_due)
+
+
+def _shares(config: Ints, market: Ints, day: Ints, spans: pl.DataFrame, grouping: Grouping) -> tuple[Floats, Floats]:
+    """Shares of the whole book's capital and of the market book's; NaN for configs that earn nothing."""
+    earning = spans.filter("has_returns")
+    silent = ~np.isin(config, earning["config_id"].to_physical().to_numpy())
+    markets = 1.0 / _active(day, _physical(spans, "first", "last", "config_id"), config)
+    if not grouping.pooled:
+        return np.where(silent, np.nan, markets), np.where(silent, np.nan, 1.0)
+    whole = earning.group_by("config_id").agg(pl.col("first").min(), pl.col("last").max())
+    configs = _active(day, _physical(whole, "first", "last"))
+    there = _active(day, _physical(earning, "first", "last", "market_id"), market)
+    with np.errstate(divide="ignore"):
+        return np.where(silent, np.nan, markets / configs), np.where(silent, np.nan, 1.0 / there)
+
+
+def _active(day: Ints, spans: Iterable[tuple[int, ...]], key: Ints | None = None) -> Floats:
+    """How many spans (first, last, and the key's value) cover each day."""
+    active = np.zeros(day.size)
+    for first, last, *code in spans:
+        covered = (day >= first) & (day <= last)
+        active += covered if key is None else covered & (key == code[0])
+    return active
+
+
+def _physical(df: pl.DataFrame, *columns: str) -> list[tuple[int, ...]]:
+    return df.select(pl.col(columns).to_physical()).rows()
+
+
+def _numbered(book: Ints, day: Ints, books: int) -> tuple[Ints, Ints]:
+    """The distinct days of each book in rising order, (books x numbers), and each entry's number; -1 for NEVER."""
+    number = np.full(day.size, -1)
+    known = day != NEVER
+    if not known.any():
+        return np.full((books, 0), NEVER), number
+    offset = day[known] - day[known].min()
+    seen = np.zeros((books, int(offset.max()) + 1), dtype=bool)
+    seen[book[known], offset] = True
+    numbers = np.cumsum(seen, axis=1) - 1
+    number[known] = numbers[book[known], offset]
+    sheet = np.full((books, int(number.max()) + 1), NEVER)
+    sheet[book[known], number[known]] = day[known]
+    return sheet, number
+
+
+def _moments(days: Ints) -> NDArray[np.datetime64]:
+    """Day numbers as dates; NEVER is NaT."""
+    return days.view("datetime64[D]")
+
+
+def _days(days: Ints) -> pl.Series:
+    """Day numbers as dates; NEVER is null."""
+    return pl.Series(_moments(days)).cast(pl.Date)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from kronos.core.conventions import DECISION_HORIZON
@@ -19,6 +21,7 @@ from kronos.core.frames import (
     conform,
     empty,
 )
+from kronos.core.metrics.hac import Ints
 from kronos.core.metrics.registry import COUNTS, RATIOS
 from kronos.core.vocabulary import Cube
 from kronos.errors import BadValue
@@ -34,6 +37,12 @@ READ: Final = frozenset(
 ALWAYS: Final = ("due", "valid", "returns", "weight_due", "weighted_return", "pnl", "pnl_n")
 """Measures that every report reads, also where they are zero everywhere."""
 
+NEVER: Final = int(np.iinfo(np.int64).min)
+"""The day number of no date; numpy's NaT."""
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_MARKETS: Final = 2**16
+_DAYS: Final = 2**24
 _KEYS: Final = ("place", "config_id", "market_id", "slice", "as_of_date", "eval_date", "known_date")
 _RECORD: Final = ("month", "engine_name", "mode", "experiment_id", "horizon")
 
@@ -65,8 +74,16 @@ class Evidence:
         frames = (*self.outcomes.values(), *self.decisions.values(), self.calibration, self.confusion, self.sessions)
         return int(sum(frame.estimated_size() for frame in frames))
 
+    @cached_property
+    def calendar(self) -> dict[int, Ints]:
+        """Session day numbers of each market, by its code."""
+        markets, days = (self.sessions[name].to_physical().to_numpy() for name in ("market_id", "session"))
+        return {code: days[markets == code].astype(np.int64) for code in range(len(self.codes["market_id"].categories))}
+
     def only(self, config_id: str) -> Evidence:
         """The evidence of one config."""
+        if self.codes["config_id"].categories.to_list() == [config_id]:
+            return self
         mine = pl.col("config_id").cast(pl.String) == config_id
         return replace(
             self,
@@ -121,23 +138,52 @@ def newest_date(cells: pl.DataFrame) -> date | None:
     return max((day for day in reached if day is not None), default=None)
 
 
+def rows_where(frame: pl.DataFrame, *conditions: pl.Expr) -> pl.DataFrame:
+    """The rows that meet all conditions; where all do, the frame itself and not a copy."""
+    kept = frame.select(pl.all_horizontal(conditions).fill_null(False)).to_series()
+    return frame if kept.all() else frame.filter(kept)
+
+
+def named(codes: Ints, names: pl.Enum) -> pl.Series:
+    """The names that codes stand for."""
+    return names.categories.gather(codes).cast(names)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970."""
+    return day.toordinal() - _EPOCH
+
+
+def place_of(config: int, market: int, days: Ints) -> Ints:
+    """`place_code` of day numbers."""
+    return (config * _MARKETS + market) * _DAYS + days
+
+
+def unplaced(places: Ints) -> tuple[Ints, Ints, Ints]:
+    """Config code, market code and day number of places; days before 1970 are negative."""
+    books = (places + _DAYS // 2) // _DAYS
+    return books // _MARKETS, books % _MARKETS, places - books * _DAYS
+
+
 def place_code() -> pl.Expr:
     """(config_id, market_id, as_of_date) as one integer: joins and groups by it are cheap."""
     config, market = (pl.col(key).to_physical().cast(pl.Int64) for key in ("config_id", "market_id"))
-    return ((config * 2**16 + market) * 2**24 + pl.col("as_of_date").to_physical().cast(pl.Int64)).alias("place")
+    return ((config * _MARKETS + market) * _DAYS + pl.col("as_of_date").to_physical().cast(pl.Int64)).alias("place")
 
 
 def _by_cube(cells: pl.DataFrame, codes: Codes, measures: tuple[str, ...]) -> dict[Cube, pl.DataFrame]:
     coded = _coded(cells, codes).with_columns(place_code())
     cubes = {cube: coded.filter(cube=cube.value).sort("place", "slice", "known_date", "eval_date") for cube in Cube}
-    return {cube: frame.select(*_KEYS, *measures, *_opens()) for cube, frame in cubes.items()}
+    # floats, so that numpy sums them as they are
+    floats = [pl.col(name) if name == "decisions" else pl.col(name).cast(pl.Float64) for name in measures]
+    return {cube: frame.select(*_KEYS, *floats, *_opens()).rechunk() for cube, frame in cubes.items()}
 
 
 def _opens() -> list[pl.Expr]:
     """1 on the first due row of each config, market and date, and of each slice of it: they count the books."""
     due = pl.col("due") > 0
     first = {"place_opens": pl.struct("place", due), "slice_opens": pl.struct("place", "slice", due)}
-    return [(due & key.is_first_distinct()).cast(pl.Int8).alias(name) for name, key in first.items()]
+    return [(due & key.is_first_distinct()).cast(pl.Float64).alias(name) for name, key in first.items()]
 
 
 def _present(cells: pl.DataFrame) -> tuple[str, ...]:

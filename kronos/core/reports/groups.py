@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from kronos.core.metrics.hac import Ints
 from kronos.core.reports.evidence import Codes
 from kronos.core.vocabulary import ALL, POOLED, Cube, Dimension
 
@@ -61,26 +59,28 @@ class Grouping:
 
     def code(self, dimension: Dimension) -> pl.Expr:
         """The group of a row: one integer for (dimension, book, slice, market)."""
+        columns = (pl.col(key).to_physical().cast(pl.Int64) for key in ("config_id", "slice", "market_id"))
+        group: pl.Expr = self._number(dimension, *columns)
+        return group.alias(GROUP)
+
+    def codes_of(self, dimension: Dimension, config: Ints, label: Ints, market: Ints) -> Ints:
+        """The groups of rows with these codes."""
+        groups: Ints = self._number(dimension, config, label, market)
+        return groups
+
+    def _number(self, dimension: Dimension, config: Any, label: Any, market: Any) -> Any:
         cut = CUTS[dimension]
-        group = pl.lit(_ORDER.index(dimension), dtype=pl.Int64) * self._size("config_id")
-        group = group if self.pooled else group + _physical("config_id")
-        group = group * self._size("slice") + (_physical("slice") if cut.by_slice else 0)
-        return (group * self._size("market_id") + (_physical("market_id") if cut.by_market else 0)).alias(GROUP)
-
-    def book(self) -> pl.Expr:
-        """The book of a row, as an integer."""
-        return (pl.lit(0, dtype=pl.Int64) if self.pooled else _physical("config_id")).alias("book")
-
-    def columns(self, dimensions: Iterable[Dimension]) -> list[pl.Expr]:
-        """The groups of a row in several dimensions, named after them."""
-        return [self.code(dimension).alias(dimension.value) for dimension in dimensions]
+        # a product by 0 keeps the shape of the rows
+        group = config * (0 if self.pooled else 1) + _ORDER.index(dimension) * self._size("config_id")
+        group = group * self._size("slice") + (label if cut.by_slice else 0)
+        return group * self._size("market_id") + (market if cut.by_market else 0)
 
     @property
     def books(self) -> int:
         """How many books there are."""
         return 1 if self.pooled else self._size("config_id")
 
-    def book_of(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    def book_of(self, groups: Ints) -> Ints:
         """The book of each group, as the integer of `book`."""
         return groups // (self._size("slice") * self._size("market_id")) % self._size("config_id")
 
@@ -104,7 +104,3 @@ class Grouping:
 
     def _name(self, key: str, code: int) -> str:
         return str(self.codes[key].categories[code])
-
-
-def _physical(key: str) -> pl.Expr:
-    return pl.col(key).to_physical().cast(pl.Int64)

@@ -13,14 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kronos.core.metrics.hac import Ints
 from kronos.core.metrics.metric import Floats
-from kronos.core.reports.axis import Axis, Window
-from kronos.core.reports.evidence import READ, Evidence
+from kronos.core.reports.axis import Axis, Bools, Places, Window
+from kronos.core.reports.evidence import READ, Evidence, rows_where, unplaced
 from kronos.core.reports.groups import CUTS, GROUP, Cut, Grouping
 from kronos.core.vocabulary import Cube, Dimension
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 DERIVED: Final = {"missing": ("due", "valid", -1.0), "hit_outcomes": ("hit_eligible", "hit_ties", 1.0)}
 """Measures made of two others: first + sign x second."""
@@ -67,10 +65,25 @@ class Series:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Rows with the cell of a (slices x dates) sheet that each of them falls into."""
+class _Cells:
+    """Rows of one cube with their codes, position of the date and share of capital.
+
+    Cells of a config that earns nothing have no capital: `earning` is 0 and their share too.
+    """
 
     frame: pl.DataFrame
+    config: Ints
+    label: Ints
+    market: Ints
+    position: Ints
+    share: Floats
+    earning: Floats
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The cell of a (slices x dates) sheet that each row falls into."""
+
     groups: Ints
     books: Ints
     cell: Ints
@@ -81,10 +94,6 @@ class _Rows:
         sheet = np.bincount(self.cell, weights=values, minlength=self.groups.size * self.dates)
         return np.asarray(sheet.reshape(self.groups.size, self.dates), dtype=np.float64)
 
-    def sum(self, name: str) -> Floats:
-        """Sum of a column per slice and date."""
-        return self.add(self.frame[name].to_numpy())
-
 
 Columns = dict[str, NDArray[Any]]
 
@@ -94,17 +103,17 @@ def build_series(
 ) -> Series:
     """The series of every slice of these dimensions."""
     chosen = sorted(dimensions, key=list(Dimension).index)
-    cells = {
-        cube: _shared(held, axis, cube, window, grouping.columns(mine)) for cube, mine in _cubes_of(chosen).items()
-    }
-    books = _Books.of(axis, grouping, chosen)
+    cells = {cube: _cells(held, axis, cube, window) for cube in _cubes_of(chosen)}
+    books = _Books.of(axis)
     moments, wealth, sums = [], [], []
     for dimension in chosen:
         cut = CUTS[dimension]
-        rows = _rows(cells[cut.cube], dimension, "position", axis.days.shape[1], grouping)
-        daily = _sums(rows, cut, held.measures)
+        mine = cells[cut.cube]
+        groups = grouping.codes_of(dimension, mine.config, mine.label, mine.market)
+        rows = _rows(groups, mine.position, axis.days.shape[1], grouping)
+        daily = _sums(rows, mine.frame, cut, held.measures)
         by_decision, by_evaluation = (
-            _conditional(rows, daily, axis) if cut.conditional else books.returns(dimension, axis, grouping)
+            _conditional(rows, mine, daily, axis) if cut.conditional else books.returns(dimension, axis, grouping)
         )
         moments.append(by_decision)
         wealth.append(by_evaluation)
@@ -118,22 +127,30 @@ def build_series(
     )
 
 
-def _shared(held: Evidence, axis: Axis, cube: Cube, window: Window, groups: list[pl.Expr]) -> pl.DataFrame:
-    """Outcome cells of one cube in the window with groups, position of the date and share of capital.
+def _cells(held: Evidence, axis: Axis, cube: Cube, window: Window) -> _Cells:
+    """Outcome cells of one cube in the window."""
+    frame = rows_where(held.outcomes[cube], window.known(held.newest), window.chosen())
+    place = frame["place"].to_numpy()
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    found = np.searchsorted(axis.places.place, place[starts])
+    config, market, _ = unplaced(place[starts])
+    lengths = np.diff(np.append(starts, place.size))
+    share = np.repeat(axis.places.share[found], lengths)
+    return _Cells(
+        frame,
+        np.repeat(config, lengths),
+        frame["slice"].to_physical().to_numpy().astype(np.int64),
+        np.repeat(market, lengths),
+        np.repeat(axis.places.position[found], lengths),
+        np.nan_to_num(share),
+        (~np.isnan(share)).astype(np.float64),
+    )
 
-    Cells of a config that earns nothing have no capital: `earning` is 0 and their share too.
-    """
-    cells = held.outcomes[cube].lazy().filter(window.known(held.newest), window.chosen())
-    places = axis.rows.lazy().select("place", "position", "share")
-    earning = pl.col("share").is_not_null().cast(pl.Float64).alias("earning")
-    placed = cells.join(places, on="place", maintain_order="left").with_columns(*groups, earning)
-    return placed.with_columns(pl.col("share").fill_null(0.0)).collect()
 
-
-def _rows(frame: pl.DataFrame, dimension: Dimension, number: str, dates: int, grouping: Grouping) -> _Rows:
+def _rows(groups: Ints, number: Ints, dates: int, grouping: Grouping) -> _Rows:
     """Where each row falls: its slice among those that occur, and its date's number."""
-    groups, inverse = _distinct(frame[dimension.value].to_numpy())
-    return _Rows(frame, groups, grouping.book_of(groups), inverse * dates + frame[number].to_numpy(), dates)
+    distinct, inverse = _distinct(groups)
+    return _Rows(distinct, grouping.book_of(distinct), inverse * dates + number, dates)
 
 
 def _distinct(codes: Ints) -> tuple[Ints, Ints]:
@@ -146,9 +163,9 @@ def _distinct(codes: Ints) -> tuple[Ints, Ints]:
     return np.flatnonzero(seen).astype(np.int64) + low, index[codes - low]
 
 
-def _sums(rows: _Rows, cut: Cut, measures: Iterable[str]) -> Sums:
-    added = {name: rows.sum(name) for name in measures}
-    opens = rows.sum("slice_opens" if cut.conditional else "place_opens")
+def _sums(rows: _Rows, frame: pl.DataFrame, cut: Cut, measures: Iterable[str]) -> Sums:
+    added = {name: rows.add(frame[name].to_numpy()) for name in measures}
+    opens = rows.add(frame["slice_opens" if cut.conditional else "place_opens"].to_numpy())
     return Sums(rows.groups, added | {"books": np.where(added["due"] > 0.0, opens, 0.0)})
 
 
@@ -156,11 +173,13 @@ def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: I
     """Decisions of the window per group."""
     counted: dict[int, int] = {}
     for cube, mine in _cubes_of(dimensions).items():
-        made = held.decisions[cube].lazy().filter(window.known(held.newest), window.chosen())
-        frame = made.select("decisions", *grouping.columns(mine)).collect()
+        made = rows_where(held.decisions[cube], window.known(held.newest), window.chosen())
+        config, market, _ = unplaced(made["place"].to_numpy())
+        label = made["slice"].to_physical().to_numpy().astype(np.int64)
+        decisions = made["decisions"].to_numpy()
         for dimension in mine:
-            groups, inverse = _distinct(frame[dimension.value].to_numpy())
-            totals = np.bincount(inverse, weights=frame["decisions"].to_numpy())
+            groups, inverse = _distinct(grouping.codes_of(dimension, config, label, market))
+            totals = np.bincount(inverse, weights=decisions)
             counted |= {int(group): int(total) for group, total in zip(groups, totals, strict=True)}
     return counted
 
@@ -187,19 +206,18 @@ def _cubes_of(dimensions: Iterable[Dimension]) -> dict[Cube, list[Dimension]]:
     return found
 
 
-def _conditional(rows: _Rows, daily: Sums, axis: Axis) -> tuple[Columns, Columns]:
+def _conditional(rows: _Rows, cells: _Cells, daily: Sums, axis: Axis) -> tuple[Columns, Columns]:
     """Moments and wealth of sum(weight x return) / sum(weight) on the dates on which the slice occurs.
 
     The return is missing while a due outcome is, and where nothing was weighted. Contributions count on the dates on
     which the whole book has a return, so that they add up to it.
     """
-    share = rows.frame["share"].to_numpy()
-    contribution = rows.add(share * rows.frame["weighted_return"].to_numpy())
-    exposure = rows.add(share * rows.frame["weight_due"].to_numpy())
+    contribution = rows.add(cells.share * cells.frame["weighted_return"].to_numpy())
+    exposure = rows.add(cells.share * cells.frame["weight_due"].to_numpy())
     complete = daily.daily("returns") == daily.daily("due")
     returns = np.full_like(contribution, np.nan)
     np.divide(contribution, exposure, out=returns, where=complete & (exposure > 0.0))
-    occurs = (daily.daily("due") > 0.0) & (rows.sum("earning") > 0.0)
+    occurs = (daily.daily("due") > 0.0) & (rows.add(cells.earning) > 0.0)
     contribution = np.where(axis.whole[rows.books], contribution, np.nan)
     moments = _at(rows, occurs, axis.days, "as_of_date", {"return": returns, "contribution": contribution})
     return moments, _at(rows, occurs, axis.evaluated, "date", {"growth": returns})
@@ -207,46 +225,53 @@ def _conditional(rows: _Rows, daily: Sums, axis: Axis) -> tuple[Columns, Columns
 
 @dataclass(frozen=True)
 class _Books:
-    """Dates of the books that earn, by decision and by evaluation."""
+    """Places of the books that earn, all of them and those with an evaluation date."""
 
-    decided: pl.DataFrame
-    evaluated: pl.DataFrame
+    decided: Places
+    evaluated: Places
 
     @classmethod
-    def of(cls, axis: Axis, grouping: Grouping, dimensions: Iterable[Dimension]) -> _Books:
-        """From the axis, with the groups of the dimensions."""
-        groups = grouping.columns(dimension for dimension in dimensions if not CUTS[dimension].conditional)
-        earning = axis.rows.filter(pl.col("share").is_not_null()).with_columns(groups)
-        return cls(earning, earning.filter(pl.col("evaluation").is_not_null()))
+    def of(cls, axis: Axis) -> _Books:
+        """From the axis."""
+        earning = axis.places.only(~np.isnan(axis.places.share))
+        return cls(earning, earning.only(earning.evaluation >= 0))
 
     def returns(self, dimension: Dimension, axis: Axis, grouping: Grouping) -> tuple[Columns, Columns]:
         """Moments and wealth of book returns, without dates that have not matured."""
-        share = "own" if CUTS[dimension].by_market else "share"
-        rows = _rows(self.decided, dimension, "position", axis.days.shape[1], grouping)
-        contribution = np.where(axis.whole[rows.books], _shared_return(rows, "share"), np.nan)
-        columns = {"return": _shared_return(rows, share), "contribution": contribution}
-        moments = _at(rows, _matured(rows), axis.days, "as_of_date", columns)
-        rows = _rows(self.evaluated, dimension, "evaluation", axis.evaluations.shape[1], grouping)
-        return moments, _at(rows, _matured(rows), axis.evaluations, "date", {"growth": _shared_return(rows, share)})
+        by_market = CUTS[dimension].by_market
+        at = self.decided
+        rows = _rows(_groups(at, dimension, grouping), at.position, axis.days.shape[1], grouping)
+        contribution = np.where(axis.whole[rows.books], _shared_return(rows, at, at.share), np.nan)
+        returns = _shared_return(rows, at, at.own if by_market else at.share)
+        columns = {"return": returns, "contribution": contribution}
+        moments = _at(rows, _matured(rows, at), axis.days, "as_of_date", columns)
+        at = self.evaluated
+        rows = _rows(_groups(at, dimension, grouping), at.evaluation, axis.evaluations.shape[1], grouping)
+        growth = _shared_return(rows, at, at.own if by_market else at.share)
+        return moments, _at(rows, _matured(rows, at), axis.evaluations, "date", {"growth": growth})
 
 
-def _shared_return(rows: _Rows, share: str) -> Floats:
+def _groups(at: Places, dimension: Dimension, grouping: Grouping) -> Ints:
+    """The group of each place, in a dimension that does not cut by slice."""
+    return grouping.codes_of(dimension, at.config, np.zeros_like(at.config), at.market)
+
+
+def _shared_return(rows: _Rows, at: Places, share: Floats) -> Floats:
     """sum(share x return) per slice and date; NaN if any return is missing."""
-    returns = rows.frame["return"].to_numpy()
-    added = rows.add(np.nan_to_num(returns) * rows.frame[share].to_numpy())
-    return np.where(rows.add(np.isnan(returns)) > 0.0, np.nan, added)
+    # what is missing makes its whole date NaN, and NaN survives every sum
+    return rows.add(at.returns * share)
 
 
-def _matured(rows: _Rows) -> Bools:
+def _matured(rows: _Rows, at: Places) -> Bools:
     """Dates on which there are rows and all of them matured."""
-    matured = rows.frame["matured"].to_numpy()
-    return np.asarray((rows.add(matured) > 0.0) & ~(rows.add(~matured) > 0.0))
+    return np.asarray((rows.add(at.matured) > 0.0) & ~(rows.add(~at.matured) > 0.0))
 
 
 def _at(rows: _Rows, occurs: Bools, days: NDArray[np.datetime64], day: str, values: dict[str, Floats]) -> Columns:
     """The dates that occur, in order of group and position."""
-    at, position = np.nonzero(occurs)
-    columns = {name: sheet[at, position] for name, sheet in values.items()}
+    cells = np.flatnonzero(occurs)
+    at, position = np.divmod(cells, rows.dates) if rows.dates else (cells, cells)
+    columns = {name: sheet.ravel()[cells] for name, sheet in values.items()}
     return {GROUP: rows.groups[at], "position": position, day: days[rows.books[at], position], **columns}
 
 
