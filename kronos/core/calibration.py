@@ -14,6 +14,9 @@ from kronos.core.fixed_point import from_fixed, to_fixed
 from kronos.core.frames import CALIBRATION_CELLS, CELL_KEYS, CONFUSION_CELLS, Schema, empty
 from kronos.core.scores import ClassPart
 
+EVENT: Final = "event"
+"""Target of binary forecasts."""
+
 _CALIBRATION: Final = (*CELL_CODES, "regime", "target", "bin")
 _CONFUSION: Final = (*CELL_CODES, "regime", "predicted", "realised")
 
@@ -25,10 +28,15 @@ def probability_bin(p: pl.Expr) -> pl.Expr:
     return pl.when(p <= 0).then(0).when(p >= 1).then(inner + 1).otherwise(index).cast(pl.Int16)
 
 
+def calibration_terms(p: pl.Expr, y: pl.Expr) -> dict[str, pl.Expr]:
+    """What a forecast p of an event y adds to each measure but n."""
+    return {"sum_p": p, "sum_p2": p.pow(2), "sum_y": y, "sum_y2": y.pow(2)}
+
+
 def calibration_sums(forecasts: pl.DataFrame, parts: list[ClassPart]) -> Iterator[pl.LazyFrame]:
     """Calibration measures of contributions, in fixed point: the event, each class, each threshold."""
     if forecasts.height:
-        yield _target_sums(forecasts, "event", pl.col("probability"), pl.col("event"))
+        yield _target_sums(forecasts, EVENT, pl.col("probability"), pl.col("event"))
     for part in parts:
         for name in part.classes:
             realised = (pl.col("realised_class") == name).cast(pl.Float64)
@@ -49,32 +57,35 @@ def confusion_sums(rows: pl.DataFrame) -> Iterator[pl.LazyFrame]:
     yield named.filter(pl.col("predicted").is_not_null()).group_by(_CONFUSION).agg(n=pl.col("sign").sum())
 
 
-def finish_calibration(sums: list[pl.LazyFrame], codes: Codes) -> pl.DataFrame:
-    """frames.CALIBRATION_CELLS of several frames' sums."""
-    return _finish(sums, _CALIBRATION, codes, CALIBRATION_CELLS)
+def finish_calibration(regular: list[pl.LazyFrame], sums: list[pl.LazyFrame], codes: Codes) -> pl.DataFrame:
+    """frames.CALIBRATION_CELLS of several frames' sums; the regular ones share no keys among themselves."""
+    return _finish(regular, sums, _CALIBRATION, codes, CALIBRATION_CELLS)
 
 
 def finish_confusion(sums: list[pl.LazyFrame], codes: Codes) -> pl.DataFrame:
     """frames.CONFUSION_CELLS of several frames' sums."""
-    return _finish(sums, _CONFUSION, codes, CONFUSION_CELLS)
+    return _finish([], sums, _CONFUSION, codes, CONFUSION_CELLS)
 
 
 def _target_sums(rows: pl.DataFrame, target: str, p: pl.Expr, y: pl.Expr) -> pl.LazyFrame:
     values = rows.lazy().select(*CELL_CODES, "regime", "sign", p=p, y=y, bin=probability_bin(p))
-    p, y = pl.col("p"), pl.col("y")
-    terms = {"sum_p": p, "sum_p2": p.pow(2), "sum_y": y, "sum_y2": y.pow(2)}
+    terms = calibration_terms(pl.col("p"), pl.col("y"))
     sums = {name: (to_fixed(value) * pl.col("sign")).sum() for name, value in terms.items()}
     grouped = values.group_by(*CELL_CODES, "regime", "bin").agg(n=pl.col("sign").sum(), **sums)
     return grouped.with_columns(target=pl.lit(target))
 
 
-def _finish(sums: list[pl.LazyFrame], keys: tuple[str, ...], codes: Codes, schema: Schema) -> pl.DataFrame:
-    if not sums:
+def _finish(
+    regular: list[pl.LazyFrame], sums: list[pl.LazyFrame], keys: tuple[str, ...], codes: Codes, schema: Schema
+) -> pl.DataFrame:
+    if not regular and not sums:
         return empty(schema)
     measures = [name for name in schema if name not in (*CELL_KEYS, *keys, "month")]
-    # different frames share keys where claims were superseded, or classes came in several lists
-    total = pl.concat(sums, how="diagonal").group_by(keys).agg(pl.col(measures).sum()).collect(engine="in-memory")
-    cells = codes.decode(total, [name for name in keys if name != "horizon"])
-    floats = [from_fixed(pl.col(name)).alias(name) for name in measures if schema[name] == pl.Float64]
+    total = pl.concat([*regular, *sums], how="diagonal")
+    if sums:
+        # different frames share keys where claims were superseded, or classes came in several lists
+        total = total.group_by(keys).agg(pl.col(measures).sum())
+    cells = codes.decode(total.collect(engine="in-memory"), [name for name in keys if name != "horizon"])
+    floats = [from_fixed(pl.col(name)).alias(name) for name in measures if cells.schema[name] == pl.Int128]
     typed = [pl.col(name).cast(dtype) for name, dtype in schema.items()]
     return cells.lazy().with_columns(floats).select(typed).collect(engine="in-memory")

@@ -5,7 +5,7 @@ Floats are summed as fixed-point integers, so the same facts give the same bytes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,14 +13,13 @@ import polars as pl
 
 from kronos.core import scores
 from kronos.core.calibration import calibration_sums, confusion_sums, finish_calibration, finish_confusion
-from kronos.core.codes import LABELS, Codes, encode
+from kronos.core.codes import LABELS, Codes, cube_of, encode
 from kronos.core.contributions import CELL_CODES, contributions, outcome_contributions
 from kronos.core.facts import FactsBatch, horizons_in
 from kronos.core.frames import CELL_MEASURES, CELLS
 from kronos.core.measures import class_measures, finished, forecast_measures, row_measures, sums
 from kronos.core.policy import ObservationPolicy
-from kronos.core.regular import is_regular, regular_cubes, regular_sums
-from kronos.core.vocabulary import Cube
+from kronos.core.regular import is_regular, regular_calibration, regular_cells
 
 CELL_ORDER: Final = (
     *("engine_name", "config_id", "horizon", "cube"),
@@ -28,8 +27,8 @@ CELL_ORDER: Final = (
 )
 """Row order of cells: what one report reads stands together."""
 
-_CUBES: Final = dict(zip((Cube.REGIME, Cube.STABILITY, Cube.FRAGILITY), LABELS, strict=True))
 _FORECASTS: Final = pl.any_horizontal(pl.col("probability", "class_probabilities", "label").is_not_null())
+_CLASS_FORECASTS: Final = pl.any_horizontal(pl.col("class_probabilities", "label").is_not_null())
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,13 @@ def build_cells(facts: FactsBatch, policy: ObservationPolicy) -> CellsBatch:
     up to the same book. No facts give no cells. Hold to a month or so of facts at a time.
     """
     codes, (encoded, superseded) = encode(facts.facts, facts.superseded)
-    on_time = encoded.select(is_regular(horizons_in(encoded))).to_series()
-    regular = regular_sums(encoded.filter(on_time))
-    joint = [_row_sums(rows) for rows in contributions(encoded.filter(~on_time), superseded)]
+    regular, others = _parted(encoded)
+    joint = [_row_sums(rows) for rows in contributions(others, superseded)]
     calibration: list[pl.LazyFrame] = []
     confusion: list[pl.LazyFrame] = []
-    for rows in outcome_contributions(encoded.filter(_FORECASTS), superseded):
+    # binary forecasts of regular facts are added up with them
+    classes = regular.filter(_CLASS_FORECASTS).with_columns(probability=pl.lit(None, dtype=pl.Float64))
+    for rows in outcome_contributions(pl.concat([classes, others.filter(_FORECASTS)]), superseded):
         forecasts = rows.filter(pl.col("probability").is_not_null() & pl.col("event").is_not_null())
         parts = scores.class_parts(rows, policy)
         joint.append(_add_up(forecasts, forecast_measures()))
@@ -61,7 +61,17 @@ def build_cells(facts: FactsBatch, policy: ObservationPolicy) -> CellsBatch:
         calibration += calibration_sums(forecasts, parts)
         confusion += confusion_sums(rows)
     cells = _cells(regular, [part for part in joint if part.height], codes)
-    return CellsBatch(cells, finish_calibration(calibration, codes), finish_confusion(confusion, codes))
+    # what more is to be added to is not rounded yet
+    calibrated = finish_calibration(regular_calibration(regular, fixed=bool(calibration)), calibration, codes)
+    return CellsBatch(cells, calibrated, finish_confusion(confusion, codes))
+
+
+def _parted(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Facts on which nothing was late, and the others."""
+    on_time = facts.select(is_regular(horizons_in(facts))).to_series()
+    if on_time.all():
+        return facts, facts.clear()
+    return facts.filter(on_time), facts.filter(~on_time)
 
 
 def _row_sums(rows: pl.DataFrame) -> pl.DataFrame:
@@ -79,24 +89,18 @@ def _add_up(rows: pl.DataFrame, measures: Mapping[str, pl.Expr]) -> pl.DataFrame
 
 
 def _cells(regular: pl.DataFrame, joint: list[pl.DataFrame], codes: Codes) -> pl.DataFrame:
-    """The marginal cubes of the joint sums, as frames.CELLS."""
-    names = pl.Enum(sorted(cube.value for cube in _CUBES))
-    rest = pl.concat(joint, how="diagonal") if joint else None
-    cubes = [
-        _cube(parts, rest, label).with_columns(cube=pl.lit(cube.value, dtype=names))
-        for (cube, label), parts in zip(_CUBES.items(), regular_cubes(regular), strict=True)
-    ]
-    cells = codes.decode(
-        pl.concat(cubes).collect(engine="in-memory"), ("cube", "book", "eval_date", "known_date", "slice")
-    )
+    """The sums of regular facts, which share no keys, and the marginal cubes of the joint sums, as frames.CELLS."""
+    sums = pl.concat([*regular_cells(regular, fixed=bool(joint)), *_marginal(joint)], how="diagonal")
+    if joint:
+        measures = [name for name in sums.collect_schema().names() if name in CELL_MEASURES]
+        sums = sums.group_by("cube", *CELL_CODES, "slice").agg(pl.col(measures).sum())
+    cells = codes.decode(sums.collect(engine="in-memory"), ("cube", "book", "eval_date", "known_date", "slice"))
     typed = [pl.col(name).cast(dtype) for name, dtype in CELLS.items()]
-    return cells.lazy().with_columns(finished(cells.columns)).select(typed).collect(engine="in-memory")
+    return cells.lazy().with_columns(finished(cells.schema)).select(typed).collect(engine="in-memory")
 
 
-def _cube(regular: list[pl.LazyFrame], rest: pl.DataFrame | None, label: str) -> pl.LazyFrame:
-    if rest is None:
-        return pl.concat(regular, how="diagonal")
-    others = rest.lazy().with_columns(pl.col(label).alias("slice")).drop(LABELS)
-    rows = pl.concat([*regular, others], how="diagonal")
-    measures = [name for name in rows.collect_schema().names() if name in CELL_MEASURES]
-    return rows.group_by(*CELL_CODES, "slice").agg(pl.col(measures).sum())
+def _marginal(joint: list[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
+    """The joint sums once per cube."""
+    for label in LABELS if joint else ():
+        rows = pl.concat(joint, how="diagonal").lazy()
+        yield rows.with_columns(pl.col(label).alias("slice"), cube_of(label)).drop(LABELS)

@@ -11,11 +11,14 @@ from typing import Final
 import polars as pl
 
 from kronos.core.frames import month_of
-from kronos.core.vocabulary import Bucket
+from kronos.core.vocabulary import Bucket, Cube
 from kronos.errors import BadValue
 
 BOOK: Final = ("engine_name", "config_id", "as_of_date", "market_id", "mode", "experiment_id")
 LABELS: Final = ("regime", "stability_bucket", "fragility_bucket")
+CUBES: Final = dict(zip(LABELS, (Cube.REGIME, Cube.STABILITY, Cube.FRAGILITY), strict=True))
+"""The cube each label slices the book by."""
+_CUBE: Final = pl.Enum(sorted(cube.value for cube in CUBES.values()))
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ def encode(*frames: pl.DataFrame) -> tuple[Codes, list[pl.DataFrame]]:
         for df, run, begin in zip(frames, runs, begins, strict=True)
     ]
     return Codes(numbered, labels), encoded
+
+
+def cube_of(label: str) -> pl.Expr:
+    """The cube a label slices by, as a code."""
+    return pl.lit(CUBES[label].value, dtype=_CUBE).alias("cube")
 
 
 def _book_codes(books: pl.DataFrame, runs: pl.DataFrame, begins: pl.Series) -> pl.Series:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
 from kronos.core import scores
 from kronos.core.fixed_point import from_fixed, to_fixed
 from kronos.core.frames import CELL_MEASURES
-
-Column = Callable[[str], pl.Expr]
-"""Where a contribution's column is found."""
+from kronos.core.scores import Column
 
 
 def row_measures(column: Column, present: Collection[str], *, judged: bool = False) -> dict[str, pl.Expr]:
@@ -50,13 +48,14 @@ def row_measures(column: Column, present: Collection[str], *, judged: bool = Fal
     return {name: value for read, group in measures.items() if held & set(read) for name, value in group.items()}
 
 
-def forecast_measures() -> dict[str, pl.Expr]:
-    """Measures of a valid outcome of a binary forecast."""
+def forecast_measures(column: Column = pl.col) -> dict[str, pl.Expr]:
+    """Measures of a binary forecast; null adds nothing."""
+    brier = scores.brier(column)
     return {
-        "brier_sum": scores.brier(),
-        "log_loss_sum": scores.log_loss(),
-        "forecast_n": pl.col("is_valid"),
-        "clip_n": scores.clipped(),
+        "brier_sum": brier,
+        "log_loss_sum": scores.log_loss(column),
+        "forecast_n": brier.is_not_null(),
+        "clip_n": scores.clipped(column),
     }
 
 
@@ -78,9 +77,9 @@ def sums(measures: Mapping[str, pl.Expr], *, signed: bool) -> list[pl.Expr]:
     return [_sum(value, CELL_MEASURES[name], signed=signed).alias(name) for name, value in measures.items()]
 
 
-def finished(held: Collection[str]) -> list[pl.Expr]:
-    """Every measure of frames.CELLS from the sums that are held; the others are zero."""
-    return [_finished(name, held=name in held) for name in CELL_MEASURES]
+def finished(held: pl.Schema) -> list[pl.Expr]:
+    """Every measure of frames.CELLS from the sums that are held, in fixed point or finished; the others are zero."""
+    return [_finished(name, held.get(name)) for name in CELL_MEASURES]
 
 
 def _sum(value: pl.Expr, dtype: object, *, signed: bool) -> pl.Expr:
@@ -90,6 +89,6 @@ def _sum(value: pl.Expr, dtype: object, *, signed: bool) -> pl.Expr:
     return (value.cast(pl.Int64) * pl.col("sign")).sum() if signed else value.sum().cast(pl.Int64)
 
 
-def _finished(name: str, *, held: bool) -> pl.Expr:
-    value = pl.col(name) if held else pl.lit(0)
-    return (from_fixed(value) if CELL_MEASURES[name] == pl.Float64 else value).alias(name)
+def _finished(name: str, held: pl.DataType | None) -> pl.Expr:
+    value = pl.lit(0) if held is None else pl.col(name).fill_null(0)
+    return (from_fixed(value) if held == pl.Int128 else value).alias(name)

@@ -16,10 +16,13 @@ import polars as pl
 from kronos.core.conventions import LOG_LOSS_CLIP
 from kronos.core.policy import ObservationPolicy
 
+Column = Callable[[str], pl.Expr]
+"""Where a column is found."""
+
 CLASS_SCORES: Final = ("class_brier", "class_log_loss", "class_clip", "rps")
 
 
-def hit(column: Callable[[str], pl.Expr] = pl.col) -> pl.Expr:
+def hit(column: Column = pl.col) -> pl.Expr:
     """1 hit, 0 miss, 0.5 tie: as given, else a fractional event is a tie, else the sign of the return."""
     given, event, ret = column("hit"), column("event"), column("return")
     return (
@@ -32,23 +35,23 @@ def hit(column: Callable[[str], pl.Expr] = pl.col) -> pl.Expr:
     )
 
 
-def brier() -> pl.Expr:
+def brier(column: Column = pl.col) -> pl.Expr:
     """(p - y)^2 of a binary forecast, in [0, 1]; y may be a fraction."""
-    return (pl.col("probability") - pl.col("event")).pow(2)
+    return (column("probability") - column("event")).pow(2)
 
 
-def log_loss() -> pl.Expr:
+def log_loss(column: Column = pl.col) -> pl.Expr:
     """-[y ln p + (1 - y) ln(1 - p)] of a binary forecast, p clipped to [1e-15, 1 - 1e-15]."""
-    p = pl.col("probability").clip(LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
-    y = pl.col("event")
+    p = column("probability").clip(LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
+    y = column("event")
     return -(y * p.log() + (1 - y) * (1 - p).log())
 
 
-def clipped() -> pl.Expr:
+def clipped(column: Column = pl.col) -> pl.Expr:
     """Whether the log loss of a binary forecast was clipped; null where there is none."""
-    p = pl.col("probability")
+    p = column("probability")
     outside = (p < LOG_LOSS_CLIP) | (p > 1 - LOG_LOSS_CLIP)
-    return pl.when(pl.col("event").is_not_null()).then(outside)
+    return pl.when(column("event").is_not_null()).then(outside)
 
 
 @dataclass(frozen=True)
