@@ -11,7 +11,7 @@ from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import Mode
-from kronos.services.comparison import IncumbentOf, compare, no_incumbent, recorded_incumbent
+from kronos.services.comparison import BackgroundOf, compare, no_background, recorded_background
 from kronos.services.monitoring import StandingOf, monitor, nothing_active, recorded_standing
 from kronos.services.performance import Performance
 from kronos.settings import Settings, load
@@ -23,16 +23,16 @@ class MetaOrchestrator:
     def __init__(
         self,
         performance: Performance,
-        incumbent_of: IncumbentOf = no_incumbent,
+        background_of: BackgroundOf = no_background,
         standing_of: StandingOf = nothing_active,
     ) -> None:
-        self._performance, self._incumbent_of, self._standing_of = performance, incumbent_of, standing_of
+        self._performance, self._background_of, self._standing_of = performance, background_of, standing_of
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> MetaOrchestrator:
         """An orchestrator over the lake, policy and source that the environment names."""
         chosen = settings or load()
-        return cls(Performance.from_settings(chosen), recorded_incumbent(chosen), recorded_standing(chosen))
+        return cls(Performance.from_settings(chosen), recorded_background(chosen), recorded_standing(chosen))
 
     def engine_performance(
         self,
@@ -78,11 +78,11 @@ class MetaOrchestrator:
         """Configs against the incumbent: the matrix of differences and each config's class with its evidence.
 
         config_ids: the family compared, all configs of the engine if none is named. Dates: those of the record by
-        default. incumbent: the engine's active config by default; when none is known, every config is UNDECIDED.
+        default. incumbent: the config active as of the date by default; when none is known, every config is UNDECIDED.
         """
         return compare(
             self._performance,
-            self._incumbent_of,
+            self._background_of,
             engine_name,
             config_ids,
             (start_date, end_date),

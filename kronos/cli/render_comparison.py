@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kronos.core.reports.comparison_model import Cell, ConfigClass, ConfigComparison, Finding, Verdict
+from kronos.core.reports.comparison_model import (
+    Cell,
+    ConfigClass,
+    ConfigComparison,
+    DeflatedSharpe,
+    Doubt,
+    Finding,
+    TrialsCounted,
+    Verdict,
+)
 
 _STYLES = {
     ConfigClass.INCUMBENT: "bold",
@@ -18,9 +29,13 @@ _STYLES = {
 
 
 def print_comparison(found: ConfigComparison, console: Console) -> None:
-    """Classes, then differences to the incumbent by slice."""
+    """Classes, then the search they came out of, then differences to the incumbent by slice."""
     console.print(_heading(found), style="bold")
     console.print(_classes(found))
+    if found.trials:
+        console.print(_trials(found.trials))
+    if any(one.dsr is not None for one in found.deflated):
+        console.print(_deflated(found.deflated))
     if found.cells:
         console.print(_matrix(found))
         console.print(_legend(found), style="dim")
@@ -34,6 +49,35 @@ def _heading(found: ConfigComparison) -> str:
         f"{escape(found.engine_name)} against {incumbent}: decisions {found.period_start}..{found.period_end}, "
         f"{found.mode}, horizon {found.horizon}, as of {found.as_of}"
     )
+
+
+def _trials(counted: TrialsCounted) -> str:
+    if counted.effective is None:
+        return f"{counted.total} trials, all taken as independent ({_reason(counted.reason, counted.detail)})"
+    return (
+        f"{counted.total} trials: the {counted.streamed} with returns amount to {counted.effective:.1f} independent "
+        f"ones, in all {counted.independent:.1f}"
+    )
+
+
+def _deflated(deflated: Sequence[DeflatedSharpe]) -> Table:
+    title = (
+        "probability that the own Sharpe ratio is above 0 (PSR), and above the best of so many worthless trials (DSR)"
+    )
+    table = Table("config", "sharpe", "PSR", "hurdle", "DSR", title=title, title_justify="left", box=None)
+    table.header_style = "dim"
+    for one in deflated:
+        if one.sharpe is None or one.psr is None or one.hurdle is None or one.dsr is None:
+            table.add_row(escape(one.config_id), f"[dim]{_reason(one.reason, one.detail)}[/dim]")
+        else:
+            numbers = (f"{one.sharpe:+.2f}", f"{one.psr:.3f}", f"{one.hurdle:.2f}", f"{one.dsr:.3f}")
+            table.add_row(escape(one.config_id), *numbers)
+    return table
+
+
+def _reason(reason: Doubt | None, detail: str) -> str:
+    words = str(reason).replace("_", " ").lower()
+    return escape(f"{words}: {detail}" if detail else words)
 
 
 def _classes(found: ConfigComparison) -> Table:

@@ -55,6 +55,8 @@ class ComparisonPolicy(_Strict):
     least_eligible_slices: Annotated[int, Field(ge=1)] = 5
     least_dates: Annotated[int, Field(ge=20)] = MIN_ANNUALISED_OBSERVATIONS
     """Matched dates below which a slice has no statistics."""
+    gap_level: Annotated[float, Field(gt=0.0, le=0.2)] = 0.01
+    """Missing dates whose place among the incumbent's returns is less likely than this make a comparison invalid."""
     level: Annotated[float, Field(gt=0.0, le=0.2)] = 0.05
     """Family-wise level of every test; intervals cover 1 - level."""
     resamples: Annotated[int, Field(ge=1000)] = 10_000

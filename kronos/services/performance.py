@@ -20,6 +20,7 @@ from kronos.core.reports.axis import Window
 from kronos.core.reports.breakdown import BREAKDOWN, breakdown
 from kronos.core.reports.comparison import comparison
 from kronos.core.reports.comparison_model import ConfigComparison
+from kronos.core.reports.comparison_trials import Ledger
 from kronos.core.reports.evidence import Evidence, evidence, newest_date
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.reports.performance import performance_report, performance_reports
@@ -197,6 +198,8 @@ class Performance:
         horizon: int | None = None,
         mode: str = Mode.LIVE,
         as_of: date | None = None,
+        ledger: Ledger | None = None,
+        notes: tuple[str, ...] = (),
     ) -> ConfigComparison:
         """Configs (none named: all of the engine) against the incumbent; `NotFound` for a config without record."""
         versions = self._versions()
@@ -209,7 +212,8 @@ class Performance:
             Window(start, end, as_of),
             incumbent=incumbent,
             config_ids=config_ids or directory.configs(engine_name),
-            notes=self._notes,
+            ledger=ledger,
+            notes=(*notes, *self._notes),
         )
 
     def attribution(

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import polars as pl
@@ -27,6 +27,7 @@ from kronos.services.staleness import due_horizons, facts_mark, source_fingerpri
 from kronos.settings import RecordedBy
 from kronos.sources.quarantine import replace_months, replace_orphans
 from kronos.store.month_builds import MonthBuild, Session, Stage, builds, lock_months, save_builds
+from kronos.store.trials import enter_observed
 
 CHUNK_MONTHS: Final = 12
 """Months built at a time: bounds memory, however long the history."""
@@ -61,6 +62,7 @@ def refresh_facts(
         }
         replace_months(pipeline.database, chunk, batch.quarantine)
         configs = _configs(facts.facts)
+        enter_observed(session, _first_seen(facts.facts))
         save_builds(
             session,
             Stage.FACTS,
@@ -189,6 +191,12 @@ def sum_months(lake: Lake, facts: Sequence[MonthBuild], policy: ObservationPolic
         batches = list(pool.map(one, held.batches(facts)))
     tables = ([batch.cells, batch.calibration, batch.confusion] for batch in batches)
     return dict(zip(CELL_TABLES, map(pl.concat, zip(*tables, strict=True)), strict=True))
+
+
+def _first_seen(facts: pl.DataFrame) -> list[tuple[str, str, datetime]]:
+    """Engine and config of every decision, with the day of the first."""
+    first = facts.group_by("engine_name", "config_id").agg(pl.col("as_of_date").min()).sort("engine_name", "config_id")
+    return [(engine, config, datetime.combine(day, time(), UTC)) for engine, config, day in first.iter_rows()]
 
 
 def _configs(facts: pl.DataFrame) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,6 +94,19 @@ def record_trial(connection: Session, trial: Trial) -> bool:
     }
     with connection.cursor(row_factory=scalar_row) as cursor:
         return bool(cursor.execute(query("trials", "enter"), values).fetchone())
+
+
+def enter_observed(connection: Session, seen: Sequence[tuple[str, str, datetime]]) -> None:
+    """Count configs found in decisions, as (engine, config id, when first): a body-less one is known by its id."""
+    engines, configs, instants = (list(column) for column in zip(*seen, strict=True)) if seen else ([], [], [])
+    values = {"engine_names": engines, "config_ids": configs, "first_seen": instants}
+    connection.execute(query("trials", "enter_observed"), values)
+
+
+def identities(connection: Session, engine_name: str) -> dict[str, str]:
+    """Which trial each registered config id is: ids of one body share theirs."""
+    found = connection.execute(query("trials", "identities"), {"engine_name": engine_name})
+    return dict(found.fetchall())
 
 
 def count_trials(

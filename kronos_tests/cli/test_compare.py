@@ -96,6 +96,23 @@ def test_json_is_the_whole_comparison(instance: Instance) -> None:
     assert (found.incumbent, found.metric, found.period_start) == ("regime-slow", "rps", date(1990, 6, 1))
 
 
+def test_table_shows_trials_and_deflated_sharpe_ratios(instance: Instance) -> None:
+    done = instance.kronos("PORTFOLIO")
+    assert "4 trials: the 4 with returns amount to" in " ".join(done.stdout.split())
+    assert "DSR" in done.stdout
+
+
+def test_horizon_mode_and_date_are_asked_for(instance: Instance) -> None:
+    done = instance.kronos("ASSESSMENT", "--horizon", "5", "--mode", "LIVE", "--as-of", "1991-01-31", "--json")
+    found = ConfigComparison.from_json_dict(json.loads(done.stdout))
+    assert (found.horizon, found.mode, found.as_of) == (5, "LIVE", date(1991, 1, 31))
+
+
+def test_unknown_mode_is_refused(instance: Instance) -> None:
+    done = instance.kronos("PORTFOLIO", "--mode", "PRETEND")
+    assert done.returncode == 2 and "PRETEND" in done.stderr
+
+
 def test_incumbent_may_be_named(instance: Instance) -> None:
     done = instance.kronos("STABILITY", "--incumbent", "stability-tight", "--json")
     assert json.loads(done.stdout)["incumbent"] == "stability-tight"

@@ -11,13 +11,15 @@ import pytest
 from kronos import MetaOrchestrator
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.comparison_model import ConfigClass, Doubt
+from kronos.core.vocabulary import TrialFamily, TrialSource
 from kronos.errors import BadValue, NotFound
 from kronos.lake.tables import Lake
-from kronos.services.comparison import recorded_incumbent
+from kronos.services.comparison import recorded_background
 from kronos.services.performance import Performance
 from kronos.settings import RecordedBy, Settings
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activate, register
+from kronos.store.trials import Trial, record_trial
 from kronos_tests.core.reports.builders import START, weekdays
 from kronos_tests.core.reports.comparison_worlds import POLICY, N, books, record
 
@@ -73,15 +75,57 @@ def test_incumbent_comes_from_the_activation_history(
     performance: Performance, settings: Settings, database: Database
 ) -> None:
     seed(database, "incumbent", "bad", active="incumbent")
-    found = MetaOrchestrator(performance, recorded_incumbent(settings)).comparison("PORTFOLIO")
+    found = MetaOrchestrator(performance, recorded_background(settings)).comparison("PORTFOLIO")
     assert found.incumbent == "incumbent"
     assert found.verdict("bad").label is ConfigClass.DOMINATED
     assert found.verdict("shifted").label is ConfigClass.ROBUST
     assert (found.period_start, found.period_end, found.notes) == (START, weekdays(N)[-1], ("a note",))
 
 
+def test_trials_come_from_the_ledger(performance: Performance, settings: Settings, database: Database) -> None:
+    """The four registered configs and the observed one that nobody registered; the control's is not among them."""
+    seed(database, "incumbent", "bad", "failed", "proposed", active="incumbent")
+    with database.connect() as connection:
+        trial = Trial(engine_name="PORTFOLIO", config_id="shifted", source=TrialSource.OBSERVED, seen_at=SPRING)
+        control = Trial(
+            engine_name="PORTFOLIO",
+            config_body={"inverted": True},
+            source=TrialSource.EXPERIMENT,
+            seen_at=SPRING,
+            family=TrialFamily.CONTROL,
+        )
+        assert [record_trial(connection, one) for one in (trial, control)] == [True, True]
+    found = MetaOrchestrator(performance, recorded_background(settings)).comparison("PORTFOLIO")
+    assert found.trials is not None and (found.trials.total, found.trials.streamed) == (5, 3)
+    assert {one.config_id for one in found.deflated if one.dsr is not None} == {"incumbent", "shifted", "bad"}
+
+
+def test_as_of_a_date_the_incumbent_is_the_one_of_then(
+    performance: Performance, settings: Settings, database: Database
+) -> None:
+    """And the trials those known then; before the first activation it is the first, and said to be."""
+    seed(database, "incumbent", "bad", active="bad")
+    with database.connect(Role.CHANGE_MANAGER) as connection:
+        activate(
+            connection,
+            engine_name="PORTFOLIO",
+            config_id="incumbent",
+            by="test",
+            reason="better",
+            at=datetime(2021, 3, 2, tzinfo=UTC),
+            expected_incumbent="bad",
+        )
+    kronos = MetaOrchestrator(performance, recorded_background(settings))
+    dates = (date(2019, 1, 2), date(2020, 6, 1), date(2021, 6, 1))
+    before, then, later = (kronos.comparison("PORTFOLIO", as_of=day) for day in dates)
+    assert [found.incumbent for found in (before, then, later)] == ["bad", "bad", "incumbent"]
+    assert [found.trials and found.trials.total for found in (before, then)] == [3, 3]
+    assert "no activation was known by 2019-01-02: held against the first one known, bad" in before.notes[0]
+    assert then.notes == ("a note",)
+
+
 def test_without_activation_everything_is_undecided(performance: Performance, settings: Settings) -> None:
-    found = MetaOrchestrator(performance, recorded_incumbent(settings)).comparison("PORTFOLIO")
+    found = MetaOrchestrator(performance, recorded_background(settings)).comparison("PORTFOLIO")
     assert {verdict.reason for verdict in found.verdicts} == {Doubt.NO_INCUMBENT}
 
 
@@ -89,7 +133,7 @@ def test_active_config_that_never_decided_is_a_stated_outcome(
     performance: Performance, settings: Settings, database: Database
 ) -> None:
     seed(database, "brand-new", active="brand-new")
-    found = MetaOrchestrator(performance, recorded_incumbent(settings)).comparison("PORTFOLIO", ["bad"])
+    found = MetaOrchestrator(performance, recorded_background(settings)).comparison("PORTFOLIO", ["bad"])
     assert (found.incumbent, found.verdict("bad").reason) == ("brand-new", Doubt.INCUMBENT_UNUSABLE)
 
 

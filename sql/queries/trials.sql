@@ -32,3 +32,20 @@ SELECT engine_name, scope, family, canonical_hash, config_id, horizon, slice, fi
 FROM kronos.trials
 WHERE family = %(family)s AND (%(engine_name)s::text IS NULL OR engine_name = %(engine_name)s)
 ORDER BY trial_id;
+
+-- name: enter_observed
+-- Counts configs seen in decisions; those registered here for a control stay in the controls' family.
+SELECT kronos.enter_trial(
+    observed.engine_name, '*', coalesce(registered.family, 'REAL'), NULL, observed.config_id, 'OBSERVED',
+    observed.first_seen
+)
+FROM unnest(%(engine_names)s::text[], %(config_ids)s::text[], %(first_seen)s::timestamptz[])
+    AS observed (engine_name, config_id, first_seen)
+LEFT JOIN kronos.engine_configs AS registered USING (engine_name, config_id)
+ORDER BY observed.engine_name, observed.config_id;
+
+-- name: identities
+-- Which trial each registered config of an engine is.
+SELECT config_id, 'sha256:' || kronos.canonical_hash(config_body)
+FROM kronos.engine_configs
+WHERE engine_name = %(engine_name)s;

@@ -17,7 +17,16 @@ from kronos.core.policy import ComparisonPolicy, ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_classes import Bench, judge
 from kronos.core.reports.comparison_family import Family, build_family, with_enough_blocks
-from kronos.core.reports.comparison_model import OVERALL_SLICE, Cell, ConfigClass, ConfigComparison, Doubt, Verdict
+from kronos.core.reports.comparison_model import (
+    OVERALL_SLICE,
+    Cell,
+    ConfigClass,
+    ConfigComparison,
+    DeflatedSharpe,
+    Doubt,
+    TrialsCounted,
+    Verdict,
+)
 from kronos.core.reports.comparison_pairs import (
     Pair,
     Paired,
@@ -28,6 +37,7 @@ from kronos.core.reports.comparison_pairs import (
 )
 from kronos.core.reports.comparison_series import COMPARED, SHARPE, ComparedSeries, compared_series
 from kronos.core.reports.comparison_statistics import Key, Statistics, joint_statistics, plan_draws
+from kronos.core.reports.comparison_trials import Ledger, trial_evidence
 from kronos.core.reports.evidence import Evidence
 from kronos.core.stats.matrix import Inconclusive
 from kronos.core.stats.power import minimum_detectable_mean
@@ -47,6 +57,8 @@ class Judgement:
     detectable: float | None = None
     block_length: float | None = None
     critical: float | None = None
+    trials: TrialsCounted | None = None
+    deflated: tuple[DeflatedSharpe, ...] = ()
 
 
 def comparison(
@@ -56,12 +68,14 @@ def comparison(
     *,
     incumbent: str | None,
     config_ids: Sequence[str],
+    ledger: Ledger | None = None,
     notes: tuple[str, ...] = (),
 ) -> ConfigComparison:
     """Compare configs with the incumbent over the decisions of the window.
 
     config_ids: the family asked; statistics are corrected for it. incumbent: None when no activation is known; then,
-    as when it has no record in the window, every config is UNDECIDED for that reason.
+    as when it has no record in the window, every config is UNDECIDED for that reason. ledger: the engine's trials; None
+    when they are not known, and then no Sharpe ratio is deflated.
     """
     if window.end < window.start:
         raise BadValue("end_date", window.end.isoformat(), f"a date not before start_date {window.start.isoformat()}")
@@ -71,7 +85,7 @@ def comparison(
     elif compared is None:
         judged = undecided(incumbent, config_ids, Doubt.INCUMBENT_UNUSABLE, "no record in this period")
     else:
-        judged = compare_series(compared, incumbent, config_ids, policy.comparison)
+        judged = compare_series(compared, incumbent, config_ids, policy.comparison, ledger)
     return ConfigComparison(
         engine_name=held.engine_name,
         incumbent=incumbent,
@@ -89,18 +103,27 @@ def comparison(
 
 
 def compare_series(
-    compared: ComparedSeries, incumbent: str, config_ids: Iterable[str], policy: ComparisonPolicy
+    compared: ComparedSeries,
+    incumbent: str,
+    config_ids: Iterable[str],
+    policy: ComparisonPolicy,
+    ledger: Ledger | None = None,
 ) -> Judgement:
-    """The matrix and the classes from the series alone; the incumbent must have an overall series."""
+    """The matrix and the classes from the series alone; the incumbent must have an overall series.
+
+    Series of configs that are not asked only count as trials.
+    """
     rows = conform(compared.rows, COMPARED, "comparison series")
     names = sorted({*config_ids} - {incumbent})
     wild = not_finite(rows)
     if incumbent in wild:
         return undecided(incumbent, names, Doubt.INCUMBENT_UNUSABLE, "NaN or infinity in its series")
-    series = daily_slices(rows.filter(pl.col("config_id").is_in([*names, incumbent]), ~pl.col("config_id").is_in(wild)))
+    series = daily_slices(rows.filter(~pl.col("config_id").is_in(wild)))
     family = build_family(names, incumbent, series, wild, compared, policy)
     yardstick = _yardstick(compared, series[incumbent], policy)
-    return _judged(family, incumbent, yardstick, compared, policy)
+    tried = trial_evidence(compared, series, sorted([*names, incumbent]), ledger)
+    judged = _judged(family, incumbent, yardstick, compared, policy)
+    return replace(judged, trials=tried.trials, deflated=tried.deflated)
 
 
 def undecided(incumbent: str | None, config_ids: Iterable[str], reason: Doubt, detail: str) -> Judgement:

@@ -34,6 +34,7 @@ class Doubt(StrEnum):
     TOO_SHORT = "TOO_SHORT"
     TOO_FEW_BLOCKS = "TOO_FEW_BLOCKS"
     LOW_COVERAGE = "LOW_COVERAGE"
+    SELECTIVE_GAPS = "SELECTIVE_GAPS"  # what is missing is related to returns: invalid evidence
     CONSTANT = "CONSTANT"
     IDENTICAL = "IDENTICAL"
     SCALED_COPY = "SCALED_COPY"
@@ -41,6 +42,9 @@ class Doubt(StrEnum):
     CONCENTRATED = "CONCENTRATED"  # a handful of dates make the whole difference
     MONTE_CARLO_ERROR = "MONTE_CARLO_ERROR"  # other draws could have decided otherwise
     NO_CLASS_APPLIES = "NO_CLASS_APPLIES"
+    NO_LEDGER = "NO_LEDGER"  # the number of trials is not known
+    NO_RETURNS = "NO_RETURNS"  # the engine forecasts and earns nothing
+    STREAMS_NOT_MATCHED = "STREAMS_NOT_MATCHED"  # too few dates that every stream has
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,41 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TrialsCounted:
+    """How many trials the configs were chosen from, by the ledger of the engine.
+
+    total: distinct trials. streamed: those with a return stream in the period, which amount to `effective` independent
+    ones. independent: effective, and every trial without a stream in full; all of them where `effective` is None.
+    """
+
+    total: int
+    streamed: int
+    effective: float | None
+    independent: float
+    reason: Doubt | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeflatedSharpe:
+    """A config's own annual Sharpe ratio beside what the best of so many worthless trials would show (`hurdle`).
+
+    psr and dsr: probabilities that the true ratio exceeds zero and the hurdle. dispersion: annual, across the other
+    streams or, if larger, the sampling error. What does not exist is None, and `reason` says why.
+    """
+
+    config_id: str
+    n: int
+    sharpe: float | None = None
+    hurdle: float | None = None
+    dispersion: float | None = None
+    psr: float | None = None
+    dsr: float | None = None
+    reason: Doubt | None = None
+    detail: str = ""
+
+
 @dataclass(frozen=True)
 class ConfigComparison:
     """Configs of an engine against the incumbent over the decisions of [period_start, period_end].
@@ -125,6 +164,8 @@ class ConfigComparison:
     detectable: float | None = None
     block_length: float | None = None
     critical: float | None = None
+    trials: TrialsCounted | None = None
+    deflated: tuple[DeflatedSharpe, ...] = ()
     notes: tuple[str, ...] = ()
 
     def verdict(self, config_id: str) -> Verdict:

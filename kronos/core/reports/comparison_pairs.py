@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import polars as pl
 
 from kronos.core.conventions import MIN_COVERAGE, MIN_INDEPENDENT_OBSERVATIONS
 from kronos.core.policy import ComparisonPolicy
+from kronos.core.reports.comparison_gaps import Daily, Matched, chance_of_gaps, imputed, matched
 from kronos.core.reports.comparison_model import Doubt
 from kronos.core.reports.comparison_series import SHARPE, ComparedSeries
-from kronos.core.stats.bootstrap import BoolArray
 from kronos.core.stats.matrix import RELATIVE_TOLERANCE, DateArray, FloatArray, is_constant
 from kronos.core.stats.sharpe import SMALLEST_INFLUENCE, sharpe_influences, sharpe_ratios
 from kronos.errors import BadValue
-
-GAP_QUANTILE: Final = 0.01
-"""A date that only the candidate misses counts as this quantile of the paired difference: gaps must not pay."""
-
-
-@dataclass(frozen=True, eq=False)
-class Daily:
-    """A series: dates strictly rising, NaN where due but missing."""
-
-    days: DateArray
-    values: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +77,22 @@ def paired(
     """The pair in one slice, or why there is none.
 
     Dates on which the incumbent is missing do not count for either; a date that only the config misses is imputed
-    against it. Below 95 % of either's dates there is no verdict.
+    against it. Below 95 % of either's dates, or when what the config misses is related to the incumbent's returns,
+    there is no verdict.
     """
     if config is None or np.isnan(config.values).all():
         return Unpaired(Doubt.NO_RECORD, f"no {compared.metric} in {slice_id}")
-    matched = _matched(config, incumbent)
-    n = int((~matched.gap).sum())
-    for coverage, whose in ((matched.incumbent_coverage, "the incumbent"), (matched.coverage, "the config")):
-        if coverage < MIN_COVERAGE:
-            detail = f"{whose} has {coverage:.1%} of its matched dates: {MIN_COVERAGE:.0%} needed"
-            return Unpaired(Doubt.LOW_COVERAGE, detail, n, matched.coverage)
-    least = max(policy.least_dates, MIN_INDEPENDENT_OBSERVATIONS * compared.horizon)
-    if matched.days.size < least:
-        return Unpaired(Doubt.TOO_SHORT, f"{matched.days.size} matched dates: {least} needed", n, matched.coverage)
-    pair = _imputed(matched, losses=compared.metric != SHARPE)
+    losses = compared.metric != SHARPE
+    both = matched(config, incumbent, losses=losses)
+    flaw = _thin(both, compared.horizon, policy) or _selective(both, policy)
+    if flaw is not None:
+        return Unpaired(*flaw, int((~both.gap).sum()), both.coverage)
+    pair = imputed(both, losses=losses)
     flaw = _flaw(pair)
     if flaw is not None:
-        return Unpaired(*flaw, n, matched.coverage)
-    contrast = _sharpe_contrast if compared.metric == SHARPE else _score_contrast
-    found = contrast(matched, pair, compared.factors[slice_id])
+        return Unpaired(*flaw, int((~both.gap).sum()), both.coverage)
+    contrast = _score_contrast if losses else _sharpe_contrast
+    found = contrast(both, pair, compared.factors[slice_id])
     return found if isinstance(found, Unpaired) else _spread_out(found)
 
 
@@ -122,40 +107,22 @@ def same_stream(first: Daily, second: Daily) -> bool:
     return bool(a.size == 0 or np.abs(a - b).max() <= RELATIVE_TOLERANCE * np.abs(b).max())
 
 
-@dataclass(frozen=True, eq=False)
-class _Matched:
-    """Dates of both series on which the incumbent is known; `gap` marks those that the config misses."""
-
-    days: DateArray
-    config: FloatArray
-    incumbent: FloatArray
-    gap: BoolArray
-    coverage: float
-    incumbent_coverage: float
+def _thin(both: Matched, horizon: int, policy: ComparisonPolicy) -> tuple[Doubt, str] | None:
+    """Too many gaps, or too few dates."""
+    for coverage, whose in ((both.incumbent_coverage, "the incumbent"), (both.coverage, "the config")):
+        if coverage < MIN_COVERAGE:
+            return Doubt.LOW_COVERAGE, f"{whose} has {coverage:.1%} of its matched dates: {MIN_COVERAGE:.0%} needed"
+    least = max(policy.least_dates, MIN_INDEPENDENT_OBSERVATIONS * horizon)
+    return None if both.days.size >= least else (Doubt.TOO_SHORT, f"{both.days.size} matched dates: {least} needed")
 
 
-def _matched(config: Daily, incumbent: Daily) -> _Matched:
-    days, mine, theirs = np.intersect1d(config.days, incumbent.days, assume_unique=True, return_indices=True)
-    known = ~np.isnan(incumbent.values[theirs])
-    gap = np.isnan(config.values[mine])[known]
-    return _Matched(
-        days[known],
-        config.values[mine][known],
-        incumbent.values[theirs][known],
-        gap,
-        float(1.0 - gap.mean()) if gap.size else 0.0,
-        float(known.mean()) if known.size else 0.0,
-    )
-
-
-def _imputed(matched: _Matched, *, losses: bool) -> FloatArray:
-    """Values [n, 2] of config and incumbent, higher is better."""
-    sign = -1.0 if losses else 1.0
-    pair = sign * np.column_stack([matched.config, matched.incumbent])
-    seen = pair[~matched.gap]
-    worst = np.quantile(seen[:, 0] - seen[:, 1], GAP_QUANTILE)
-    pair[matched.gap, 0] = pair[matched.gap, 1] + worst
-    return np.asarray(pair)
+def _selective(both: Matched, policy: ComparisonPolicy) -> tuple[Doubt, str] | None:
+    """Gaps that lie where the incumbent's values are unusual."""
+    chance = chance_of_gaps(both.gap, both.incumbent)
+    if chance >= policy.gap_level:
+        return None
+    detail = f"{both.gap.sum()} missing dates follow the incumbent's values: p {chance:.2g} below {policy.gap_level:g}"
+    return Doubt.SELECTIVE_GAPS, detail
 
 
 def _flaw(pair: FloatArray) -> tuple[Doubt, str] | None:
@@ -177,23 +144,23 @@ def _spread_out(pair: Paired) -> Pair:
     return Unpaired(Doubt.CONCENTRATED, detail, pair.days.size, pair.coverage)
 
 
-def _sharpe_contrast(matched: _Matched, pair: FloatArray, factor: float) -> Pair:
+def _sharpe_contrast(both: Matched, pair: FloatArray, factor: float) -> Pair:
     ratios, influences = sharpe_ratios(pair), sharpe_influences(pair)
     location = (pair - pair.mean(axis=0)) / pair.std(axis=0)
     influence, volatility = (part[:, 0] - part[:, 1] for part in (influences, influences - location))
     if np.abs(influence).max() <= SMALLEST_INFLUENCE:
-        return Unpaired(Doubt.SCALED_COPY, "the incumbent times a constant", matched.days.size, matched.coverage)
+        return Unpaired(Doubt.SCALED_COPY, "the incumbent times a constant", both.days.size, both.coverage)
     scale = float(np.sqrt(factor))
     values = float(ratios[0]) * scale, float(ratios[1]) * scale
-    return Paired(matched.days, matched.coverage, values, scale, influence, volatility)
+    return Paired(both.days, both.coverage, values, scale, influence, volatility)
 
 
-def _score_contrast(matched: _Matched, pair: FloatArray, factor: float) -> Pair:
+def _score_contrast(both: Matched, pair: FloatArray, factor: float) -> Pair:
     del factor  # a score is a mean per date, whatever the number of dates a year
     edge = pair[:, 0] - pair[:, 1]
     influence = edge - edge.mean()
     if np.abs(influence).max() <= RELATIVE_TOLERANCE * np.abs(pair).max():
         detail = f"differs from the incumbent by {edge.mean():g} on every date: nothing to estimate an error from"
-        return Unpaired(Doubt.ZERO_VARIANCE_DIFFERENCE, detail, matched.days.size, matched.coverage)
+        return Unpaired(Doubt.ZERO_VARIANCE_DIFFERENCE, detail, both.days.size, both.coverage)
     values = float(pair[:, 0].mean()), float(pair[:, 1].mean())
-    return Paired(matched.days, matched.coverage, values, 1.0, influence, None)
+    return Paired(both.days, both.coverage, values, 1.0, influence, None)

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 
 from kronos.core.conventions import STD_DDOF
 from kronos.core.stats.matrix import FloatArray, ReturnMatrix, require_returns
@@ -98,6 +96,10 @@ def _mean_correlation(block: FloatArray) -> float:
 
 def _cut(distances: FloatArray) -> tuple[FloatArray, float]:
     """Labels [n] of the average-linkage cut with the largest mean silhouette, and that silhouette."""
+    # a fifth of the time a report takes to load: only those who cluster pay it
+    from scipy.cluster import hierarchy
+    from scipy.spatial.distance import squareform
+
     n = len(distances)
     if n < 3:
         return np.zeros(n), math.nan

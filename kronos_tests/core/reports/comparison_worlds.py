@@ -11,6 +11,7 @@ from kronos.core.policy import ComparisonPolicy, ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison import comparison
 from kronos.core.reports.comparison_model import ConfigComparison
+from kronos.core.reports.comparison_trials import Ledger
 from kronos.core.reports.evidence import evidence
 from kronos_tests.core.reports.builders import START, cells, sessions, weekdays
 
@@ -68,6 +69,7 @@ def compare(
     ids: list[str] | None = None,
     horizon: int = 1,
     reverse: bool = False,
+    ledger: Ledger | None = None,
 ) -> ConfigComparison:
     """The comparison of these cells over all their dates."""
     held = evidence(frame, sessions("US_EQ", "US_ETF", count=N + 60), horizon=horizon)
@@ -78,4 +80,5 @@ def compare(
         Window(last, first) if reverse else Window(first, last),
         incumbent=incumbent,
         config_ids=ids if ids is not None else sorted(frame["config_id"].unique()),
+        ledger=ledger,
     )

@@ -196,8 +196,8 @@ def test_incumbent_alone_is_reported() -> None:
     assert found.critical is None
 
 
-def test_gaps_cost_and_hiding_bad_days_hardly_pays() -> None:
-    """A missing date counts as a bad one: the worst 4 % left out gain under a quarter of what ignoring them would."""
+def test_gaps_cost_and_hiding_bad_days_does_not_pay() -> None:
+    """A missing date counts as a bad one, also when the worst 4 % beside the incumbent are left out."""
     rng = np.random.default_rng(2)
     held = books()
     honest = held["incumbent"] + rng.normal(0, 0.004, N)
@@ -206,9 +206,7 @@ def test_gaps_cost_and_hiding_bad_days_hardly_pays() -> None:
     gappy = {"cheat": np.where(hidden, np.nan, honest), "loose": np.where(rng.random(N) < 0.03, np.nan, honest)}
     found = compare(record({"incumbent": held["incumbent"], "honest": honest} | gappy))
     cheat, loose, fair = (found.cell(name, "overall").difference or 0.0 for name in ("cheat", "loose", "honest"))
-    naive = sharpe(honest[~hidden]) - sharpe(held["incumbent"][~hidden])
-    assert loose < fair
-    assert cheat - fair < 0.25 * (naive - fair)
+    assert loose < fair and cheat < fair
     assert found.cell("cheat", "overall").coverage == pytest.approx(0.96)
 
 
