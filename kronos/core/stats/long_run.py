@@ -37,7 +37,7 @@ standard deviation, and best of 20 is accepted at 0.7 % in 1.9 % of worlds; with
 Where volatility is constant the surplus is next to nothing: power falls by 0.2 %."""
 FITTED_LAGS: Final = 20
 """Autocovariances that a geometric tail is fitted to."""
-PERSISTENCE_DOUBT: Final = 3.0
+PERSISTENCE_DOUBT: Final = 4.0
 """Their mean must exceed so many of its standard errors under independence."""
 
 
