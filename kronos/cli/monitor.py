@@ -28,4 +28,4 @@ def monitor(
         told = [answer.to_json_dict() for answer in answers]
         typer.echo(json.dumps(told if engine is None else told[0], indent=1))
     else:
-        print_monitoring(answers, report_console())
+        print_monitoring(answers, report_console(), windows=engine is not None)

@@ -21,8 +21,8 @@ _FINDINGS = ("engine", "scope", "config", "metric", "state", "e-value", "largest
 _WINDOWS = ("engine", "config", "figure", "window", "now", "trend a year", "95 % interval")
 
 
-def print_monitoring(answers: Sequence[EngineMonitoring], console: Console) -> None:
-    """One row per metric with the evidence, then the rolling figures."""
+def print_monitoring(answers: Sequence[EngineMonitoring], console: Console, *, windows: bool) -> None:
+    """One row per metric with the evidence, then perhaps the rolling figures."""
     for day in sorted({answer.as_of for answer in answers}):
         alpha = max(answer.alpha for answer in answers)
         console.print(f"active configs against their own evidence, as of {day}", style="bold")
@@ -32,9 +32,9 @@ def print_monitoring(answers: Sequence[EngineMonitoring], console: Console) -> N
             "often one looks",
             style="dim",
         )
-    windows = [(answer.engine_name, one) for answer in answers for one in answer.windows]
-    if windows:
-        console.print(_windows(windows))
+    figures = [(answer.engine_name, one) for answer in answers for one in answer.windows]
+    if windows and figures:
+        console.print(_windows(figures))
     for note in sorted({note for answer in answers for note in answer.notes}):
         console.print(f"note: {escape(note)}", style="dim")
 
@@ -67,14 +67,14 @@ def _findings(found: Iterable[MonitorFinding]) -> Table:
 def _evidence(one: MonitorFinding) -> tuple[str, ...]:
     e = one.e
     numbers = (f"{e.now:.3g}", f"{e.largest:.3g} ({e.largest_on})", f"{e.threshold:.4g}") if e else ("", "", "")
-    return (*numbers, _stretch(one.reference), _stretch(one.monitored))
+    before = f"{_level(one.reference)}, to {one.reference.end}" if one.reference else ""
+    since = f"{_level(one.monitored)}, from {one.monitored.start}" if one.monitored else ""
+    return (*numbers, before, since)
 
 
-def _stretch(part: Stretch | None) -> str:
-    if part is None:
-        return ""
-    value = f"{part.mean:.5f}" if part.sharpe is None else f"Sharpe {part.sharpe:.2f}"
-    return f"{value} (n {part.n}, {part.start}..{part.end})"
+def _level(part: Stretch) -> str:
+    value = f"mean {part.mean:.5f}" if part.sharpe is None else f"Sharpe {part.sharpe:.2f}"
+    return f"{value}, n {part.n}"
 
 
 def _why(one: MonitorFinding) -> str:

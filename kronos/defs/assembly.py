@@ -4,6 +4,7 @@ import dagster as dg
 
 from kronos.defs.facts import definitions as facts
 from kronos.defs.meta import definitions as meta
+from kronos.defs.monitoring import definitions as monitoring
 from kronos.defs.partitions import Calendar
 from kronos.defs.reports import definitions as reports
 from kronos.defs.resources import Kronos
@@ -17,6 +18,7 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         sources.definitions,
         facts.definitions(calendar),
         reports.definitions(calendar),
+        monitoring.definitions(calendar),
         meta.definitions(calendar),
         dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
     )

@@ -102,6 +102,15 @@ def engine_months(keys: Sequence[str]) -> tuple[list[str], list[str]]:
     return sorted({engine_of(engine) for engine, _ in pairs}), sorted({month for _, month in pairs})
 
 
+def days_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """Of the known days those a run is about, of its partition or range; else all."""
+    single = tags.get("dagster/partition")
+    first, last = tags.get(_RANGE_START, single), tags.get(_RANGE_END, single)
+    if first is None or last is None:
+        return list(known)
+    return [day for day in known if first <= day <= last]
+
+
 def months_of_run(tags: Mapping[str, str], known: Sequence[str]) -> list[str]:
     """Of the known months those a run is about: of its partition or range, a week by its first day; else all."""
     single = tags.get("dagster/partition")

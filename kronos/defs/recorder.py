@@ -16,6 +16,7 @@ from kronos.defs.resources import Kronos, Progress
 from kronos.defs.sources.schedules import observe_job as observe_sources_job
 from kronos.services.dagster_home import prepare_dagster_home
 from kronos.services.history import ReportWork, claim_history
+from kronos.services.monitoring import ASSET as MONITOR
 from kronos.services.observatory import current_instant, open_pipeline
 from kronos.services.source_state import engine_names
 from kronos.services.summaries import ALL_ENGINES, REPORTS
@@ -98,9 +99,9 @@ class Recorder:
                 "decision_facts": set(builds(session, Stage.FACTS)),
                 "cells": set(builds(session, Stage.CELLS)),
             }
-        for report in REPORTS:
-            held[report.name] = {
+        for name in [*(report.name for report in REPORTS), MONITOR]:
+            held[name] = {
                 build.period if build.engine_name == ALL_ENGINES else engine_month(build.engine_name, build.period)
-                for build in report_builds(self.database, report.name)
+                for build in report_builds(self.database, name)
             }
         return held

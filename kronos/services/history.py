@@ -9,6 +9,7 @@ from typing import Final
 
 from kronos.core.scheduling.periods import Cadence, Period, periods_between, runs_of_neighbours
 from kronos.services.barrier import LOOKBACK, Judged, claim_requests, judge_periods
+from kronos.services.monitoring import unmonitored_days
 from kronos.services.pipeline import Pipeline
 from kronos.services.summaries import ALL_ENGINES, REPORTS, outdated_periods, unbuilt_periods
 from kronos.settings import Settings
@@ -50,6 +51,8 @@ def _outdated(
     choose = unbuilt_periods if cadence is Cadence.DAILY else outdated_periods
     reports = [report for report in REPORTS if report.cadence is cadence and report.by_engine is by_engine]
     found = [choose(pipeline, report, periods, engines if by_engine else [ALL_ENGINES]) for report in reports]
+    if cadence is Cadence.DAILY and not by_engine:
+        found.append(unmonitored_days(pipeline, periods))
     return sorted({period for outdated in found for period in outdated})
 
 

@@ -16,19 +16,25 @@ from kronos.core.monitoring.rows import monitor_rows
 from kronos.core.quality import Finding
 from kronos.core.scheduling.periods import Period
 from kronos.errors import NothingObserved
+from kronos.services.barrier import judge_periods
 from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
+from kronos.services.summaries import ALL_ENGINES
 from kronos.settings import Settings
 from kronos.store.alerts import raise_alert
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import EVERYWHERE, Activation, activations
+from kronos.store.meta_runs import ReportBuild, record_builds, report_builds
 from kronos.store.open import open_database
 
 if TYPE_CHECKING:
     # brings scipy, which only a process that judges should wait for
     from kronos.services.performance import Performance
 
+ASSET: Final = "degradation_monitor"
 TABLE: Final = "monitoring"
+MONITOR_VERSION: Final = "1"
+"""Rises when the code gives the rows another meaning."""
 _DAY: Final = timedelta(days=1)
 
 Progress = Callable[[int, int], None]
@@ -112,9 +118,13 @@ def monitor_days(
     performance: Performance,
     days: Sequence[Period],
     first_live_day: date,
+    now: datetime,
     progress: Progress | None = None,
 ) -> Monitored:
-    """Judge every engine as of each day in turn, replace the days' rows, and raise what was not raised before."""
+    """Judge every engine as of each day in turn, replace the days' rows, and raise what was not raised before.
+
+    What arrives late changes no day's answer, only the next one's; `now` labels the days whose regions were missing.
+    """
     answers: list[EngineMonitoring] = []
     engines = performance.directory().engines()
     history = _history(pipeline.database, engines)
@@ -126,20 +136,32 @@ def monitor_days(
         answers += newest
         if progress is not None:
             progress(done, len(days))
-    _write(pipeline, answers, days)
-    return Monitored([one for one in answers if one.as_of == max(days).end], _raise(pipeline.database, answers))
+    raised = _raise(pipeline.database, answers)
+    _write(pipeline, answers, days, now)
+    return Monitored([one for one in answers if one.as_of == max(days).end], raised)
 
 
-def monitored_rows(pipeline: Pipeline, days: Sequence[str] | None = None) -> pl.DataFrame:
-    """Rows of these days, or of the newest day that has any; see frames.MONITOR_ROWS."""
-    held = pipeline.lake.scan(TABLE)
-    chosen = pl.col("period") == pl.col("period").max() if days is None else pl.col("period").is_in(list(days))
-    return held.filter(chosen).sort("period", "engine_name", "scope", "metric").collect()
+def unmonitored_days(pipeline: Pipeline, days: Sequence[Period]) -> list[Period]:
+    """Of the days those without an answer."""
+    held = {build.period for build in report_builds(pipeline.database, ASSET)}
+    return [day for day in days if day.key not in held]
 
 
-def degrading(pipeline: Pipeline, metric: str, days: Sequence[str] | None = None) -> Finding:
-    """Which engines the metric says are degrading, on the newest of the days."""
-    rows = monitored_rows(pipeline, days).filter(metric=metric).filter(pl.col("period") == pl.col("period").max())
+def monitored_days(pipeline: Pipeline) -> list[str]:
+    """Days that have rows, rising."""
+    held = pipeline.lake.scan(TABLE).select(pl.col("period").unique()).collect()
+    return sorted(held["period"])
+
+
+def monitored_rows(pipeline: Pipeline, day: str) -> pl.DataFrame:
+    """Rows of a day; see frames.MONITOR_ROWS."""
+    held = pipeline.lake.scan(TABLE, [day[:7]]).filter(period=day)
+    return held.sort("engine_name", "scope", "metric").collect()
+
+
+def degrading(pipeline: Pipeline, metric: str, days: Sequence[str]) -> Finding:
+    """Which engines the metric says are degrading, on the newest of the days; nothing where there is no day."""
+    rows = monitored_rows(pipeline, max(days, default="")).filter(metric=metric)
     shown = ("engine_name", "scope", "config_id", "monitored_from", "largest_e", "threshold", "alarm_on", "drop")
     return Finding(rows.height, rows.filter(state="DEGRADING").select(shown))
 
@@ -149,10 +171,13 @@ def _history(database: Database, engines: Sequence[str]) -> dict[str, list[Activ
         return {engine: activations(connection, engine) for engine in engines}
 
 
-def _write(pipeline: Pipeline, answers: Sequence[EngineMonitoring], days: Sequence[Period]) -> None:
+def _write(pipeline: Pipeline, answers: Sequence[EngineMonitoring], days: Sequence[Period], now: datetime) -> None:
     rows = conform(monitor_rows(answers), MONITOR_ROWS, TABLE)
     months = sorted({day.start.isoformat()[:7] for day in days})
     pipeline.lake.replace(TABLE, rows, {"month": months, "period": [day.key for day in days]})
+    labels = {entry.period: entry.verdict.label for entry in judge_periods(pipeline, days, now)}
+    written = [ReportBuild(day.key, ALL_ENGINES, labels[day], MONITOR_VERSION) for day in days]
+    record_builds(pipeline.database, ASSET, written)
 
 
 def _raise(database: Database, answers: Sequence[EngineMonitoring]) -> int:

@@ -6,13 +6,14 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from kronos.core.scheduling.periods import Cadence
+from kronos.services.monitoring import ASSET as MONITOR
 from kronos.services.summaries import REPORTS, Report
 
 TAGS = {"kronos/tier": "2"}
 START = "Starts when every regional engine run is complete, or without those missing past their deadline."
 
 _ABOUT = {
-    Cadence.DAILY: "The session's decisions and outcomes, and each config's recent record.",
+    Cadence.DAILY: "The session's decisions and outcomes, each config's recent record, and what is degrading.",
     Cadence.WEEKLY: "The week by regime, stability and market.",
     Cadence.MONTHLY: "The month by regime, stability and market.",
 }
@@ -25,19 +26,21 @@ def reports_of(cadence: Cadence, *, by_engine: bool) -> list[Report]:
 
 def meta_jobs() -> dict[Cadence, UnresolvedAssetJobDefinition]:
     """meta_daily, meta_weekly and meta_monthly."""
-    return {
-        cadence: _job(f"meta_{cadence}", reports_of(cadence, by_engine=False), _ABOUT[cadence]) for cadence in Cadence
-    }
+    return {cadence: _job(f"meta_{cadence}", _assets_of(cadence), _ABOUT[cadence]) for cadence in Cadence}
 
 
 def engines_job() -> UnresolvedAssetJobDefinition:
     """The part of meta_monthly that is partitioned by engine too: Dagster wants one partitioning per job."""
-    reports = reports_of(Cadence.MONTHLY, by_engine=True)
-    return _job(
-        "meta_monthly_engines", reports, "The month by engine, over every dimension: meta_monthly's other half."
-    )
+    names = [report.name for report in reports_of(Cadence.MONTHLY, by_engine=True)]
+    return _job("meta_monthly_engines", names, "The month by engine, over every dimension: meta_monthly's other half.")
 
 
-def _job(name: str, reports: Sequence[Report], about: str) -> UnresolvedAssetJobDefinition:
-    selection = dg.AssetSelection.assets(*(report.name for report in reports))
+def _assets_of(cadence: Cadence) -> list[str]:
+    """Everything of a cadence that is partitioned by time alone."""
+    names = [report.name for report in reports_of(cadence, by_engine=False)]
+    return [*names, MONITOR] if cadence is Cadence.DAILY else names
+
+
+def _job(name: str, assets: Sequence[str], about: str) -> UnresolvedAssetJobDefinition:
+    selection = dg.AssetSelection.assets(*assets)
     return dg.define_asset_job(name, selection=selection, description=f"{about} {START}", tags=TAGS)

@@ -1,0 +1,30 @@
+"""A sample of the proof that return and score share one error."""
+
+from __future__ import annotations
+
+import pytest
+
+from kronos.core.monitoring.judge import shares
+from kronos.core.monitoring.model import Watch
+from kronos.core.policy import MonitoringPolicy
+from kronos_tests.proofs import monitoring_budget
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("case", ["false-alarm-t5-0", "false-alarm-garch-t5-0.7"])
+def test_a_healthy_config_rarely_alarms_on_either_metric(case: str) -> None:
+    found = monitoring_budget.run(case, worlds=300)
+    assert float(str(found["rate"])) <= 0.05
+
+
+@pytest.mark.proof
+def test_a_config_that_became_worse_in_both_is_found() -> None:
+    assert float(str(monitoring_budget.run("both-drop-2-t5", worlds=200)["rate"])) >= 0.60
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_the_parts_add_up_to_the_whole(share: float) -> None:
+    policy = MonitoringPolicy(return_share=share)
+    assert sum(shares(policy, list(Watch)).values()) == pytest.approx(policy.alpha)
+    assert shares(policy, [Watch.RETURN]) == {Watch.RETURN: policy.alpha}
+    assert shares(policy, []) == {}
