@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
+from kronos.core.changes.model import Experiment, ExperimentResult
+from kronos.core.changes.request import ExperimentRequest, person
 from kronos.core.monitoring.model import EngineMonitoring
 from kronos.core.reports.attribution import DEFAULT_CUTS, DEFAULT_WINDOWS
 from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
-from kronos.core.vocabulary import Mode
+from kronos.core.vocabulary import Mode, ResourceClass
+from kronos.services import experiments
 from kronos.services.comparison import BackgroundOf, compare, no_background, recorded_background
 from kronos.services.monitoring import StandingOf, monitor, nothing_active, recorded_standing
 from kronos.services.performance import Performance
+from kronos.services.workplace import OpenWorkplace, no_workplace, system_user, workplace_of
 from kronos.settings import Settings, load
 
 
 class MetaOrchestrator:
-    """Performance of engines and their configs, from the cells in the lake."""
+    """Performance of engines and their configs, from the cells in the lake, and experiments with new configs."""
 
     def __init__(
         self,
         performance: Performance,
         background_of: BackgroundOf = no_background,
         standing_of: StandingOf = nothing_active,
+        open_workplace: OpenWorkplace = no_workplace,
     ) -> None:
         self._performance, self._background_of, self._standing_of = performance, background_of, standing_of
+        self._open_workplace = open_workplace
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> MetaOrchestrator:
         """An orchestrator over the lake, policy and source that the environment names."""
         chosen = settings or load()
-        return cls(Performance.from_settings(chosen), recorded_background(chosen), recorded_standing(chosen))
+        return cls(
+            Performance.from_settings(chosen),
+            recorded_background(chosen),
+            recorded_standing(chosen),
+            workplace_of(chosen),
+        )
 
     def engine_performance(
         self,
@@ -133,6 +145,51 @@ class MetaOrchestrator:
     def all_monitoring(self, as_of: date | None = None) -> list[EngineMonitoring]:
         """The same for every engine that ever decided, by name."""
         return monitor(self._performance, self._standing_of, None, as_of)
+
+    def create_experiment(
+        self,
+        engine_name: str,
+        base_config_id: str,
+        proposed_config: Mapping[str, Any],
+        description: str,
+        *,
+        start_date: date | None = None,
+        end_date: date | None = None,
+        priority: int | None = None,
+        resource_class: str = ResourceClass.CPU_HEAVY,
+        hoped_ratio: float | None = None,
+        author: str | None = None,
+    ) -> Experiment:
+        """Register a config and create its experiment, PENDING; what it can find is in its metadata as `power`.
+
+        Dates: those of the data by default. hoped_ratio: annual information ratio of the improvement hoped for. author:
+        the account this process runs as by default. Raises `NotFound` for an unknown engine or base config, `BadValue`
+        for a value that cannot be; then nothing is created.
+        """
+        request = ExperimentRequest(
+            engine_name=engine_name,
+            base_config_id=base_config_id,
+            proposed_config=proposed_config,
+            description=description,
+            start_date=start_date,
+            end_date=end_date,
+            priority=priority,
+            resource_class=resource_class,
+            hoped_ratio=hoped_ratio,
+        )
+        by = person(system_user() if author is None else author)
+        with self._open_workplace() as workplace:
+            return experiments.create_experiment(workplace, request, by)
+
+    def list_experiments(self) -> list[Experiment]:
+        """All experiments, active and historical, oldest first."""
+        with self._open_workplace() as workplace:
+            return experiments.list_experiments(workplace.database)
+
+    def experiment_results(self, experiment_id: str) -> ExperimentResult:
+        """An experiment and what its backtests gave, by period; `NotFound` for an unknown id."""
+        with self._open_workplace() as workplace:
+            return experiments.experiment_results(workplace.database, experiment_id)
 
     def all_performance(
         self, start_date: date, end_date: date, *, mode: str = Mode.LIVE, as_of: date | None = None

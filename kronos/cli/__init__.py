@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from kronos import __version__
-from kronos.cli import alerts, compare, database, monitor, report, sandbox, up, why
+from kronos.cli import alerts, audit, compare, database, experiment, monitor, proposal, report, sandbox, up, why
 from kronos.errors import KronosError
 
 app = typer.Typer(
@@ -27,6 +27,10 @@ app.command("compare")(compare.compare)
 app.command("why")(why.why)
 app.command("monitor")(monitor.monitor)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(experiment.app, name="experiment")
+app.add_typer(proposal.app, name="proposal")
+app.command("log")(audit.log)
+app.add_typer(audit.app, name="audit")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(database.app, name="db")
 

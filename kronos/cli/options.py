@@ -1,0 +1,70 @@
+"""Options that several commands share, and the values behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kronos import settings
+from kronos.core.changes.request import person
+from kronos.errors import BadValue
+
+if TYPE_CHECKING:
+    from kronos.services.workplace import Workplace
+
+ISO_DATE = ["%Y-%m-%d"]
+
+Author = Annotated[str | None, typer.Option(help="Who does this; default: the account that runs the command.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+Engine = Annotated[str | None, typer.Option(help="Only of this engine.")]
+Priority = Annotated[int | None, typer.Option(help="0 (first) to 9 (last); default by the path: 3, 5 or 9.")]
+Reason = Annotated[str, typer.Option(help="Why; it stays in the change log.")]
+Start = Annotated[datetime | None, typer.Option(formats=ISO_DATE, help="First decision date; default: of the data.")]
+End = Annotated[datetime | None, typer.Option(formats=ISO_DATE, help="Last decision date; default: of the data.")]
+Hoped = Annotated[
+    float | None,
+    typer.Option("--hoped-ratio", help="Annual information ratio hoped for; it decides the years needed."),
+]
+Config = Annotated[str, typer.Option(help="The proposed config: a JSON file, `-` for standard input, or JSON itself.")]
+
+
+@contextmanager
+def at_work() -> Iterator[Workplace]:
+    """The workplace the environment names."""
+    from kronos.services.workplace import open_workplace
+
+    with open_workplace(settings.load()) as workplace:
+        yield workplace
+
+
+def author_of(given: str | None) -> str:
+    """The author named, else the account the command runs as."""
+    from kronos.services.workplace import system_user
+
+    return person(system_user() if given is None else given)
+
+
+def day(instant: datetime | None) -> date | None:
+    """The date of an option."""
+    return instant.date() if instant else None
+
+
+def read_config(given: str) -> Any:
+    """The JSON that `--config` names or is; `BadValue` when it is none."""
+    try:
+        return json.loads(given if given.lstrip().startswith(("{", "[")) else _file_text(given))
+    except (ValueError, RecursionError) as error:
+        raise BadValue("--config", given, f"JSON ({error})") from error
+
+
+def _file_text(name: str) -> str:
+    try:
+        return typer.get_text_stream("stdin").read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadValue("--config", name, f"a readable JSON file ({error.strerror})") from error

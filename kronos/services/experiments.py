@@ -1,0 +1,244 @@
+"""Experiments: create, put in the queue, take out, and read. Each change is one transaction with its log entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import psycopg
+
+from kronos.core.changes.model import Experiment, ExperimentResult
+from kronos.core.changes.power import PowerPlan, plan_power
+from kronos.core.changes.request import (
+    CONTROLS,
+    KRONOS,
+    CheckedRequest,
+    DateRange,
+    ExperimentRequest,
+    checked,
+    checked_dates,
+    checked_priority,
+    text,
+    word,
+)
+from kronos.core.vocabulary import ExperimentStatus, TrialFamily, TrialSource
+from kronos.errors import BadValue, NotFound
+from kronos.services.workplace import Workplace
+from kronos.store.change_log import begin_change
+from kronos.store.database import Database, Role
+from kronos.store.engine_configs import EngineConfig, list_configs, register
+from kronos.store.experiments import (
+    NewExperiment,
+    insert_experiment,
+    matching_experiments,
+    move_experiment,
+    results_of,
+)
+from kronos.store.experiments import list_experiments as stored_experiments
+from kronos.store.trials import Trial, count_trials, record_trial
+
+Session = psycopg.Connection[Any]
+
+SHORTEST_PREFIX = 4
+FIRST_VERSION = "1"
+OPEN = (
+    ExperimentStatus.PENDING,
+    ExperimentStatus.QUEUED_FOR_BACKTEST,
+    ExperimentStatus.RUNNING_BACKTESTS,
+    ExperimentStatus.AWAITING_REVIEW,
+)
+"""Statuses from which an experiment can still be cancelled."""
+
+_Found = TypeVar("_Found")
+
+
+def create_experiment(
+    workplace: Workplace, request: ExperimentRequest, author: str, *, queued: bool = False
+) -> Experiment:
+    """Register the config under an id of its own, count the trial, and create the experiment; all or nothing.
+
+    It is PENDING, or if wished in the queue at once. Raises `BadValue` for values that cannot be and `NotFound` for an
+    unknown engine or base config.
+    """
+    data = workplace.data()
+    with changing(workplace, author) as session:
+        made = create_within(session, workplace, request, author, data)
+        return enqueue_within(session, made.experiment_id) if queued else made
+
+
+def create_within(
+    session: Session,
+    workplace: Workplace,
+    request: ExperimentRequest,
+    author: str,
+    data: DateRange,
+    *,
+    auto_generated: bool | None = None,
+    proposal_id: UUID | None = None,
+) -> Experiment:
+    """`create_experiment` inside a transaction that has begun its change; data: the workplace's dates."""
+    automatic = author == KRONOS if auto_generated is None else auto_generated
+    require_base(session, request.engine_name, request.base_config_id)
+    asked = checked(request, data, workplace.policy.comparison.detectable_sharpe, auto_generated=automatic)
+    workplace.check_config(asked.engine_name, asked.proposed_config)
+    experiment_id = uuid4()
+    config_id = _register_proposed(session, asked, experiment_id, author)
+    power = _power(session, workplace, asked)
+    new = NewExperiment(experiment_id, config_id, asked, automatic, {"power": power.to_json_dict()}, proposal_id)
+    return insert_experiment(session, new)
+
+
+def enqueue(workplace: Workplace, experiment_id: UUID, author: str, *, priority: int | None = None) -> Experiment:
+    """Put a pending experiment in the queue for its backtests."""
+    with changing(workplace, author) as session:
+        return enqueue_within(session, experiment_id, priority)
+
+
+def enqueue_within(session: Session, experiment_id: UUID, priority: int | None = None) -> Experiment:
+    """`enqueue` inside a transaction that has begun its change."""
+    return move_experiment(
+        session,
+        experiment_id,
+        [ExperimentStatus.PENDING],
+        ExperimentStatus.QUEUED_FOR_BACKTEST,
+        priority=_given(priority),
+    )
+
+
+def requeue(
+    workplace: Workplace,
+    experiment_id: UUID,
+    author: str,
+    reason: str,
+    *,
+    priority: int | None = None,
+    end_date: date | None = None,
+) -> Experiment:
+    """Continue testing what awaits review, if wished with another priority and up to a later end date."""
+    why = text("reason", reason)
+    last = None if end_date is None else _later_end(workplace, experiment_id, end_date)
+    with changing(workplace, author, why) as session:
+        return move_experiment(
+            session,
+            experiment_id,
+            [ExperimentStatus.AWAITING_REVIEW],
+            ExperimentStatus.QUEUED_FOR_BACKTEST,
+            priority=_given(priority),
+            end_date=last,
+        )
+
+
+def cancel(workplace: Workplace, experiment_id: UUID, author: str, reason: str) -> Experiment:
+    """Reject an experiment that is still open; the reason stays with it."""
+    why = text("reason", reason)
+    with changing(workplace, author, why) as session:
+        return move_experiment(session, experiment_id, OPEN, ExperimentStatus.REJECTED)
+
+
+def list_experiments(database: Database, engine_name: str | None = None, status: str | None = None) -> list[Experiment]:
+    """Experiments of an engine and status, or of all, oldest first."""
+    wanted = None if status is None else word(ExperimentStatus, "status", status)
+    with database.connect(Role.READER) as session:
+        return stored_experiments(session, engine_name, wanted)
+
+
+def find_experiment(database: Database, experiment_id: str | UUID) -> Experiment:
+    """The experiment whose id is this or begins so; `NotFound`, or `BadValue` when several do."""
+    with database.connect(Role.READER) as session:
+        return by_prefix("experiment", str(experiment_id), lambda prefix: matching_experiments(session, prefix))
+
+
+def experiment_results(database: Database, experiment_id: str | UUID) -> ExperimentResult:
+    """The experiment and what its backtests gave so far."""
+    with database.connect(Role.READER) as session:
+        found = by_prefix("experiment", str(experiment_id), lambda prefix: matching_experiments(session, prefix))
+        return ExperimentResult(found, results_of(session, found.experiment_id))
+
+
+def config_body_of(database: Database, engine_name: str, config_id: str) -> dict[str, Any]:
+    """The parameters of a registered config."""
+    with database.connect(Role.READER) as session:
+        return require_base(session, engine_name, config_id).config_body
+
+
+@contextmanager
+def changing(workplace: Workplace, author: str, reason: str | None = None) -> Iterator[Session]:
+    """A transaction of the change flow: it commits when the block ends, and leaves nothing when it fails."""
+    with workplace.database.connect(Role.ORCHESTRATOR) as session:
+        begin_change(session, author, reason, code_version=workplace.code_version)
+        yield session
+
+
+def require_base(session: Session, engine_name: str, config_id: str) -> EngineConfig:
+    """The registered config of that engine; `NotFound` names the engines or configs there are."""
+    configs = list_configs(session)
+    of_engine = {one.config_id: one for one in configs if one.engine_name == engine_name}
+    if not of_engine:
+        raise NotFound("engine", engine_name, sorted({one.engine_name for one in configs}))
+    if config_id not in of_engine:
+        raise NotFound(f"config of {engine_name}", config_id, sorted(of_engine))
+    return of_engine[config_id]
+
+
+def by_prefix(kind: str, prefix: str, matching: Callable[[str], Sequence[_Found]]) -> _Found:
+    """The only thing whose id begins so."""
+    if len(prefix) < SHORTEST_PREFIX:
+        raise BadValue(f"{kind} id", prefix, f"at least its first {SHORTEST_PREFIX} characters")
+    found = matching(prefix.lower())
+    if not found:
+        raise NotFound(kind, prefix)
+    if len(found) > 1:
+        raise BadValue(f"{kind} id", prefix, "more of its characters: several begin so")
+    return found[0]
+
+
+def _register_proposed(session: Session, asked: CheckedRequest, experiment_id: UUID, author: str) -> str:
+    """The id of the new config: nobody else's, because the experiment's own id is in it."""
+    config_id = f"{asked.engine_name.lower()}-experiment-{experiment_id}"
+    family = TrialFamily.CONTROL if asked.expected_outcome in CONTROLS else TrialFamily.REAL
+    now = datetime.now(UTC)
+    trial = Trial(
+        engine_name=asked.engine_name,
+        source=TrialSource.EXPERIMENT,
+        seen_at=now,
+        config_id=config_id,
+        config_body=asked.proposed_config,
+        family=family,
+    )
+    record_trial(session, trial)
+    register(
+        session,
+        config_id=config_id,
+        engine_name=asked.engine_name,
+        version=FIRST_VERSION,
+        config_body=asked.proposed_config,
+        created_by=author,
+        created_at=now,
+        family=family,
+    )
+    return config_id
+
+
+def _power(session: Session, workplace: Workplace, asked: CheckedRequest) -> PowerPlan:
+    counted = count_trials(session, asked.engine_name)
+    return plan_power(
+        asked.hoped_ratio,
+        asked.start_date,
+        asked.end_date,
+        n_trials=counted.among_controls if asked.expected_outcome in CONTROLS else counted.real,
+        level=workplace.policy.comparison.level,
+    )
+
+
+def _given(priority: int | None) -> int | None:
+    return None if priority is None else checked_priority(priority, priority)
+
+
+def _later_end(workplace: Workplace, experiment_id: UUID, end_date: date) -> date:
+    found = find_experiment(workplace.database, experiment_id)
+    if end_date < found.end_date:
+        raise BadValue("end date", end_date.isoformat(), f"a date not before the present one, {found.end_date}")
+    return checked_dates(found.start_date, end_date, workplace.data())[1]

@@ -1,0 +1,94 @@
+"""What making a change needs: the database, the dates there is data for, how configs are checked, and the policy."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from kronos.core.changes.request import DateRange
+from kronos.core.policy import ObservationPolicy
+from kronos.errors import DatabaseUnavailable
+from kronos.lake.tables import Lake
+from kronos.services.policy import load_policy
+from kronos.settings import Settings
+from kronos.store.clock import running_clock
+from kronos.store.database import Database
+from kronos.store.open import open_database
+
+CODE_VERSION = version("kronos-meta")
+"""What the change log says the code was."""
+
+ConfigCheck = Callable[[str, Mapping[str, Any]], object]
+"""Raises `BadValue` when a body does not fit the engine of that name."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """An open database and what its source says; code_version goes into the change log."""
+
+    database: Database
+    policy: ObservationPolicy
+    data: Callable[[], DateRange]
+    check_config: ConfigCheck
+    code_version: str = CODE_VERSION
+
+
+OpenWorkplace = Callable[[], AbstractContextManager[Workplace]]
+
+
+def workplace_of(settings: Settings) -> OpenWorkplace:
+    """Opens the workplace the settings name, anew for each use."""
+    return partial(open_workplace, settings)
+
+
+def no_workplace() -> AbstractContextManager[Workplace]:
+    """For readers of a lake alone."""
+    raise DatabaseUnavailable("experiments need a database: make the orchestrator with MetaOrchestrator.from_settings")
+
+
+@contextmanager
+def open_workplace(settings: Settings) -> Iterator[Workplace]:
+    """The workplace the settings name. In the sandbox bodies must fit its engines and dates end with its clock."""
+    policy = load_policy(settings.policy)
+    with open_database(settings) as database:
+        if settings.sandbox:
+            yield Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config)
+        else:
+            # reports pull in half of scipy, engines pandas: only who needs them waits for that
+            from kronos.services.performance import Performance
+
+            record = Performance(Lake(settings.lake), policy, settings.recorded_by)
+            yield Workplace(database, policy, record.period, any_config)
+
+
+def sandbox_dates(database: Database) -> DateRange:
+    """First and last session the sandbox has played."""
+    clock = running_clock(database)
+    return clock.loaded_from, clock.today
+
+
+def check_sandbox_config(engine_name: str, config_body: Mapping[str, Any]) -> None:
+    """The reference engines are strict about their parameters; another engine's are its own business."""
+    from kronos.sandbox.engines import ENGINES, parse_config
+
+    if engine_name in ENGINES:
+        parse_config(engine_name, config_body)
+
+
+def any_config(engine_name: str, config_body: Mapping[str, Any]) -> None:
+    """Upstream's schemas are not known here: any object may be a config."""
+
+
+def system_user() -> str:
+    """Name of the account this process runs as: the author where none is given."""
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"

@@ -1,0 +1,71 @@
+"""Roots outside the database: kept when the log holds, and proof against whoever owns the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kronos.core.changes.chain import Damage
+from kronos.errors import BadValue, NotFound
+from kronos.services.audit import change_entries, kept_roots, seal_log, verify_log
+from kronos.store.database import Database, Role
+from kronos_tests.store.changes import created
+
+
+def _tamper(database: Database, statement: str) -> None:
+    with database.connect(Role.OWNER) as session:
+        session.execute("ALTER TABLE kronos.change_log DISABLE TRIGGER USER")
+        session.execute(statement)
+        session.execute("ALTER TABLE kronos.change_log ENABLE TRIGGER USER")
+
+
+def test_an_empty_log_is_whole_and_has_no_root(database: Database, tmp_path: Path) -> None:
+    audit = seal_log(database, tmp_path)
+    assert (audit.verified.broken, audit.sealed, kept_roots(tmp_path)) == (None, False, [])
+
+
+def test_a_root_is_kept_once_per_end_of_the_log(database: Database, tmp_path: Path) -> None:
+    created(database)
+    assert [seal_log(database, tmp_path).sealed for _ in range(2)] == [True, False]
+    created(database)
+    assert seal_log(database, tmp_path).roots == 2
+    assert [root.entry_id for root in kept_roots(tmp_path)] == [1, 2]
+
+
+def test_a_log_restored_from_an_old_backup_is_found(database: Database, tmp_path: Path) -> None:
+    created(database)
+    created(database)
+    seal_log(database, tmp_path)
+    _tamper(database, "DELETE FROM kronos.change_log WHERE entry_id = 2")
+    broken = verify_log(database, tmp_path).verified.broken
+    assert broken and (broken.damage, broken.entry_id) == (Damage.TRUNCATED, 2)
+    created(database)
+    broken = verify_log(database, tmp_path).verified.broken
+    assert broken and (broken.damage, broken.entry_id) == (Damage.REWRITTEN, 2)
+
+
+def test_a_broken_log_gets_no_root(database: Database, tmp_path: Path) -> None:
+    created(database)
+    _tamper(database, "UPDATE kronos.change_log SET author = 'eve'")
+    audit = seal_log(database, tmp_path)
+    assert audit.verified.broken and not audit.sealed
+    assert kept_roots(tmp_path) == []
+
+
+@pytest.mark.parametrize("line", ["", "nonsense", "[]", '{"entry_id": "x", "hash": "y"}', '{"hash": "y"}'])
+def test_a_root_that_cannot_be_read_is_named(database: Database, tmp_path: Path, line: str) -> None:
+    (tmp_path / "roots.jsonl").write_text(line + "\n")
+    with pytest.raises(BadValue, match=r"roots\.jsonl line 1 has value"):
+        verify_log(database, tmp_path)
+
+
+def test_entries_are_found_by_how_the_id_begins(database: Database) -> None:
+    first, _ = created(database), created(database)
+    found = change_entries(database, 10, str(first.experiment_id)[:8])
+    assert [entry.subject_id for entry in found] == [str(first.experiment_id)]
+    assert len(change_entries(database, 10)) == 2
+    with pytest.raises(NotFound, match="subject"):
+        change_entries(database, 10, "zzzz")
+    with pytest.raises(BadValue, match="number of entries has value 0"):
+        change_entries(database, 0)
