@@ -190,8 +190,9 @@ def _completed(place: Ints, due: Ints, placed: Ints) -> tuple[Ints, Ints]:
 
 def _placed(outcomes: pl.DataFrame, decisions: pl.DataFrame) -> _Sums:
     """What the regime cube holds per place; sums of floats do not depend on the order of rows."""
-    exact = outcomes.lazy().group_by("place").agg(to_fixed(pl.col("weighted_return")).sum())
-    exact = exact.select("place", from_fixed(pl.col("weighted_return"))).sort("place")
+    # rows are in order of place, and whole numbers add up to the same in any order
+    fixed = outcomes.lazy().select(pl.col("place").set_sorted(), to_fixed(pl.col("weighted_return")))
+    exact = fixed.group_by("place", maintain_order=True).agg(from_fixed(pl.col("weighted_return").sum()))
     earned = exact.collect(optimizations=pl.QueryOptFlags.none())
     decided = decisions["place"].to_numpy()
     place = np.union1d(earned["place"].to_numpy(), decided)

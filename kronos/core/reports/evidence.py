@@ -41,8 +41,10 @@ NEVER: Final = int(np.iinfo(np.int64).min)
 """The day number of no date; numpy's NaT."""
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_MARKETS: Final = 2**16
-_DAYS: Final = 2**24
+_MARKET_BITS: Final = 16
+_MARKETS: Final = 2**_MARKET_BITS
+_DAY_BITS: Final = 24
+_DAYS: Final = 2**_DAY_BITS
 _KEYS: Final = ("place", "config_id", "market_id", "slice", "as_of_date", "eval_date", "known_date")
 _RECORD: Final = ("month", "engine_name", "mode", "experiment_id", "horizon")
 
@@ -161,8 +163,8 @@ def place_of(config: int, market: int, days: Ints) -> Ints:
 
 def unplaced(places: Ints) -> tuple[Ints, Ints, Ints]:
     """Config code, market code and day number of places; days before 1970 are negative."""
-    books = (places + _DAYS // 2) // _DAYS
-    return books // _MARKETS, books % _MARKETS, places - books * _DAYS
+    books = (places + _DAYS // 2) >> _DAY_BITS
+    return books >> _MARKET_BITS, books & (_MARKETS - 1), places - (books << _DAY_BITS)
 
 
 def place_code() -> pl.Expr:

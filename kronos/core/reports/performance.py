@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
+from kronos.core.metrics.hac import Ints
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Axis, Window, build_axis
 from kronos.core.reports.evidence import Evidence
@@ -17,10 +19,10 @@ from kronos.core.reports.forecast_quality import (
     measure_calibration,
     target_bins,
 )
-from kronos.core.reports.groups import CUTS, GROUP, Grouping, Slice
+from kronos.core.reports.groups import CUTS, Grouping, Slice
 from kronos.core.reports.measure import Annualisation, Figures, empty_figures, measure
 from kronos.core.reports.model import Coverage, EnginePerformanceReport, MetricSet
-from kronos.core.reports.series import Series, build_series
+from kronos.core.reports.series import Labels, Series, build_series, cubes_of
 from kronos.core.vocabulary import ALL, POOLED, Dimension, Undefined
 from kronos.errors import BadValue
 
@@ -97,30 +99,54 @@ def yearly_sessions(
     A book over several markets runs on the union of their sessions: the yearly count of its busiest market, times the
     union's sessions per session of that market while the book is active there.
     """
-    spans = axis.spans.with_columns(pl.col("config_id").cast(pl.String), pl.col("market_id").cast(pl.String))
-    sessions = held.sessions.with_columns(pl.col("market_id").cast(pl.String))
-    whole = {}
+    sessions = _sessions_of(held, axis, pooled=POOLED in markets)
+    whole: dict[str, float] = {}
+    by_market: dict[tuple[str, str], float] = {}
     for book, names in markets.items():
-        mine = spans if book == POOLED else spans.filter(config_id=book)
         yearly = {name: float(policy.market(name).sessions_per_year) for name in names}
-        whole[book] = _union_count(mine, sessions, yearly)
-    by_market = {
-        (book, name): float(policy.market(name).sessions_per_year) for book, names in markets.items() for name in names
-    }
+        whole[book] = _union_count(sessions[book], yearly)
+        by_market |= {(book, name): count for name, count in yearly.items()}
     return Annualisation(whole, by_market, policy.risk_free_annual, held.horizon)
 
 
-def _union_count(spans: pl.DataFrame, sessions: pl.DataFrame, yearly: dict[str, float]) -> float:
+@dataclass(frozen=True)
+class _Active:
+    """A market from a book's first to its last decision there, in day numbers."""
+
+    first: int
+    last: int
+    sessions: Ints
+
+    def with_span(self, first: int, last: int) -> tuple[int, int]:
+        """The span that holds both."""
+        return min(first, self.first), max(last, self.last)
+
+
+def _sessions_of(held: Evidence, axis: Axis, *, pooled: bool) -> dict[str, dict[str, _Active]]:
+    """When each book was active in its markets."""
+    names = pl.col("config_id", "market_id").cast(pl.String)
+    numbers = pl.col("market_id", "first", "last").to_physical().name.suffix("#")
+    found: dict[str, dict[str, _Active]] = {}
+    for config, market, code, first, last in axis.spans.select(names, numbers).rows():
+        book = found.setdefault(POOLED if pooled else config, {})
+        since, until = book[market].with_span(first, last) if market in book else (first, last)
+        book[market] = _Active(since, until, _between(held.calendar[code], since, until))
+    return found
+
+
+def _between(days: Ints, first: int, last: int) -> Ints:
+    return days[np.searchsorted(days, first) : np.searchsorted(days, last, side="right")]
+
+
+def _union_count(active: dict[str, _Active], yearly: dict[str, float]) -> float:
     if len(yearly) == 1:
         return next(iter(yearly.values()))
-    active = spans.group_by("market_id").agg(pl.col("first").min(), pl.col("last").max())
-    held = active.join(sessions, on="market_id").filter(pl.col("session").is_between("first", "last"))
-    counts = held.group_by("market_id", "first", "last").len().sort("len", "market_id", descending=[True, False])
-    if counts.is_empty():
+    busiest = max(active, key=lambda market: (active[market].sessions.size, market))
+    span = active[busiest]
+    if span.sessions.size == 0:
         return max(yearly.values())
-    busiest = counts.row(0, named=True)
-    union = held.filter(pl.col("session").is_between(busiest["first"], busiest["last"]))["session"].n_unique()
-    return yearly[busiest["market_id"]] * union / int(busiest["len"])
+    union = np.unique(np.concatenate([_between(one.sessions, span.first, span.last) for one in active.values()]))
+    return yearly[busiest] * union.size / span.sessions.size
 
 
 def mixed_currencies(
@@ -134,18 +160,18 @@ def mixed_currencies(
     currencies = {str(name): policy.market(name).currency for name in held.codes["market_id"].categories}
     if len(set(currencies.values())) < 2:
         return []
-    currency = pl.col("market_id").replace_strict(currencies, return_dtype=pl.String).alias("currency")
-    pairs = [
-        held.outcomes[CUTS[dimension].cube]
-        .lazy()
-        .filter(window.known(held.newest), window.chosen(), pl.col("pnl_n") != 0)
-        .select(grouping.code(dimension), "market_id")
-        .unique()
-        for dimension in dimensions
-    ]
-    counts = pl.concat(pairs).with_columns(currency).group_by(GROUP).agg(pl.col("currency").n_unique())
-    mixed = counts.filter(pl.col("currency") > 1).sort(GROUP).collect()[GROUP]
-    return [grouping.slice_of(group) for group in mixed]
+    names = sorted(set(currencies.values()))
+    number = np.array([names.index(currencies[str(name)]) for name in held.codes["market_id"].categories])
+    mixed: list[int] = []
+    for cube, mine in cubes_of(dimensions).items():
+        paid = held.outcomes[cube].lazy().filter(window.known(held.newest), window.chosen(), pl.col("pnl_n") != 0.0)
+        labels = Labels.of_rows(paid.select("place", "slice").collect())
+        for dimension in mine:
+            groups, index = labels.groups(dimension, grouping)
+            met = np.zeros((groups.size, len(names)), dtype=bool)
+            met[index, number[labels.market]] = True
+            mixed += groups[np.count_nonzero(met, axis=1) > 1].tolist()
+    return [grouping.slice_of(group) for group in sorted(mixed)]
 
 
 def metric_set(figures: Figures, dimension: Dimension) -> MetricSet:

@@ -65,16 +65,42 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """The distinct (config, slice, market) of rows of one cube, and which of them each row has."""
+
+    config: Ints
+    label: Ints
+    market: Ints
+    of_row: Ints
+
+    @classmethod
+    def of(cls, config: Ints, label: Ints, market: Ints) -> Labels:
+        """From the codes of each row."""
+        labels, markets = (int(codes.max(initial=0)) + 1 for codes in (label, market))
+        distinct, of_row = _distinct((config * markets + market) * labels + label)
+        books, found = np.divmod(distinct, labels)
+        return cls(books // markets, found, books % markets, of_row)
+
+    @classmethod
+    def of_rows(cls, frame: pl.DataFrame) -> Labels:
+        """From rows with place and slice."""
+        config, market, _ = unplaced(frame["place"].to_numpy())
+        return cls.of(config, frame["slice"].to_physical().to_numpy().astype(np.int64), market)
+
+    def groups(self, dimension: Dimension, grouping: Grouping) -> tuple[Ints, Ints]:
+        """The groups of a dimension that occur, rising, and the index of each label's group among them."""
+        return _distinct(grouping.codes_of(dimension, self.config, self.label, self.market))
+
+
+@dataclass(frozen=True)
 class _Cells:
-    """Rows of one cube with their codes, position of the date and share of capital.
+    """Rows of one cube with their labels, position of the date and share of capital.
 
     Cells of a config that earns nothing have no capital: `earning` is 0 and their share too.
     """
 
     frame: pl.DataFrame
-    config: Ints
-    label: Ints
-    market: Ints
+    labels: Labels
     position: Ints
     share: Floats
     earning: Floats
@@ -95,7 +121,24 @@ class _Rows:
         return np.asarray(sheet.reshape(self.groups.size, self.dates), dtype=np.float64)
 
 
-Columns = dict[str, NDArray[Any]]
+@dataclass(frozen=True)
+class Part:
+    """The dates on which slices occur: their cells in the sheets, how many each slice has, and what is held there."""
+
+    rows: _Rows
+    cells: Ints
+    counts: Ints
+    days: NDArray[np.datetime64]
+    values: dict[str, Floats]
+
+    def fill(self, group: Ints, position: Ints, day: Ints, values: dict[str, Floats]) -> None:
+        """Write the columns in order of group and position."""
+        group[:] = np.repeat(self.rows.groups, self.counts)
+        np.subtract(self.cells, np.repeat(np.arange(self.counts.size) * self.rows.dates, self.counts), out=position)
+        for name, sheet in self.values.items():
+            np.take(sheet.ravel(), self.cells, out=values[name], mode="clip")
+        books = np.repeat(self.rows.books * self.days.shape[1], self.counts)
+        np.take(self.days.view(np.int64).ravel(), books + position, out=day, mode="clip")
 
 
 def build_series(
@@ -103,14 +146,13 @@ def build_series(
 ) -> Series:
     """The series of every slice of these dimensions."""
     chosen = sorted(dimensions, key=list(Dimension).index)
-    cells = {cube: _cells(held, axis, cube, window) for cube in _cubes_of(chosen)}
+    cells = {cube: _cells(held, axis, cube, window) for cube in cubes_of(chosen)}
     books = _Books.of(axis)
     moments, wealth, sums = [], [], []
     for dimension in chosen:
         cut = CUTS[dimension]
         mine = cells[cut.cube]
-        groups = grouping.codes_of(dimension, mine.config, mine.label, mine.market)
-        rows = _rows(groups, mine.position, axis.days.shape[1], grouping)
+        rows = _rows(mine.labels, dimension, mine.position, axis.days.shape[1], grouping)
         daily = _sums(rows, mine.frame, cut, held.measures)
         by_decision, by_evaluation = (
             _conditional(rows, mine, daily, axis) if cut.conditional else books.returns(dimension, axis, grouping)
@@ -133,24 +175,21 @@ def _cells(held: Evidence, axis: Axis, cube: Cube, window: Window) -> _Cells:
     place = frame["place"].to_numpy()
     starts = np.flatnonzero(np.diff(place, prepend=-1))
     found = np.searchsorted(axis.places.place, place[starts])
-    config, market, _ = unplaced(place[starts])
     lengths = np.diff(np.append(starts, place.size))
     share = np.repeat(axis.places.share[found], lengths)
     return _Cells(
         frame,
-        np.repeat(config, lengths),
-        frame["slice"].to_physical().to_numpy().astype(np.int64),
-        np.repeat(market, lengths),
+        Labels.of_rows(frame),
         np.repeat(axis.places.position[found], lengths),
         np.nan_to_num(share),
         (~np.isnan(share)).astype(np.float64),
     )
 
 
-def _rows(groups: Ints, number: Ints, dates: int, grouping: Grouping) -> _Rows:
+def _rows(labels: Labels, dimension: Dimension, number: Ints, dates: int, grouping: Grouping) -> _Rows:
     """Where each row falls: its slice among those that occur, and its date's number."""
-    distinct, inverse = _distinct(groups)
-    return _Rows(distinct, grouping.book_of(distinct), inverse * dates + number, dates)
+    groups, index = labels.groups(dimension, grouping)
+    return _Rows(groups, grouping.book_of(groups), (index * dates)[labels.of_row] + number, dates)
 
 
 def _distinct(codes: Ints) -> tuple[Ints, Ints]:
@@ -172,14 +211,13 @@ def _sums(rows: _Rows, frame: pl.DataFrame, cut: Cut, measures: Iterable[str]) -
 def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: Iterable[Dimension]) -> dict[int, int]:
     """Decisions of the window per group."""
     counted: dict[int, int] = {}
-    for cube, mine in _cubes_of(dimensions).items():
+    for cube, mine in cubes_of(dimensions).items():
         made = rows_where(held.decisions[cube], window.known(held.newest), window.chosen())
-        config, market, _ = unplaced(made["place"].to_numpy())
-        label = made["slice"].to_physical().to_numpy().astype(np.int64)
-        decisions = made["decisions"].to_numpy()
+        labels = Labels.of_rows(made)
+        decisions = np.bincount(labels.of_row, made["decisions"].to_numpy())
         for dimension in mine:
-            groups, inverse = _distinct(grouping.codes_of(dimension, config, label, market))
-            totals = np.bincount(inverse, weights=decisions)
+            groups, index = labels.groups(dimension, grouping)
+            totals = np.bincount(index, decisions)
             counted |= {int(group): int(total) for group, total in zip(groups, totals, strict=True)}
     return counted
 
@@ -199,14 +237,14 @@ def daily_decisions(
     return pl.concat(made).collect()
 
 
-def _cubes_of(dimensions: Iterable[Dimension]) -> dict[Cube, list[Dimension]]:
+def cubes_of(dimensions: Iterable[Dimension]) -> dict[Cube, list[Dimension]]:
     found: dict[Cube, list[Dimension]] = {}
     for dimension in dimensions:
         found.setdefault(CUTS[dimension].cube, []).append(dimension)
     return found
 
 
-def _conditional(rows: _Rows, cells: _Cells, daily: Sums, axis: Axis) -> tuple[Columns, Columns]:
+def _conditional(rows: _Rows, cells: _Cells, daily: Sums, axis: Axis) -> tuple[Part, Part]:
     """Moments and wealth of sum(weight x return) / sum(weight) on the dates on which the slice occurs.
 
     The return is missing while a due outcome is, and where nothing was weighted. Contributions count on the dates on
@@ -219,41 +257,43 @@ def _conditional(rows: _Rows, cells: _Cells, daily: Sums, axis: Axis) -> tuple[C
     np.divide(contribution, exposure, out=returns, where=complete & (exposure > 0.0))
     occurs = (daily.daily("due") > 0.0) & (rows.add(cells.earning) > 0.0)
     contribution = np.where(axis.whole[rows.books], contribution, np.nan)
-    moments = _at(rows, occurs, axis.days, "as_of_date", {"return": returns, "contribution": contribution})
-    return moments, _at(rows, occurs, axis.evaluated, "date", {"growth": returns})
+    moments = _at(rows, occurs, axis.days, {"return": returns, "contribution": contribution})
+    return moments, _at(rows, occurs, axis.evaluated, {"growth": returns})
 
 
 @dataclass(frozen=True)
 class _Books:
-    """Places of the books that earn, all of them and those with an evaluation date."""
+    """Places of the books that earn, all of them and those with an evaluation date, and their labels."""
 
     decided: Places
     evaluated: Places
+    labels: tuple[Labels, Labels]
 
     @classmethod
     def of(cls, axis: Axis) -> _Books:
         """From the axis."""
         earning = axis.places.only(~np.isnan(axis.places.share))
-        return cls(earning, earning.only(earning.evaluation >= 0))
+        evaluated = earning.only(earning.evaluation >= 0)
+        return cls(earning, evaluated, (_unsliced(earning), _unsliced(evaluated)))
 
-    def returns(self, dimension: Dimension, axis: Axis, grouping: Grouping) -> tuple[Columns, Columns]:
+    def returns(self, dimension: Dimension, axis: Axis, grouping: Grouping) -> tuple[Part, Part]:
         """Moments and wealth of book returns, without dates that have not matured."""
         by_market = CUTS[dimension].by_market
         at = self.decided
-        rows = _rows(_groups(at, dimension, grouping), at.position, axis.days.shape[1], grouping)
+        rows = _rows(self.labels[0], dimension, at.position, axis.days.shape[1], grouping)
         contribution = np.where(axis.whole[rows.books], _shared_return(rows, at, at.share), np.nan)
         returns = _shared_return(rows, at, at.own if by_market else at.share)
         columns = {"return": returns, "contribution": contribution}
-        moments = _at(rows, _matured(rows, at), axis.days, "as_of_date", columns)
+        moments = _at(rows, _matured(rows, at), axis.days, columns)
         at = self.evaluated
-        rows = _rows(_groups(at, dimension, grouping), at.evaluation, axis.evaluations.shape[1], grouping)
+        rows = _rows(self.labels[1], dimension, at.evaluation, axis.evaluations.shape[1], grouping)
         growth = _shared_return(rows, at, at.own if by_market else at.share)
-        return moments, _at(rows, _matured(rows, at), axis.evaluations, "date", {"growth": growth})
+        return moments, _at(rows, _matured(rows, at), axis.evaluations, {"growth": growth})
 
 
-def _groups(at: Places, dimension: Dimension, grouping: Grouping) -> Ints:
-    """The group of each place, in a dimension that does not cut by slice."""
-    return grouping.codes_of(dimension, at.config, np.zeros_like(at.config), at.market)
+def _unsliced(at: Places) -> Labels:
+    """Labels of places, for dimensions that do not cut by slice."""
+    return Labels.of(at.config, np.zeros_like(at.config), at.market)
 
 
 def _shared_return(rows: _Rows, at: Places, share: Floats) -> Floats:
@@ -267,21 +307,21 @@ def _matured(rows: _Rows, at: Places) -> Bools:
     return np.asarray((rows.add(at.matured) > 0.0) & ~(rows.add(~at.matured) > 0.0))
 
 
-def _at(rows: _Rows, occurs: Bools, days: NDArray[np.datetime64], day: str, values: dict[str, Floats]) -> Columns:
-    """The dates that occur, in order of group and position."""
-    cells = np.flatnonzero(occurs)
-    at, position = np.divmod(cells, rows.dates) if rows.dates else (cells, cells)
-    columns = {name: sheet.ravel()[cells] for name, sheet in values.items()}
-    return {GROUP: rows.groups[at], "position": position, day: days[rows.books[at], position], **columns}
+def _at(rows: _Rows, occurs: Bools, days: NDArray[np.datetime64], values: dict[str, Floats]) -> Part:
+    """The dates that occur."""
+    return Part(rows, np.flatnonzero(occurs), np.count_nonzero(occurs, axis=1), days, values)
 
 
-def _stacked(parts: list[Columns]) -> Columns:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _joined(parts: list[Columns], day: str) -> pl.DataFrame:
-    frame = pl.DataFrame(_stacked(parts))
-    return frame.with_columns(pl.col(GROUP, "position").cast(pl.Int64), pl.col(day).cast(pl.Date))
+def _joined(parts: list[Part], day: str) -> pl.DataFrame:
+    """The dates of all parts, in order of group and position."""
+    ends = np.cumsum([part.cells.size for part in parts])
+    group, position, days = (np.empty(ends[-1], np.int64) for _ in range(3))
+    values = {name: np.empty(ends[-1]) for name in parts[0].values}
+    for part, end in zip(parts, ends, strict=True):
+        at = slice(end - part.cells.size, end)
+        part.fill(group[at], position[at], days[at], {name: column[at] for name, column in values.items()})
+    dates = pl.Series(days.view("datetime64[D]")).cast(pl.Date)
+    return pl.DataFrame({GROUP: group, "position": position, day: dates, **values})
 
 
 def daily_frame(sums: Sums, axis: Axis, grouping: Grouping) -> pl.DataFrame:
