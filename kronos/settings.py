@@ -28,7 +28,11 @@ class RecordedBy(StrEnum):
     """What 'was known at the time' means for a source; every report says which one was used."""
 
     RECORDED = "recorded"
+    """The source's own recording times."""
+    FIRST_SEEN = "first_seen"
+    """The time Kronos first saw a row; what was there before it looked counts from its as-of date on."""
     AS_OF_DATE = "as_of_date"
+    """Dates alone: a row is taken to have been known on the day it is about."""
 
 
 class Settings(BaseSettings):

@@ -98,6 +98,17 @@ class Contexts:
     soft_targets: pl.DataFrame
 
 
+SIGHTINGS: Final[Schema] = {
+    "month": pl.String,
+    "kind": pl.String,  # the field of Contexts
+    "entity_type": pl.String,
+    "entity_id": pl.String,
+    "as_of_date": pl.Date,
+    "value": pl.String,
+    "first_seen": INSTANT,  # null: it was there when Kronos first looked
+}
+"""One row per value that was seen of an entity and date, in the order they were seen."""
+
 SESSIONS: Final[Schema] = {"market_id": pl.String, "session": pl.Date}
 """Sessions of each market in rising order, reaching at least the longest horizon past the last decision."""
 

@@ -52,7 +52,7 @@ def unsupported_labels(
     """Decisions with a label that no context row known when they were made supports.
 
     facts: FACT_KEYS columns. A row supports a label when it says it of the decision's region, entity, portfolio or
-    market, is dated not after the decision's as_of_date and, when `recorded`, was recorded not after decided_at.
+    market, is dated not after the decision's as_of_date and, when `recorded`, was not recorded after decided_at.
     """
     region = [(pl.lit("REGION"), pl.col("region"))]
     entities = [
@@ -96,7 +96,8 @@ def _unsupported(
     rows = context.lazy().select("entity_type", "entity_id", "label", said_of="as_of_date", said_at="recorded_at")
     known = pl.col("said_of") <= pl.col("as_of_date")
     if recorded:
-        known &= pl.col("said_at") <= pl.col("decided_at")
+        # a row without a time was there before anyone noted times
+        known &= (pl.col("said_at") <= pl.col("decided_at")).fill_null(value=True)
     supported = [
         claims.with_columns(entity_type=kind, entity_id=name)
         .join(rows, on=["entity_type", "entity_id", "label"])

@@ -62,6 +62,25 @@ def merge_revisions(previous: FactsBatch, new: FactsBatch, today: date, *, redef
     return FactsBatch(_with_known_dates(new.facts, current), sort_revisions(superseded))
 
 
+def first_seen_outcomes(previous: FactsBatch, new: FactsBatch, today: date) -> FactsBatch:
+    """The new facts with outcomes known from the day the lake first held one of their decision and horizon.
+
+    previous: what the lake held for the same months. An outcome that it did not hold is seen today.
+    """
+    facts = new.facts
+    for horizon in horizons_in(facts):
+        known, valid = f"known_date_h{horizon}", pl.col(f"valid_h{horizon}")
+        held = previous.facts.lazy()
+        if known in previous.facts.columns:
+            held = held.filter(valid.is_not_null()).select("decision_id", pl.col(known).alias("_held"))
+        else:
+            held = held.select("decision_id", pl.lit(None, dtype=pl.Date).alias("_held"))
+        first = pl.max_horizontal(known, pl.col("_held").fill_null(today))
+        joined = facts.lazy().join(held, on="decision_id", how="left", maintain_order="left")
+        facts = joined.with_columns(pl.when(valid.is_not_null()).then(first).alias(known)).drop("_held").collect()
+    return FactsBatch(facts, new.superseded)
+
+
 def decision_claims(facts: pl.LazyFrame) -> pl.LazyFrame:
     """That decisions were made: one row per decision at horizon 0, as frames.REVISIONS."""
     nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in FACT_HORIZON.items() if name != "known_date"]

@@ -23,6 +23,7 @@ from kronos.core.frames import (
     MONITOR_ROWS,
     REPORT_ROWS,
     REVISIONS,
+    SIGHTINGS,
     Schema,
 )
 from kronos.errors import BadValue, LakeUnavailable, NotFound
@@ -51,6 +52,7 @@ class _Table:
 TABLES: Final = {
     "decision_facts": _Table(FACT_KEYS, 131_072),
     "superseded_facts": _Table(REVISIONS, 131_072),
+    "context_sightings": _Table(SIGHTINGS, 131_072),
     # small groups, so that reading one config skips the others
     "cells": _Table(CELLS, 16_384),
     "calibration_cells": _Table(CALIBRATION_CELLS, 16_384),

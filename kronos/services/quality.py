@@ -24,6 +24,7 @@ from kronos.core.scheduling.periods import Cadence, period_from_key
 from kronos.services.barrier import live_activity
 from kronos.services.market_hours import session_closes
 from kronos.services.pipeline import Pipeline
+from kronos.services.sightings import label_contexts
 from kronos.services.summaries import Report
 from kronos.settings import RecordedBy
 from kronos.sources.quarantine import quarantine_counts
@@ -71,12 +72,12 @@ def unique_cells(pipeline: Pipeline, months: Sequence[str]) -> Finding:
 
 def point_in_time(pipeline: Pipeline, months: Sequence[str]) -> Finding:
     """Labels that nothing known at their decision supports."""
-    recorded = pipeline.recorded_by is RecordedBy.RECORDED
+    recorded = pipeline.recorded_by is not RecordedBy.AS_OF_DATE
     checked, broken = 0, []
     for month in months:
         period = period_from_key(Cadence.MONTHLY, month)
         facts = pipeline.lake.scan("decision_facts", [month]).select(list(FACT_KEYS)).collect()
-        contexts = pipeline.source.contexts(period.start, period.end)
+        contexts = label_contexts(pipeline, period.start, period.end)
         found = unsupported_labels(facts, contexts, pipeline.policy, recorded=recorded)
         checked += found.checked
         broken.append(found.broken)

@@ -17,12 +17,14 @@ import polars as pl
 from kronos.core.cells import CellsBatch, build_cells
 from kronos.core.contributions import columns_needed
 from kronos.core.facts import FactsBatch, build_facts
+from kronos.core.frames import FACT_KEYS, INSTANT, REVISIONS, empty
 from kronos.core.policy import ObservationPolicy
-from kronos.core.revisions import merge_revisions
+from kronos.core.revisions import first_seen_outcomes, merge_revisions
 from kronos.lake.tables import Lake
 from kronos.services.held_facts import HeldFacts
 from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
+from kronos.services.sightings import contexts_seen, look
 from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
 from kronos.settings import RecordedBy
 from kronos.sources.quarantine import replace_months, replace_orphans
@@ -31,6 +33,8 @@ from kronos.store.trials import enter_observed
 
 CHUNK_MONTHS: Final = 12
 """Months built at a time: bounds memory, however long the history."""
+
+_NOTHING: Final = FactsBatch(empty(FACT_KEYS), empty(REVISIONS))
 
 Progress = Callable[[int, int], None]
 """Told the number of months done and their total."""
@@ -45,16 +49,25 @@ class Refreshed:
 
 
 def refresh_facts(
-    pipeline: Pipeline, months: Sequence[str], *, today: date, progress: Progress | None = None
+    pipeline: Pipeline,
+    months: Sequence[str],
+    *,
+    today: date,
+    seen_at: datetime | None = None,
+    progress: Progress | None = None,
 ) -> Refreshed:
-    """Rebuild the facts of these months from the source, keeping what upstream overwrote."""
+    """Rebuild the facts of these months from the source, keeping what upstream overwrote.
+
+    seen_at: now, the end of today by default; only sources whose rows count from when they were first seen use it.
+    """
+    sight = _sight(pipeline, seen_at or datetime.combine(today, time.max, UTC))
     # read before the rows: what changes meanwhile leaves the month stale
     fingerprints, horizons = source_fingerprints(pipeline, today), pipeline.source.horizons()
     due = due_horizons(horizons)
 
     def build(session: Session, chunk: Sequence[str]) -> dict[str, int]:
-        batch = _read_facts(pipeline, chunk, horizons, today)
-        facts = _merged(pipeline, session, chunk, batch.facts, today)
+        batch = _read_facts(pipeline, session, chunk, horizons, today, sight)
+        facts = _merged(pipeline, session, chunk, batch.facts, today, sight)
         # marks, not the newest versions, say what belongs together: a build that dies in between never happened
         marks = {
             "superseded_facts": pipeline.lake.write_months("superseded_facts", facts.superseded, chunk),
@@ -152,30 +165,62 @@ class _Read:
     quarantine: pl.DataFrame
 
 
-def _read_facts(pipeline: Pipeline, chunk: Sequence[str], horizons: pl.DataFrame, today: date) -> _Read:
+@dataclass(frozen=True)
+class _Sight:
+    """A look at a source whose rows count from when they were first seen; begun: it was not the first look."""
+
+    seen_at: datetime
+    begun: bool
+
+
+def _sight(pipeline: Pipeline, seen_at: datetime) -> _Sight | None:
+    """The look of a refresh; None where first sight does not count."""
+    if pipeline.recorded_by is not RecordedBy.FIRST_SEEN:
+        return None
+    return _Sight(seen_at, look(pipeline, seen_at))
+
+
+def _read_facts(
+    pipeline: Pipeline,
+    session: Session,
+    chunk: Sequence[str],
+    horizons: pl.DataFrame,
+    today: date,
+    sight: _Sight | None,
+) -> _Read:
     """Facts as the source tells them now."""
     start, end = first_day(chunk[0]), _after(chunk[-1]) - timedelta(days=1)
     batch = pipeline.source.read(start, end, today=today)
     longest = max([0, *horizons["horizon"], *batch.outcomes["horizon"].unique()])
+    if sight is None:
+        outcomes, contexts = batch.outcomes, pipeline.source.contexts(start, end)
+    else:
+        # whatever times upstream gives its outcomes, those they were seen at count
+        outcomes = batch.outcomes.with_columns(recorded_at=pl.lit(None, dtype=INSTANT))
+        contexts = contexts_seen(pipeline, session, start, end, sight.seen_at)
     facts = build_facts(
         batch.decisions,
-        batch.outcomes,
-        pipeline.source.contexts(start, end),
+        outcomes,
+        contexts,
         market_sessions(pipeline.policy, batch.decisions["market_id"].unique(), start, end, longest),
         horizons,
         pipeline.policy,
-        recorded=pipeline.recorded_by is RecordedBy.RECORDED,
+        recorded=pipeline.recorded_by is not RecordedBy.AS_OF_DATE,
     )
     return _Read(facts, batch.quarantine)
 
 
-def _merged(pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: FactsBatch, today: date) -> FactsBatch:
+def _merged(
+    pipeline: Pipeline, session: Session, chunk: Sequence[str], facts: FactsBatch, today: date, sight: _Sight | None
+) -> FactsBatch:
     """The facts with what the lake held of them and the source no longer tells."""
     known = builds(session, Stage.FACTS)
     previous = [known[month] for month in chunk if month in known]
+    before = HeldFacts(pipeline.lake).read(previous) if previous else _NOTHING
+    if sight is not None and sight.begun:
+        facts = first_seen_outcomes(before, facts, today)
     if not previous:
         return facts
-    before = HeldFacts(pipeline.lake).read(previous)
     redefined = any(build.definition != pipeline.facts_definition for build in previous)
     return merge_revisions(before, facts, today, redefined=redefined)
 

@@ -150,7 +150,7 @@ class SourceReader:
 
     def _first_decided(self, start: date, end: date) -> datetime | None:
         """When the first decision of the range was made; None where recording times do not count."""
-        if self._recorded_by is RecordedBy.AS_OF_DATE:
+        if self._recorded_by is not RecordedBy.RECORDED:
             return None
         first: datetime | None = self._read("first_decided", start, end, EARLIEST_DATE)["decided_at"].item()
         return first

@@ -44,7 +44,11 @@ def fact_assets(calendar: Calendar) -> list[dg.AssetsDefinition]:
     def decision_facts(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]) -> dg.MaterializeResult:  # type: ignore[type-arg] # dagster annotates results plainly
         with kronos.open() as opened:
             done = refresh_facts(
-                opened.pipeline, context.partition_keys, today=opened.now.date(), progress=kronos.counted("facts")
+                opened.pipeline,
+                context.partition_keys,
+                today=opened.now.date(),
+                seen_at=opened.now,
+                progress=kronos.counted("facts"),
             )
             held = rows_by_month(opened.pipeline, "decision_facts")
         return dg.MaterializeResult(
