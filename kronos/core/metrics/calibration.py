@@ -35,27 +35,25 @@ def calibration_parts(bins: pl.DataFrame, raw_score: float) -> CalibrationParts:
     over forecasts of the squared error, summed over targets.
     Returns the parts; recalibration and climatology use the bins, so parts are approximate while their sum is exact.
     """
+    ordered = bins.filter(pl.col("n") > 0).sort("target", "bin")
+    targets = ordered["target"].rle_id().to_numpy()
+    columns = [ordered[name].to_numpy().astype(float) for name in ("bin", "n", "sum_p", "sum_y", "sum_y2")]
+    edges = np.flatnonzero(np.diff(targets)) + 1
     recalibrated = climatology = gap = 0.0
     forecasts = 0
-    for _, target in _targets(bins):
-        n, sum_p, sum_y, sum_y2 = (target[name].to_numpy().astype(float) for name in ("n", "sum_p", "sum_y", "sum_y2"))
+    for grid, n, sum_p, sum_y, sum_y2 in zip(*(np.split(column, edges) for column in columns), strict=True):
         fitted = isotonic_regression(sum_y / n, weights=n).x
         recalibrated += _squared_error(fitted, n, sum_y, sum_y2)
         climatology += _squared_error(np.full_like(n, sum_y.sum() / n.sum()), n, sum_y, sum_y2)
-        gap += expected_calibration_error(target["bin"].to_numpy(), n, sum_p, sum_y)
+        gap += expected_calibration_error(grid, n, sum_p, sum_y)
         forecasts = max(forecasts, int(n.sum()))
     return CalibrationParts(
         miscalibration=raw_score - recalibrated,
         discrimination=climatology - recalibrated,
         uncertainty=climatology,
-        ece=gap / max(1, bins["target"].n_unique()),
+        ece=gap / (edges.size + 1),
         n=forecasts,
     )
-
-
-def _targets(bins: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    ordered = bins.filter(pl.col("n") > 0).sort("target", "bin")
-    return [(str(key[0]), part) for key, part in ordered.group_by("target", maintain_order=True)]
 
 
 def _squared_error(forecast: Floats, n: Floats, sum_y: Floats, sum_y2: Floats) -> float:

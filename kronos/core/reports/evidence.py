@@ -45,7 +45,7 @@ _MARKET_BITS: Final = 16
 _MARKETS: Final = 2**_MARKET_BITS
 _DAY_BITS: Final = 24
 _DAYS: Final = 2**_DAY_BITS
-_KEYS: Final = ("place", "config_id", "market_id", "slice", "as_of_date", "eval_date", "known_date")
+_KEYS: Final = ("place", "kind", "config_id", "market_id", "slice", "as_of_date", "eval_date", "known_date")
 _RECORD: Final = ("month", "engine_name", "mode", "experiment_id", "horizon")
 
 
@@ -54,7 +54,7 @@ class Evidence:
     """Cells of one (engine, mode, experiment) and horizon, by cube.
 
     `newest` is the last date that the record reaches; outcomes due later have not matured. `place` is one integer for
-    (config, market, as_of_date).
+    (config, market, as_of_date), `kind` for (config, market, slice).
     """
 
     engine_name: str
@@ -167,6 +167,29 @@ def unplaced(places: Ints) -> tuple[Ints, Ints, Ints]:
     return books >> _MARKET_BITS, books & (_MARKETS - 1), places - (books << _DAY_BITS)
 
 
+def kind_code(codes: Codes) -> pl.Expr:
+    """(config_id, market_id, slice) as one small integer."""
+    config, market, label = (pl.col(key).to_physical().cast(pl.Int64) for key in ("config_id", "market_id", "slice"))
+    markets, labels = _radix(codes)
+    return ((config * markets + market) * labels + label).alias("kind")
+
+
+def kinds_of(config: Ints, market: Ints, codes: Codes) -> Ints:
+    """`kind_code` of the first slice."""
+    markets, labels = _radix(codes)
+    return (config * markets + market) * labels
+
+
+def unkind(kinds: Ints, codes: Codes) -> tuple[Ints, Ints, Ints]:
+    """Config, market and slice code of kinds."""
+    markets, labels = _radix(codes)
+    return kinds // labels // markets, kinds // labels % markets, kinds % labels
+
+
+def _radix(codes: Codes) -> tuple[int, int]:
+    return max(1, len(codes["market_id"].categories)), max(1, len(codes["slice"].categories))
+
+
 def place_code() -> pl.Expr:
     """(config_id, market_id, as_of_date) as one integer: joins and groups by it are cheap."""
     config, market = (pl.col(key).to_physical().cast(pl.Int64) for key in ("config_id", "market_id"))
@@ -174,7 +197,7 @@ def place_code() -> pl.Expr:
 
 
 def _by_cube(cells: pl.DataFrame, codes: Codes, measures: tuple[str, ...]) -> dict[Cube, pl.DataFrame]:
-    coded = _coded(cells, codes).with_columns(place_code())
+    coded = _coded(cells, codes).with_columns(place_code(), kind_code(codes))
     cubes = {cube: coded.filter(cube=cube.value).sort("place", "slice", "known_date", "eval_date") for cube in Cube}
     # floats, so that numpy sums them as they are
     floats = [pl.col(name) if name == "decisions" else pl.col(name).cast(pl.Float64) for name in measures]

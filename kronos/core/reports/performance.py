@@ -165,7 +165,7 @@ def mixed_currencies(
     mixed: list[int] = []
     for cube, mine in cubes_of(dimensions).items():
         paid = held.outcomes[cube].lazy().filter(window.known(held.newest), window.chosen(), pl.col("pnl_n") != 0.0)
-        labels = Labels.of_rows(paid.select("place", "slice").collect())
+        labels = Labels.of(paid.select("kind").collect()["kind"].to_numpy(), held.codes)
         for dimension in mine:
             groups, index = labels.groups(dimension, grouping)
             met = np.zeros((groups.size, len(names)), dtype=bool)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kronos.core.metrics.hac import Ints
 from kronos.core.metrics.metric import Floats
 from kronos.core.reports.axis import Axis, Bools, Places, Window
-from kronos.core.reports.evidence import READ, Evidence, rows_where, unplaced
+from kronos.core.reports.evidence import READ, Codes, Evidence, kinds_of, rows_where, unkind
 from kronos.core.reports.groups import CUTS, GROUP, Cut, Grouping
 from kronos.core.vocabulary import Cube, Dimension
 
@@ -74,18 +74,11 @@ class Labels:
     of_row: Ints
 
     @classmethod
-    def of(cls, config: Ints, label: Ints, market: Ints) -> Labels:
-        """From the codes of each row."""
-        labels, markets = (int(codes.max(initial=0)) + 1 for codes in (label, market))
-        distinct, of_row = _distinct((config * markets + market) * labels + label)
-        books, found = np.divmod(distinct, labels)
-        return cls(books // markets, found, books % markets, of_row)
-
-    @classmethod
-    def of_rows(cls, frame: pl.DataFrame) -> Labels:
-        """From rows with place and slice."""
-        config, market, _ = unplaced(frame["place"].to_numpy())
-        return cls.of(config, frame["slice"].to_physical().to_numpy().astype(np.int64), market)
+    def of(cls, kinds: Ints, codes: Codes) -> Labels:
+        """From the kind of each row."""
+        distinct, of_row = _distinct(kinds)
+        config, market, label = unkind(distinct, codes)
+        return cls(config, label, market, of_row)
 
     def groups(self, dimension: Dimension, grouping: Grouping) -> tuple[Ints, Ints]:
         """The groups of a dimension that occur, rising, and the index of each label's group among them."""
@@ -179,7 +172,7 @@ def _cells(held: Evidence, axis: Axis, cube: Cube, window: Window) -> _Cells:
     share = np.repeat(axis.places.share[found], lengths)
     return _Cells(
         frame,
-        Labels.of_rows(frame),
+        Labels.of(frame["kind"].to_numpy(), held.codes),
         np.repeat(axis.places.position[found], lengths),
         np.nan_to_num(share),
         (~np.isnan(share)).astype(np.float64),
@@ -213,7 +206,7 @@ def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: I
     counted: dict[int, int] = {}
     for cube, mine in cubes_of(dimensions).items():
         made = rows_where(held.decisions[cube], window.known(held.newest), window.chosen())
-        labels = Labels.of_rows(made)
+        labels = Labels.of(made["kind"].to_numpy(), held.codes)
         decisions = np.bincount(labels.of_row, made["decisions"].to_numpy())
         for dimension in mine:
             groups, index = labels.groups(dimension, grouping)
@@ -274,7 +267,7 @@ class _Books:
         """From the axis."""
         earning = axis.places.only(~np.isnan(axis.places.share))
         evaluated = earning.only(earning.evaluation >= 0)
-        return cls(earning, evaluated, (_unsliced(earning), _unsliced(evaluated)))
+        return cls(earning, evaluated, (_unsliced(earning, axis.codes), _unsliced(evaluated, axis.codes)))
 
     def returns(self, dimension: Dimension, axis: Axis, grouping: Grouping) -> tuple[Part, Part]:
         """Moments and wealth of book returns, without dates that have not matured."""
@@ -291,9 +284,9 @@ class _Books:
         return moments, _at(rows, _matured(rows, at), axis.evaluations, {"growth": growth})
 
 
-def _unsliced(at: Places) -> Labels:
+def _unsliced(at: Places, codes: Codes) -> Labels:
     """Labels of places, for dimensions that do not cut by slice."""
-    return Labels.of(at.config, np.zeros_like(at.config), at.market)
+    return Labels.of(kinds_of(at.config, at.market, codes), codes)
 
 
 def _shared_return(rows: _Rows, at: Places, share: Floats) -> Floats:
