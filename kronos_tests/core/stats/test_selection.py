@@ -153,6 +153,15 @@ def test_stepwise_names_the_better_configs_only() -> None:
     assert steps(values).superior(0.05) == ("a", "c")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_stepwise_agrees_with_arch_where_that_is_right(seed: int) -> None:
+    """Equal volatilities, edges of four errors or none: which statistic is studentised does not matter then."""
+    values = rng(seed).standard_normal((N, 5)) * 0.01 + np.array([0.0, 0.005, 0.0, 0.005, -0.002])
+    theirs = arch.bootstrap.StepM(-values[:, 0], -values[:, 1:], block_size=3, reps=RESAMPLES, seed=seed)
+    theirs.compute()
+    assert steps(values).superior(0.05) == tuple(NAMES[1 + int(model)] for model in theirs.superior_models)
+
+
 def test_stepwise_controls_the_family_when_nothing_is_better() -> None:
     found = [
         stepwise(returns(noise(seed)), "base", rng=rng(seed), resamples=RESAMPLES).superior(0.1) for seed in range(200)

@@ -103,6 +103,32 @@ def test_expected_maximum_grows_from_zero() -> None:
     assert values == sorted(values)
 
 
+def test_probabilistic_sharpe_is_the_share_of_simulated_estimates_below() -> None:
+    """Slow twin: 4,000 skewed records whose true ratio is the benchmark; how many show less than what was seen?"""
+    rng = np.random.default_rng(3)
+    records = 0.1 + (rng.gamma(4.0, 1.0, (4000, 500)) - 4.0) / 2.0
+    estimates = records.mean(axis=1) / records.std(axis=1, ddof=1)
+    for seen in (0.03, 0.1, 0.17):
+        expected = float((estimates < seen).mean())
+        assert probabilistic_sharpe(seen, 0.1, 500, 1.0, 4.5) == pytest.approx(expected, abs=0.025)
+
+
+def test_minimum_track_record_is_the_first_length_that_reaches_the_confidence() -> None:
+    lengths = range(2, 10_000)
+    first = next(n for n in lengths if probabilistic_sharpe(0.08, 0.02, n, -0.5, 6.0) >= 0.95)
+    found = minimum_track_record(0.08, 0.02, -0.5, 6.0)
+    assert isinstance(found, float)
+    assert math.ceil(found) == first
+
+
+@pytest.mark.parametrize(("trials", "sharpe"), [(45, 1.0), (10, 0.5), (200, 2.0)])
+def test_minimum_backtest_length_is_where_the_best_of_worthless_trials_shows_it(trials: int, sharpe: float) -> None:
+    """Slow twin: the annual Sharpe ratio of y years without skill is normal with variance 1 / y."""
+    years = minimum_backtest_years(trials, sharpe)
+    best = np.random.default_rng(4).normal(0.0, years**-0.5, (20_000, trials)).max(axis=1)
+    assert best.mean() == pytest.approx(sharpe, rel=0.03)
+
+
 def ledoit_wolf_error(pair: np.ndarray, weights: np.ndarray) -> float:
     """Slow twin: gradient and 4 x 4 long-run covariance of means and second moments, as in the paper's section 3.1."""
     n = len(pair)
