@@ -22,6 +22,8 @@ class Market(_Strict):
     region: str
     currency: str = "USD"
     sessions_per_year: Annotated[int, Field(gt=0)] = DEFAULT_SESSIONS_PER_YEAR
+    capital: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
+    """Capital here relative to the other markets a config is active in: all equal by default."""
 
 
 def _default_markets() -> dict[str, Market]:

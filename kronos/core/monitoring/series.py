@@ -73,7 +73,7 @@ def record(held: Evidence, policy: ObservationPolicy, watched: Watched, window: 
     if all(frame.is_empty() for frame in mine.decisions.values()):
         return Record(EMPTY, {}, 0.0, None)
     grouping = Grouping(mine.codes, pooled=False)
-    axis, series = observe(mine, grouping, window, _DIMENSIONS)
+    axis, series = observe(mine, grouping, window, _DIMENSIONS, policy)
     annualisation = yearly_sessions(mine, axis, book_markets(axis, grouping), policy)
     numbers = annualisation.numbers(Slice(watched.config_id, Dimension.OVERALL, ALL), Column.RETURN)
     last = mine.decisions[Cube.REGIME].filter(window.chosen())["as_of_date"].max()

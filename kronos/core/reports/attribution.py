@@ -82,7 +82,7 @@ def attribution(
     order. A config without decisions in the window gives no parts; one that earns nothing has no contributions.
     """
     mine = held if config_id is None else held.only(config_id)
-    axis, series = observe(mine, Grouping(held.codes, config_id is None), window, (Dimension.OVERALL,))
+    axis, series = observe(mine, Grouping(held.codes, config_id is None), window, (Dimension.OVERALL,), policy)
     path = wealth_path(series.wealth.select("date", "growth"))
     book = _book(mine, axis, window)
     whole = _whole(claims.select(list(BELIEVED)), book, axis, path, policy, held.horizon)

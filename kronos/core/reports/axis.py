@@ -2,12 +2,13 @@
 
 The book return of a config in a market on a date is sum(weight x return); it is 0 on a session without decision between
 the first and the last decision there, and null while a due outcome is missing. Several markets share the capital
-equally among those the config is active in that day; several configs (`*`) equally among the active ones.
+among those the config is active in that day, equally unless the policy says otherwise; several configs (`*`) equally
+among the active ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from kronos.core.fixed_point import from_fixed, to_fixed
 from kronos.core.metrics.hac import Ints
 from kronos.core.metrics.metric import Floats
+from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.evidence import NEVER, Codes, Evidence, day_number, named, place_of, rows_where, unplaced
 from kronos.core.reports.groups import Grouping
 from kronos.core.vocabulary import Cube
@@ -116,7 +118,7 @@ class _Sums:
     evaluated: Ints
 
 
-def build_axis(held: Evidence, grouping: Grouping, window: Window) -> Axis:
+def build_axis(held: Evidence, grouping: Grouping, window: Window, policy: ObservationPolicy) -> Axis:
     """Complete the dates of each book and share the capital out. A decision on a date without session keeps its row."""
     outcomes, decisions = (
         rows_where(cubes[Cube.REGIME], window.known(held.newest)) for cubes in (held.outcomes, held.decisions)
@@ -129,7 +131,8 @@ def build_axis(held: Evidence, grouping: Grouping, window: Window) -> Axis:
     due = np.where(session_due == NEVER, spread.evaluated, session_due)
     config, market, day = unplaced(place)
     returns, matured = _state(spread, due, day_number(window.as_of or held.newest))
-    share, own = _shares(config, market, day, spans, grouping)
+    capital = np.array([policy.market(name).capital for name in held.codes["market_id"].categories])
+    share, own = _shares(config, market, day, spans, grouping, capital)
     book = np.zeros_like(config) if grouping.pooled else config
     days, position = _numbered(book, day, grouping.books)
     evaluations, evaluation = _numbered(book, due, grouping.books)
@@ -238,11 +241,17 @@ def _state(sums: _Sums, due: Ints, matured_to: int) -> tuple[Floats, Bools]:
     return returns, np.where(idle, passed, is_due)
 
 
-def _shares(config: Ints, market: Ints, day: Ints, spans: pl.DataFrame, grouping: Grouping) -> tuple[Floats, Floats]:
-    """Shares of the whole book's capital and of the market book's; NaN for configs that earn nothing."""
+def _shares(
+    config: Ints, market: Ints, day: Ints, spans: pl.DataFrame, grouping: Grouping, capital: Floats
+) -> tuple[Floats, Floats]:
+    """Shares of the whole book's capital and of the market book's; NaN for configs that earn nothing.
+
+    capital: of each market, in any unit.
+    """
     earning = spans.filter("has_returns")
     silent = ~np.isin(config, earning["config_id"].to_physical().to_numpy())
-    markets = 1.0 / _active(day, _physical(spans, "first", "last", "config_id"), config)
+    invested = capital[spans["market_id"].to_physical().to_numpy()]
+    markets = capital[market] / _active(day, _physical(spans, "first", "last", "config_id"), config, invested)
     if not grouping.pooled:
         return np.where(silent, np.nan, markets), np.where(silent, np.nan, 1.0)
     whole = earning.group_by("config_id").agg(pl.col("first").min(), pl.col("last").max())
@@ -252,12 +261,14 @@ def _shares(config: Ints, market: Ints, day: Ints, spans: pl.DataFrame, grouping
         return np.where(silent, np.nan, markets / configs), np.where(silent, np.nan, 1.0 / there)
 
 
-def _active(day: Ints, spans: Iterable[tuple[int, ...]], key: Ints | None = None) -> Floats:
-    """How many spans (first, last, and the key's value) cover each day."""
+def _active(
+    day: Ints, spans: Sequence[tuple[int, ...]], key: Ints | None = None, weights: Floats | None = None
+) -> Floats:
+    """How many spans (first, last, and the key's value) cover each day, or the sum of their weights."""
     active = np.zeros(day.size)
-    for first, last, *code in spans:
+    for (first, last, *code), weight in zip(spans, np.ones(len(spans)) if weights is None else weights, strict=True):
         covered = (day >= first) & (day <= last)
-        active += covered if key is None else covered & (key == code[0])
+        active += weight * (covered if key is None else covered & (key == code[0]))
     return active
 
 

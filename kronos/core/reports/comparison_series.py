@@ -54,7 +54,7 @@ def compared_series(held: Evidence, policy: ObservationPolicy, window: Window, i
     None when the incumbent has neither in the window. A dimension with a single slice is left out: it is the book.
     """
     grouping = Grouping(held.codes, pooled=False)
-    axis, series = observe(held, grouping, window, DIMENSIONS)
+    axis, series = observe(held, grouping, window, DIMENSIONS, policy)
     annualisation = yearly_sessions(held, axis, book_markets(axis, grouping), policy)
     earning = axis.spans.filter(pl.col("has_returns"), pl.col("config_id").cast(pl.String) == incumbent)
     if earning.height:

@@ -28,6 +28,7 @@ from kronos.errors import BadValue
 
 DIMENSIONS = tuple(Dimension)
 WEEKDAYS_NOTE = "no calendar for {}: weekdays are taken for sessions"
+CAPITAL_NOTE = "capital is split among the active markets by policy: {}"
 POOLED_NOTE = "all configs pooled: returns are the mean over the configs active that day, counts and P&L are sums"
 
 
@@ -52,7 +53,7 @@ def examine(
 ) -> Findings:
     """Measure every slice of every config (`pooled`: of all configs as one book `*`)."""
     grouping = Grouping(held.codes, pooled)
-    axis, series = observe(held, grouping, window, dimensions)
+    axis, series = observe(held, grouping, window, dimensions, policy)
     markets = book_markets(axis, grouping)
     annualisation = yearly_sessions(held, axis, markets, policy)
     measured = measure(series, grouping, annualisation, _books_with_returns(axis, grouping))
@@ -64,12 +65,12 @@ def examine(
 
 
 def observe(
-    held: Evidence, grouping: Grouping, window: Window, dimensions: tuple[Dimension, ...]
+    held: Evidence, grouping: Grouping, window: Window, dimensions: tuple[Dimension, ...], policy: ObservationPolicy
 ) -> tuple[Axis, Series]:
     """The dates of each book and the series of each slice."""
     if window.end < window.start:
         raise BadValue("end_date", window.end.isoformat(), f"a date not before start_date {window.start.isoformat()}")
-    axis = build_axis(held, grouping, window)
+    axis = build_axis(held, grouping, window, policy)
     return axis, build_series(held, axis, grouping, window, dimensions)
 
 
@@ -266,4 +267,7 @@ def _currency(markets: list[str], policy: ObservationPolicy) -> str | None:
 def _notes(markets: list[str], policy: ObservationPolicy, book: str) -> tuple[str, ...]:
     without = [market for market in markets if policy.market(market).calendar is None]
     notes = [WEEKDAYS_NOTE.format(", ".join(without))] if without else []
+    capital = {market: policy.market(market).capital for market in markets}
+    if len(set(capital.values())) > 1:
+        notes.append(CAPITAL_NOTE.format(", ".join(f"{market} {share:g}" for market, share in capital.items())))
     return (*notes, POOLED_NOTE) if book == POOLED else tuple(notes)

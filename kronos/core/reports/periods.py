@@ -51,7 +51,7 @@ PERIOD_SUMMARY: Final[Schema] = {
 def period_summary(held: Evidence, policy: ObservationPolicy, window: Window, every: Every) -> pl.DataFrame:
     """Summaries of the decisions of each period, for all configs of the evidence; null where nothing was observed."""
     grouping = Grouping(held.codes, pooled=False)
-    axis, series = observe(held, grouping, window, DIMENSIONS)
+    axis, series = observe(held, grouping, window, DIMENSIONS, policy)
     period = pl.col("as_of_date").dt.truncate(every.value).alias("period_start")
     keys = [GROUP, "period_start"]
     table = _from_series(series, period)

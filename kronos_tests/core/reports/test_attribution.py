@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kronos.core.cells import build_cells
 from kronos.core.facts import FactsBatch
+from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.attribution import RESIDUAL_NOTE, attribution
 from kronos.core.reports.attribution_model import Attribution, By, Part
 from kronos.core.reports.axis import Window
@@ -29,6 +30,7 @@ DAYS = [FIRST + timedelta(days=n) for n in range(5)]
 """Monday to Friday."""
 RETURNS = {"AAA": (0.10, -0.20, 0.0, 0.20), "BBB": (-0.02, 0.0, -0.10, 0.04)}
 """Two halves of a book: it earns 4 %, -10 %, -5 %, 12 %, so wealth is 1.04, 0.936, 0.8892, 0.995904."""
+US_EQ = POLICY.market("US_EQ")
 CALM_THEN_STORM = contexts(
     regimes=[
         {"region": "US", "as_of_date": day, "recorded_at": at(day, 6), "regime": label}
@@ -65,6 +67,7 @@ def explain(
     mode: str = "LIVE",
     horizon: int = 1,
     cuts: Sequence[By] = tuple(By),
+    policy: ObservationPolicy = POLICY,
 ) -> Attribution:
     """The attribution of facts and of the cells they add up to."""
     record = cells or held(batch, engine, horizon, mode)
@@ -73,7 +76,7 @@ def explain(
     mine += [] if config is None else [pl.col("config_id") == config]
     wide, older = batch.facts.lazy().filter(mine), batch.superseded.lazy().filter(mine)
     claims = believed(wide, older, record, chosen).collect()
-    return attribution(record, claims, POLICY, chosen, config_id=config, recorded_by="recorded", cuts=cuts)
+    return attribution(record, claims, policy, chosen, config_id=config, recorded_by="recorded", cuts=cuts)
 
 
 def parts(found: Attribution, by: By) -> dict[str, Part]:
@@ -186,6 +189,20 @@ def test_money_of_two_currencies_does_not_add_up() -> None:
         "EU_EQ": (9.0, "EUR"),
     }
     assert parts(found, By.MARKET)["EU_EQ"].share == pytest.approx(0.75)
+    assert found.adds_up
+
+
+def test_contributions_go_by_the_shares_of_capital() -> None:
+    """With three times as much capital in US_EQ a loss of 4 % there is one of 3 %."""
+    weighed = POLICY.model_copy(
+        update={"markets": {**POLICY.markets, "US_EQ": US_EQ.model_copy(update={"capital": 3.0})}}
+    )
+    made = [decision("d1"), decision("d2", market_id="EU_EQ")]
+    batch = facts(made, [outcome("d1", **{"return": -0.04}), outcome("d2", **{"return": 0.02})], due=[1])
+    found = explain(batch, policy=weighed)
+    assert {label: part.contribution for label, part in parts(found, By.MARKET).items()} == pytest.approx(
+        {"US_EQ": -0.03, "EU_EQ": 0.005}
+    )
     assert found.adds_up
 
 

@@ -39,10 +39,11 @@ def report(
     horizon: int = 1,
     calendar: pl.DataFrame | None = None,
     newest: date | None = None,
+    policy: ObservationPolicy = POLICY,
 ) -> EnginePerformanceReport:
     markets = frame["market_id"].unique().to_list()
     held = evidence(frame, sessions(*markets) if calendar is None else calendar, horizon=horizon, newest=newest)
-    return performance_report(held, POLICY, window, config_id=config, recorded_by="recorded")
+    return performance_report(held, policy, window, config_id=config, recorded_by="recorded")
 
 
 def noise(n: int, seed: int = 0, mean: float = 5e-4) -> np.ndarray:
@@ -94,6 +95,28 @@ def test_capital_is_split_among_active_markets() -> None:
     assert found.metrics["avg_return"] == pytest.approx(expected.mean(), rel=1e-12)
     assert found.by_market["US_FUT"]["avg_return"] == pytest.approx(b.mean(), rel=1e-12)
     assert found.by_market["US_FUT"]["contribution"] == pytest.approx(b.sum() / 2, rel=1e-12)
+
+
+def test_policy_may_set_the_shares_of_capital() -> None:
+    """Three quarters in US_EQ while both are active, all of it before, and the same contributions in the slices."""
+    weighed = {**POLICY.markets, "US_EQ": Market(calendar="XNYS", region="US", capital=3.0)}
+    a, b = noise(100, 1), noise(60, 2)
+    frame = pl.concat([cells(a), cells(b, days=weekdays(100)[40:], market="US_FUT")])
+    found = report(frame, policy=ObservationPolicy(markets=weighed))
+    expected = np.concatenate([a[:40], 0.75 * a[40:] + 0.25 * b])
+    assert found.metrics["avg_return"] == pytest.approx(expected.mean(), rel=1e-12)
+    assert found.by_market["US_FUT"]["avg_return"] == pytest.approx(b.mean(), rel=1e-12)
+    assert found.by_market["US_FUT"]["contribution"] == pytest.approx(0.25 * b.sum(), rel=1e-12)
+    assert "capital is split among the active markets by policy: US_EQ 3, US_FUT 1" in found.notes
+
+
+def test_pooled_configs_each_split_their_capital() -> None:
+    """Two configs: one in both markets, one in US_FUT alone."""
+    weighed = {**POLICY.markets, "US_EQ": Market(calendar="XNYS", region="US", capital=3.0)}
+    a, b, c = noise(80, 1), noise(80, 2), noise(80, 3)
+    both = [cells(a), cells(b, market="US_FUT"), cells(c, config="b", market="US_FUT")]
+    found = report(pl.concat(both), config=None, policy=ObservationPolicy(markets=weighed))
+    assert found.metrics["avg_return"] == pytest.approx((0.75 * a + 0.25 * b + c).mean() / 2, rel=1e-12)
 
 
 def test_a_closed_market_contributes_zero() -> None:
