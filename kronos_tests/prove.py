@@ -46,7 +46,7 @@ def prove(name: str, wanted: str = "", *, fresh: bool, jobs: int) -> bool:
     path = RESULTS / f"{name}.json"
     if fresh:
         _forget(name)
-    results = _stored(path)
+    results = stored(name)
     cases = [case for case in module.CASES if wanted in case]
     for case in cases:
         if case not in results:
@@ -59,18 +59,23 @@ def prove(name: str, wanted: str = "", *, fresh: bool, jobs: int) -> bool:
     return all(results[case]["holds"] for case in cases)
 
 
+def stored(name: str) -> dict[str, Any]:
+    """What was proven so far: results by case."""
+    return _stored(RESULTS / f"{name}.json")
+
+
 def _in_parts(name: str, case: str, jobs: int) -> dict[str, Any]:
     """Run the parts not yet stored, each in a process of its own, and judge all of them."""
     module = importlib.import_module(f"kronos_tests.proofs.{name}")
     path = RESULTS / f"{name}.parts.json"
-    stored = _stored(path)
-    parts = stored.setdefault(case, {})
+    every = _stored(path)
+    parts = every.setdefault(case, {})
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         numbers = [number for number in range(module.PARTS) if str(number) not in parts]
         running = {pool.submit(_part, name, case, number): number for number in numbers}
         for done in as_completed(running):
             parts[str(running[done])] = done.result()
-            _store(path, stored)
+            _store(path, every)
     return dict(module.judge(case, [parts[str(number)] for number in range(module.PARTS)]))
 
 
