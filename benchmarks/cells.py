@@ -29,6 +29,7 @@ from kronos.services.pipeline import FACT_TABLES
 from kronos.services.refresh import CHUNK_MONTHS, sum_months
 from kronos.store.month_builds import MonthBuild
 
+ROUNDS = 3
 HORIZONS = (1, 5, 21)
 YEARS = 10
 FIRST = date(2010, 1, 4)
@@ -52,7 +53,7 @@ def run(decisions: int = 10_000_000) -> dict[str, float]:
     """Seconds, peak memory and ratios for this many decisions."""
     with tempfile.TemporaryDirectory(prefix="kronos-bench-") as folder:
         generate(Path(folder), decisions)
-        measured = {what: _measure(what, Path(folder)) for what in WORK}
+        measured = _measure(Path(folder))
     seconds = {what: took for what, (took, _) in measured.items()}
     return {
         "decisions": decisions,
@@ -138,33 +139,55 @@ def cells(folder: Path) -> None:
         sum_months(lake, builds[n : n + CHUNK_MONTHS], ObservationPolicy())
 
 
+LABELS = ("regime", "stability_bucket", "fragility_bucket")
+SQL_KEYS = ", ".join([*KEYS, *(f"due_date_h{h}" for h in HORIZONS)])
+
+
 def duckdb_sums(folder: Path) -> None:
-    """The same measures of the same three cubes as one SQL statement per horizon and cube, over the same files."""
+    """The same measures of the same three cubes over the same files, in the fastest SQL found.
+
+    One pass over all horizons by book and all labels, rolled up into each cube: a statement per horizon and cube, or
+    grouping sets, take longer.
+    """
     connection = duckdb.connect()
     files = f"read_parquet('{folder}/decision_facts/month=*/*.parquet')"
     for h in HORIZONS:
         connection.sql(_duckdb_calibration(files, h)).pl()
-        for label in ("regime", "stability_bucket", "fragility_bucket"):
-            connection.sql(_duckdb_statement(files, h, label)).pl()
+    sums = {f"{name}_h{h}": value for h in HORIZONS for name, value in _duckdb_measures(h).items()}
+    added = ", ".join(f"{value} AS {name}" for name, value in sums.items())
+    connection.sql(
+        f"CREATE TEMP TABLE joint AS SELECT {SQL_KEYS}, {', '.join(LABELS)}, {added} FROM {files} GROUP BY ALL"
+    )
+    rolled = ", ".join(f"sum({name}) AS {name}" for name in sums)
+    for label in LABELS:
+        connection.sql(f"SELECT {SQL_KEYS}, {label}, {rolled} FROM joint GROUP BY ALL").pl()
 
 
-def _duckdb_statement(files: str, h: int, label: str) -> str:
+def _duckdb_measures(h: int) -> dict[str, str]:
     """Due and valid rows fall together in the generated facts, which spares DuckDB the second grouping."""
-    p = "greatest(1e-15, least(1 - 1e-15, probability))"
-    return f"""
-        SELECT as_of_date, due_date_h{h}, greatest(due_date_h{h}, decision_known_date) AS known_date,
-            engine_name, config_id, market_id, mode, experiment_id, {label},
-            count(*) AS due, count(*) FILTER (valid_h{h}) AS valid, sum(weight) AS weight_due,
-            count(return_h{h}) AS returns, sum(weight) FILTER (return_h{h} IS NOT NULL) AS weight_returned,
-            sum(weight * return_h{h}) AS weighted_return,
-            sum(pnl_h{h}) AS pnl, sum(abs(pnl_h{h})) AS pnl_abs, count(pnl_h{h}) AS pnl_n,
-            count(*) FILTER (hit_h{h} = 1) AS hits, count(*) FILTER (hit_h{h} > 0 AND hit_h{h} < 1) AS ties,
-            count(*) FILTER (hit_h{h} IN (0, 1)) AS eligible, sum(cost_h{h}) AS cost, sum(turnover_h{h}) AS turnover,
-            sum((probability - event_h{h}) ** 2) AS brier,
-            sum(-(event_h{h} * ln({p}) + (1 - event_h{h}) * ln(1 - {p}))) FILTER (probability IS NOT NULL) AS log_loss,
-            count(*) FILTER (probability IS NOT NULL AND event_h{h} IS NOT NULL) AS forecasts
-        FROM {files} WHERE due_date_h{h} IS NOT NULL GROUP BY ALL
-    """
+    p, forecast = (
+        "greatest(1e-15, least(1 - 1e-15, probability))",
+        f"probability IS NOT NULL AND event_h{h} IS NOT NULL",
+    )
+    return {
+        "due": f"count(due_date_h{h})",
+        "valid": f"count(*) FILTER (valid_h{h})",
+        "weight_due": f"sum(weight) FILTER (due_date_h{h} IS NOT NULL)",
+        "returns": f"count(return_h{h})",
+        "weight_returned": f"sum(weight) FILTER (return_h{h} IS NOT NULL)",
+        "weighted_return": f"sum(weight * return_h{h})",
+        "pnl": f"sum(pnl_h{h})",
+        "pnl_abs": f"sum(abs(pnl_h{h}))",
+        "pnl_n": f"count(pnl_h{h})",
+        "hits": f"count(*) FILTER (hit_h{h} = 1)",
+        "ties": f"count(*) FILTER (hit_h{h} > 0 AND hit_h{h} < 1)",
+        "eligible": f"count(*) FILTER (hit_h{h} IN (0, 1))",
+        "cost": f"sum(cost_h{h})",
+        "turnover": f"sum(turnover_h{h})",
+        "brier": f"sum((probability - event_h{h}) ** 2)",
+        "log_loss": f"sum(-(event_h{h} * ln({p}) + (1 - event_h{h}) * ln(1 - {p}))) FILTER ({forecast})",
+        "forecasts": f"count(*) FILTER ({forecast})",
+    }
 
 
 def _duckdb_calibration(files: str, h: int) -> str:
@@ -182,10 +205,13 @@ def _duckdb_calibration(files: str, h: int) -> str:
 WORK: dict[str, Callable[[Path], None]] = {"scan": scan, "cells": cells, "duckdb": duckdb_sums}
 
 
-def _measure(what: str, folder: Path) -> tuple[float, float]:
-    """Seconds (the best of three) and peak gigabytes of one kind of work in a fresh process."""
-    runs = [_child(what, folder) for _ in range(3)]
-    return min(took for took, _ in runs), max(peak for _, peak in runs)
+def _measure(folder: Path) -> dict[str, tuple[float, float]]:
+    """Seconds (the best of several rounds) and peak gigabytes of each kind of work, a fresh process each.
+
+    Rounds, so that whatever else the machine does meets all kinds of work alike.
+    """
+    rounds = [{what: _child(what, folder) for what in WORK} for _ in range(ROUNDS)]
+    return {what: (min(done[what][0] for done in rounds), max(done[what][1] for done in rounds)) for what in WORK}
 
 
 def _child(what: str, folder: Path) -> tuple[float, float]:

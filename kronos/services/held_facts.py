@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from kronos.core.facts import FactsBatch, horizons_in
+from kronos.core.frames import REVISIONS, empty
 from kronos.lake.tables import Lake
 from kronos.services.pipeline import FACT_TABLES
 from kronos.store.month_builds import MonthBuild
@@ -26,7 +27,7 @@ class HeldFacts:
 
     def __init__(self, lake: Lake) -> None:
         self._at = cache(lambda table, mark: lake.scan(table, mark=mark))
-        self._rows = cache(lambda mark: lake.row_counts("decision_facts", mark=mark))
+        self._rows = cache(lambda table, mark: lake.row_counts(table, mark=mark))
 
     def read(self, records: Sequence[MonthBuild], columns: Columns | None = None) -> FactsBatch:
         """Facts of the records' months; all columns unless told which."""
@@ -39,7 +40,7 @@ class HeldFacts:
         batch: list[MonthBuild] = []
         held = 0
         for record in records:
-            rows = self._rows(record.lake["decision_facts"]).get(record.month, 0)
+            rows = self._rows("decision_facts", record.lake["decision_facts"]).get(record.month, 0)
             if batch and held + rows > BATCH_DECISIONS:
                 yield batch
                 batch, held = [], 0
@@ -49,8 +50,13 @@ class HeldFacts:
             yield batch
 
     def _read(self, records: Sequence[MonthBuild], columns: Columns | None) -> FactsBatch:
-        months = pl.col("month").is_in([record.month for record in records])
-        facts, superseded = (self._at(table, records[0].lake[table]).filter(months) for table in FACT_TABLES)
+        months, marks = [record.month for record in records], records[0].lake
+        facts, superseded = (
+            self._at(table, marks[table]).filter(pl.col("month").is_in(months)) for table in FACT_TABLES
+        )
         if columns is not None:
             facts = facts.select(columns(horizons_in(facts)))
-        return FactsBatch(facts.collect(), superseded.collect())
+        # most months hold nothing superseded, which the log tells at once
+        held = self._rows("superseded_facts", marks["superseded_facts"])
+        some = any(month in held for month in months)
+        return FactsBatch(facts.collect(), superseded.collect() if some else empty(REVISIONS))
