@@ -35,13 +35,15 @@ def calibration_parts(bins: pl.DataFrame, raw_score: float) -> CalibrationParts:
     over forecasts of the squared error, summed over targets.
     Returns the parts; recalibration and climatology use the bins, so parts are approximate while their sum is exact.
     """
-    ordered = bins.filter(pl.col("n") > 0).sort("target", "bin")
-    targets = ordered["target"].rle_id().to_numpy()
-    columns = [ordered[name].to_numpy().astype(float) for name in ("bin", "n", "sum_p", "sum_y", "sum_y2")]
-    edges = np.flatnonzero(np.diff(targets)) + 1
+    # by numpy: a report asks for hundreds of these, each too small for a query
+    targets = np.array(bins["target"].to_list())
+    columns = np.array([bins[name].to_numpy() for name in ("bin", "n", "sum_p", "sum_y", "sum_y2")], dtype=float)
+    order = np.lexsort((columns[0], targets))
+    order = order[columns[1][order] > 0.0]
+    edges = np.flatnonzero(targets[order][1:] != targets[order][:-1]) + 1
     recalibrated = climatology = gap = 0.0
     forecasts = 0
-    for grid, n, sum_p, sum_y, sum_y2 in zip(*(np.split(column, edges) for column in columns), strict=True):
+    for grid, n, sum_p, sum_y, sum_y2 in np.split(columns[:, order], edges, axis=1):
         fitted = isotonic_regression(sum_y / n, weights=n).x
         recalibrated += _squared_error(fitted, n, sum_y, sum_y2)
         climatology += _squared_error(np.full_like(n, sum_y.sum() / n.sum()), n, sum_y, sum_y2)
