@@ -28,6 +28,10 @@ def _holds(metric: Watch) -> dg.AssetChecksDefinition:
             days = days_of_run(context.run.tags, monitored_days(opened.pipeline))
             found = degrading(opened.pipeline, metric, days)
         day = max(days, default="no day")
-        return result(found, f"Degrading on {day}: see `kronos alerts`.", severity=dg.AssetCheckSeverity.WARN)
+        return result(
+            found,
+            f"Active configs that are degrading as of {day}; `kronos alerts` tells what was raised.",
+            severity=dg.AssetCheckSeverity.WARN,
+        )
 
     return holds
