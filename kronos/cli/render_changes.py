@@ -19,6 +19,9 @@ from kronos.core.vocabulary import ExperimentStatus, ProposalStatus
 
 SHOWN_METRICS = ("sharpe", "avg_return", "volatility", "max_dd", "hit_rate_day", "brier", "brier_multi", "mean_loss")
 
+SHORT_ID = 8
+"""Characters of an id in a table; commands take an id that is cut short."""
+
 _STYLES = {
     ExperimentStatus.PENDING: "dim",
     ExperimentStatus.RUNNING_BACKTESTS: "cyan",
@@ -37,10 +40,10 @@ def print_experiments(found: Sequence[Experiment], console: Console) -> None:
         console.print("no experiments")
         return
     table = _table("experiment", "engine", "base", "status", "since", "prio", "class", "expected", "by", "evidence")
-    table.add_column("description", overflow="fold")
+    _add_prose(table, "description")
     for one in found:
         table.add_row(
-            str(one.experiment_id),
+            _short(one.experiment_id),
             escape(one.engine_name),
             escape(one.base_config_id),
             one.status,
@@ -83,10 +86,10 @@ def print_proposals(found: Sequence[ConfigProposal], console: Console) -> None:
         console.print("no proposals")
         return
     table = _table("proposal", "engine", "base", "status", "proposed", "by")
-    table.add_column("rationale", overflow="fold")
+    _add_prose(table, "rationale")
     for one in found:
         table.add_row(
-            str(one.proposal_id),
+            _short(one.proposal_id),
             escape(one.engine_name),
             escape(one.base_config_id),
             one.status,
@@ -102,6 +105,7 @@ def print_proposal(
     found: ConfigProposal, changed: Sequence[Modification], log: Sequence[Entry], console: Console
 ) -> None:
     """Everything about one proposal."""
+    console.print(f"proposal {found.proposal_id}", style="bold")
     print_proposals([found], console)
     _print_modifications(changed, console)
     print_log(log, console)
@@ -113,19 +117,19 @@ def print_log(entries: Sequence[Entry], console: Console) -> None:
         console.print("nothing is logged yet")
         return
     table = _table("entry", "UTC", "subject", "id", "from", "to", "author", "evidence", "run")
-    table.add_column("detail", overflow="fold")
+    _add_prose(table, "why")
     for entry in entries:
         table.add_row(
             str(entry.entry_id),
             f"{entry.logged_at:%Y-%m-%d %H:%M:%S}",
             entry.subject,
-            escape(entry.subject_id),
+            escape(_short(entry.subject_id)),
             entry.from_status or "",
             entry.to_status,
             escape(entry.author),
             entry.evidence or "",
             escape(entry.run_id or ""),
-            escape(_told(json.loads(entry.detail))),
+            escape(_told(json.loads(entry.detail), new=entry.from_status is None)),
         )
     console.print(table)
 
@@ -210,11 +214,21 @@ def _table(*headers: str) -> Table:
     return table
 
 
-def _told(detail: Mapping[str, Any]) -> str:
-    """The reason where there is one, else what was set."""
+def _told(detail: Mapping[str, Any], *, new: bool) -> str:
+    """The reason where there is one, else what came into being or what the queue was told."""
     if "reason" in detail:
         return str(detail["reason"])
-    return ", ".join(f"{name} {value}" for name, value in detail.items() if not isinstance(value, dict))
+    if new:
+        return str(detail.get("description", ""))
+    return ", ".join(f"{name} {detail[name]}" for name in ("priority", "attempt") if name in detail)
+
+
+def _add_prose(table: Table, header: str) -> None:
+    table.add_column(header, overflow="fold", min_width=24)
+
+
+def _short(identifier: object) -> str:
+    return str(identifier)[:SHORT_ID]
 
 
 def _value(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from kronos.defs.audit import definitions as audit
 from kronos.defs.facts import definitions as facts
 from kronos.defs.meta import definitions as meta
 from kronos.defs.monitoring import definitions as monitoring
@@ -20,5 +21,6 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         reports.definitions(calendar),
         monitoring.definitions(calendar),
         meta.definitions(calendar),
+        audit.definitions,
         dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kronos.core.changes.chain import GENESIS, Entry, Root, Verified, verify
 from kronos.errors import BadValue
-from kronos.services.experiments import by_prefix
+from kronos.services.identifiers import by_prefix
 from kronos.store.change_log import entries, newest_entries, subjects
 from kronos.store.database import Database, Role
 

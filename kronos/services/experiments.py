@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -26,6 +26,7 @@ from kronos.core.changes.request import (
 )
 from kronos.core.vocabulary import ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, NotFound
+from kronos.services.identifiers import by_prefix
 from kronos.services.workplace import Workplace
 from kronos.store.change_log import begin_change
 from kronos.store.database import Database, Role
@@ -42,7 +43,6 @@ from kronos.store.trials import Trial, count_trials, record_trial
 
 Session = psycopg.Connection[Any]
 
-SHORTEST_PREFIX = 4
 FIRST_VERSION = "1"
 OPEN = (
     ExperimentStatus.PENDING,
@@ -51,8 +51,6 @@ OPEN = (
     ExperimentStatus.AWAITING_REVIEW,
 )
 """Statuses from which an experiment can still be cancelled."""
-
-_Found = TypeVar("_Found")
 
 
 def create_experiment(
@@ -181,18 +179,6 @@ def require_base(session: Session, engine_name: str, config_id: str) -> EngineCo
     if config_id not in of_engine:
         raise NotFound(f"config of {engine_name}", config_id, sorted(of_engine))
     return of_engine[config_id]
-
-
-def by_prefix(kind: str, prefix: str, matching: Callable[[str], Sequence[_Found]]) -> _Found:
-    """The only thing whose id begins so."""
-    if len(prefix) < SHORTEST_PREFIX:
-        raise BadValue(f"{kind} id", prefix, f"at least its first {SHORTEST_PREFIX} characters")
-    found = matching(prefix.lower())
-    if not found:
-        raise NotFound(kind, prefix)
-    if len(found) > 1:
-        raise BadValue(f"{kind} id", prefix, "more of its characters: several begin so")
-    return found[0]
 
 
 def _register_proposed(session: Session, asked: CheckedRequest, experiment_id: UUID, author: str) -> str:

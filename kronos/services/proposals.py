@@ -11,7 +11,8 @@ from uuid import UUID
 from kronos.core.changes.model import ConfigProposal, Experiment
 from kronos.core.changes.request import KRONOS, ExperimentRequest, config_body, text, word
 from kronos.core.vocabulary import ProposalStatus, ResourceClass
-from kronos.services.experiments import by_prefix, changing, create_within, enqueue_within, require_base
+from kronos.services.experiments import changing, create_within, enqueue_within, require_base
+from kronos.services.identifiers import by_prefix
 from kronos.services.workplace import Workplace
 from kronos.store.database import Database, Role
 from kronos.store.proposals import list_proposals as stored_proposals

@@ -91,7 +91,7 @@ def test_a_proposal_becomes_an_experiment(instance: Instance, tmp_path: Path) ->
     file.write_text(BODY)
     arguments = ("proposal", "create", "REGIME", BASE, "--config", str(file), "--rationale", "quicker")
     made = instance.json(*arguments)
-    assert made["proposal_id"] in instance.kronos("proposal", "list").stdout
+    assert made["proposal_id"][:8] in instance.kronos("proposal", "list").stdout
     assert "quicker" in instance.kronos("proposal", "show", made["proposal_id"]).stdout
     experiment = instance.json("proposal", "convert", made["proposal_id"], "--end", "1990-03-01")
     assert (experiment["status"], experiment["proposal_id"]) == ("QUEUED_FOR_BACKTEST", made["proposal_id"])
