@@ -11,7 +11,20 @@ import typer
 from rich.console import Console
 
 from kronos import __version__
-from kronos.cli import alerts, audit, compare, database, experiment, monitor, proposal, report, sandbox, up, why
+from kronos.cli import (
+    alerts,
+    audit,
+    compare,
+    database,
+    experiment,
+    monitor,
+    proposal,
+    report,
+    sandbox,
+    scheduler,
+    up,
+    why,
+)
 from kronos.errors import KronosError
 
 app = typer.Typer(
@@ -31,6 +44,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(proposal.app, name="proposal")
 app.command("log")(audit.log)
 app.add_typer(audit.app, name="audit")
+app.add_typer(scheduler.app, name="scheduler")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(database.app, name="db")
 

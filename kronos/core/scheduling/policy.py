@@ -66,7 +66,7 @@ class Need(_Strict):
     cpu: Annotated[float, Field(gt=0.0)] = 1.0
     gpu: Annotated[float, Field(ge=0.0)] = 0.0
     memory_mb: Annotated[int, Field(ge=1)] = 2_048
-    io: Share = 0.05
+    io: Share = 0.02
 
     @property
     def units(self) -> tuple[int, int, int, int]:
@@ -122,7 +122,7 @@ def _default_needs() -> dict[ResourceClass, Need]:
     return {
         ResourceClass.CPU_HEAVY: Need(),
         ResourceClass.GPU_HEAVY: Need(gpu=1.0, memory_mb=4_096),
-        ResourceClass.MIXED: Need(cpu=2.0, memory_mb=4_096, io=0.10),
+        ResourceClass.MIXED: Need(cpu=2.0, memory_mb=4_096, io=0.05),
     }
 
 

@@ -89,6 +89,7 @@ class Room:
         self._launches = [snapshot.policy.launches_per_node] * len(free)
         self._waiting = [_in_order(snapshot, free, usable, need) for need in snapshot.profiles.needs]
         self._usable = usable.tolist()
+        self._rank = np.argsort(np.argsort(snapshot.nodes.ids)).tolist()
         self._releases = releases
         self.reserved: dict[int, Reservation] = {}
         self.launch_limited: set[int] = set()
@@ -118,7 +119,7 @@ class Room:
         """Keep the node where the need finds room first; the node and when, or None if that is not before `until`."""
         units = self._needs[need]
         growing: dict[int, list[int]] = {}
-        for end, node, given_back in sorted(self._releases):
+        for end, node, given_back in sorted(self._releases, key=lambda one: (one[0], self._rank[one[1]], one[2])):
             if end >= until:
                 return None
             if node in self.reserved or not self._usable[node]:
@@ -153,8 +154,13 @@ class Room:
 
 
 def _in_order(snapshot: Snapshot, free: Ints, usable: Bools, need: Ints) -> list[int]:
-    """Nodes with room for a need: without a GPU first if it needs none, then the emptiest, then by id."""
+    """Nodes with room for a need: without a GPU first if it needs none, then the smallest, the emptiest, by id.
+
+    Large nodes and GPUs stay free for what fits nowhere else; among equal nodes the load spreads.
+    """
     fitting = np.flatnonzero(usable & (free >= need).all(axis=1))
     gpus = snapshot.nodes.gpu[fitting] if not need[1] else np.zeros(len(fitting), dtype=np.int64)
-    order: list[int] = fitting[np.lexsort((snapshot.nodes.ids[fitting], -free[fitting, 0], gpus))].tolist()
+    order: list[int] = fitting[
+        np.lexsort((snapshot.nodes.ids[fitting], -free[fitting, 0], snapshot.nodes.cpu[fitting], gpus))
+    ].tolist()
     return order

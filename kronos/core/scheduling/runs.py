@@ -89,7 +89,7 @@ def _alarms(snapshot: Snapshot, clock: int) -> list[_Alarm]:
         else:
             found.append(_Alarm(Reason.PROTECTED_WINDOW, *windows.next_start(clock)))
     busy = sorted((state.since, state.market) for state in snapshot.tier1 if state.busy)
-    return found + [_Alarm(Reason.TIER1_RUNNING, *first) for first in busy[:1]]
+    return found + [_Alarm(Reason.TIER1_RUNNING, min(since, clock), market) for since, market in busy[:1]]
 
 
 def _over_cap(snapshot: Snapshot, node_of_run: Ints, leaving: Bools) -> Bools:

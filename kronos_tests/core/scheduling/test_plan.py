@@ -136,8 +136,8 @@ def test_a_control_that_was_in_the_way_of_its_batch_starts_alone() -> None:
 def test_caps_count_what_others_use_and_what_runs() -> None:
     assert answers(plan(moment(nodes=nodes(2, cpu_used=1)))) == {"e0": "NO_CAPACITY"}
     assert answers(plan(moment(nodes=nodes(2, memory_used=63_000)))) == {"e0": "NO_CAPACITY"}
-    assert answers(plan(moment(nodes=nodes(2, io_pressure=251)))) == {"e0": "NO_CAPACITY"}
-    assert answers(plan(moment(nodes=nodes(2, io_pressure=250)))) == {"e0": "n0"}
+    assert answers(plan(moment(nodes=nodes(2, io_pressure=281)))) == {"e0": "NO_CAPACITY"}
+    assert answers(plan(moment(nodes=nodes(2, io_pressure=280)))) == {"e0": "n0"}
     assert answers(plan(moment(running=running(1)))) == {"e0": "NO_CAPACITY"}
 
 
@@ -186,10 +186,10 @@ def test_launches_classes_and_runs_have_limits() -> None:
     assert answers(plan(moment(**three, policy=policy(most_running=1))))["e1"] == "RUN_LIMIT"
 
 
-def test_work_spreads_over_the_emptiest_nodes_and_leaves_gpus_to_those_who_need_them() -> None:
-    farm = nodes(4, 8, 8, gpu=[0, 0, 1000])
-    said = answers(plan(moment(queue=queue(3, kind=[CPU, CPU, GPU]), nodes=farm)))
-    assert said == {"e0": "n1", "e1": "n1", "e2": "n2"}
+def test_work_goes_to_the_smallest_and_emptiest_node_and_leaves_gpus_to_those_who_need_them() -> None:
+    farm = nodes(16, 8, 8, 4, gpu=[0, 0, 0, 1000], cpu_used=[0, 1_000, 0, 0])
+    said = answers(plan(moment(queue=queue(4, kind=[CPU, CPU, CPU, GPU]), nodes=farm)))
+    assert said == {"e0": "n2", "e1": "n2", "e2": "n1", "e3": "n3"}
 
 
 def test_runs_leave_in_time_for_the_window() -> None:
@@ -208,6 +208,11 @@ def test_an_early_tier_1_makes_runs_leave_and_ends_those_that_stay_too_long() ->
     assert orders(plan(moment(running=staying, tier1=early)))["r0"] == ("PREEMPT", "TIER1_RUNNING", False)
     later = (Tier1("US_EQ", True, NOON - 265, NOON),)
     assert orders(plan(moment(running=staying, tier1=later)))["r0"] == ("PREEMPT", "TIER1_RUNNING", True)
+
+
+def test_a_tier_1_that_started_after_our_clock_says_is_believed() -> None:
+    ahead = (Tier1("US_EQ", True, NOON + 90, NOON + 3),)
+    assert orders(plan(moment(running=running(1, folds=10), tier1=ahead)))["r0"][:2] == ("PREEMPT", "TIER1_RUNNING")
 
 
 def test_a_run_that_was_told_and_did_not_leave_is_ended() -> None:
