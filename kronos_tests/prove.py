@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import pkgutil
+import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--jobs", type=int, default=min(LARGEST_JOBS, os.cpu_count() or 1), help="parts run at once")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of parts end with this one
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when a proof imports numpy; the parts are the threads
     names = options.names or [module.name for module in pkgutil.iter_modules(proofs.__path__)]
     held = [prove(name, options.case, fresh=options.fresh, jobs=options.jobs) for name in names]
@@ -73,9 +75,13 @@ def _in_parts(name: str, case: str, jobs: int) -> dict[str, Any]:
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         numbers = [number for number in range(module.PARTS) if str(number) not in parts]
         running = {pool.submit(_part, name, case, number): number for number in numbers}
-        for done in as_completed(running):
-            parts[str(running[done])] = done.result()
-            _store(path, every)
+        try:
+            for done in as_completed(running):
+                parts[str(running[done])] = done.result()
+                _store(path, every)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # else the parts not yet begun would all be run first
+            raise
     return dict(module.judge(case, [parts[str(number)] for number in range(module.PARTS)]))
 
 
