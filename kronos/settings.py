@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     dagster_port: int = Field(default=3000, gt=0, lt=65536)
     report_months: int = Field(default=60, gt=0)
     """Months of history for which `make run` materialises monthly reports."""
+    comparison_months: int = Field(default=1, gt=0)
+    """Newest of them for which it also compares the configs: five engines take about 12 seconds a month."""
     history_start: date = SANDBOX_START
     sandbox_until: date = SANDBOX_LOADED_TO
     """Last session of the history the sandbox loads at once; its clock starts there."""

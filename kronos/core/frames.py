@@ -244,6 +244,48 @@ REPORT_ROWS: Final[Schema] = {
 """One row per period, window, engine, config, slice and metric of a materialised report."""
 
 
+COMPARISON_ROWS: Final[Schema] = {
+    "month": pl.String,  # the lake's partition
+    "period": pl.String,  # the month as of whose end the configs were compared
+    "period_start": pl.Date,  # first and last decision date that could count
+    "period_end": pl.Date,
+    "engine_name": pl.String,
+    "mode": pl.String,
+    "horizon": pl.Int32,
+    "incumbent": pl.String,  # null: no activation is known
+    "config_id": pl.String,
+    "class": pl.String,
+    "reason": pl.String,  # why the config has no class
+    "detail": pl.String,
+    "niches": pl.String,
+    "metric": pl.String,  # what differences are of; null when nothing was compared
+    "slice": pl.String,  # every config has a row `overall`
+    "n": pl.Int64,
+    "coverage": pl.Float64,
+    "value": pl.Float64,
+    "incumbent_value": pl.Float64,
+    "difference": pl.Float64,
+    "standard_error": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p_value": pl.Float64,
+    "confidence_p": pl.Float64,
+    "minimum_detectable": pl.Float64,
+    "eligible": pl.Boolean,
+    "undefined": pl.String,  # why the cell has no difference; null for the incumbent itself
+    "trials": pl.Int64,  # of the engine, by the ledger as of the month's end
+    "independent_trials": pl.Float64,
+    "sharpe": pl.Float64,  # the config's own, whole book
+    "psr": pl.Float64,
+    "dsr": pl.Float64,
+    "dsr_undefined": pl.String,
+    "notes": pl.String,
+    "label": pl.String,  # READY, or PARTIAL with the regions that were missing
+    "as_of": pl.Date,
+}
+"""One row per month, engine, config and slice of a stored comparison: the class stands in every row of a config."""
+
+
 MONITOR_ROWS: Final[Schema] = {
     "month": pl.String,  # of the day, the lake's partition
     "period": pl.String,  # the day as of which the config was judged

@@ -67,6 +67,8 @@ class ComparisonPolicy(_Strict):
     seed: Annotated[int, Field(ge=0)] = 20_240_613
     window_years: Annotated[int, Field(ge=1)] = 5
     """Length of the time windows, in calendar years."""
+    report_years: Annotated[int, Field(ge=1)] | None = None
+    """Years up to a month's end that its stored comparison looks at; None: all since the record began."""
     niche_slices: tuple[str, ...] = ("regime:STRESS", "regime:CRISIS")
     """Slices in which a niche may be found, declared before looking: `<dimension>:<label>`."""
     scores: tuple[Literal["brier", "rps", "brier_multi", "mean_loss", "log_loss", "log_loss_multi"], ...] = (

@@ -14,6 +14,7 @@ from kronos.defs.meta.jobs import engines_job, meta_jobs
 from kronos.defs.partitions import engine_month, engine_month_range, range_tags, register_engines
 from kronos.defs.resources import Kronos, Progress
 from kronos.defs.sources.schedules import observe_job as observe_sources_job
+from kronos.services.config_comparisons import CONFIG_COMPARISON
 from kronos.services.dagster_home import prepare_dagster_home
 from kronos.services.history import ReportWork, claim_history
 from kronos.services.monitoring import ASSET as MONITOR
@@ -71,11 +72,11 @@ class Recorder:
         jobs = {cadence: job.name for cadence, job in meta_jobs().items()}
         for piece in work:
             first, last = piece.periods[0].key, piece.periods[-1].key
-            self.say(f"{piece.cadence} reports{' by engine' if piece.by_engine else ''} of {first} to {last}")
+            self.say(f"{_described(piece)} of {first} to {last}")
             if piece.by_engine:
-                self._run(engines_job().name, engine_month_range(engines, first, last))
+                self._run(engines_job().name, engine_month_range(engines, first, last), piece.reports)
             else:
-                self._run(jobs[piece.cadence], range_tags(first, last))
+                self._run(jobs[piece.cadence], range_tags(first, last), piece.reports)
 
     def reconcile(self) -> None:
         """Record what the lake holds and Dagster does not know: a launcher was killed between the two."""
@@ -85,9 +86,13 @@ class Recorder:
                 note = {"recorded": "after its run was interrupted"}
                 self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, metadata=note))
 
-    def _run(self, job: str, tags: Mapping[str, str]) -> None:
+    def _run(self, job: str, tags: Mapping[str, str], assets: Sequence[str] = ()) -> None:
+        """The job, or these assets of it."""
         definition = self.definitions.resolve_job_def(job)
-        definition.execute_in_process(instance=self.instance, run_config=_QUIET, tags={**tags, **LAUNCHER})
+        chosen = [dg.AssetKey(name) for name in assets] or None
+        definition.execute_in_process(
+            instance=self.instance, run_config=_QUIET, tags={**tags, **LAUNCHER}, asset_selection=chosen
+        )
 
     def _close_interrupted(self) -> None:
         for run in self.instance.get_runs(dg.RunsFilter(tags=LAUNCHER, statuses=IN_FLIGHT)):
@@ -99,9 +104,15 @@ class Recorder:
                 "decision_facts": set(builds(session, Stage.FACTS)),
                 "cells": set(builds(session, Stage.CELLS)),
             }
-        for name in [*(report.name for report in REPORTS), MONITOR]:
+        for name in [*(report.name for report in (*REPORTS, CONFIG_COMPARISON)), MONITOR]:
             held[name] = {
                 build.period if build.engine_name == ALL_ENGINES else engine_month(build.engine_name, build.period)
                 for build in report_builds(self.database, name)
             }
         return held
+
+
+def _described(piece: ReportWork) -> str:
+    if piece.reports in ((CONFIG_COMPARISON.name,), (MONITOR,)):
+        return piece.reports[0].replace("_", " ")
+    return f"{piece.cadence} reports{' by engine' if piece.by_engine else ''}"

@@ -18,6 +18,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from kronos.core.frames import (
     CALIBRATION_CELLS,
     CELLS,
+    COMPARISON_ROWS,
     CONFUSION_CELLS,
     FACT_KEYS,
     MONITOR_ROWS,
@@ -61,6 +62,7 @@ TABLES: Final = {
     "weekly_reports": _Table(REPORT_ROWS, 131_072),
     "monthly_reports": _Table(REPORT_ROWS, 131_072),
     "engine_reports": _Table(REPORT_ROWS, 131_072),
+    "config_comparison": _Table(COMPARISON_ROWS, 131_072),
     "monitoring": _Table(MONITOR_ROWS, 131_072),
 }
 

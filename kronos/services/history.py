@@ -9,9 +9,11 @@ from typing import Final
 
 from kronos.core.scheduling.periods import Cadence, Period, periods_between, runs_of_neighbours
 from kronos.services.barrier import LOOKBACK, Judged, claim_requests, judge_periods
+from kronos.services.config_comparisons import CONFIG_COMPARISON
+from kronos.services.monitoring import ASSET as MONITOR
 from kronos.services.monitoring import unmonitored_days
 from kronos.services.pipeline import Pipeline
-from kronos.services.summaries import ALL_ENGINES, REPORTS, outdated_periods, unbuilt_periods
+from kronos.services.summaries import ALL_ENGINES, REPORTS, Report, outdated_periods, unbuilt_periods
 from kronos.settings import Settings
 
 WEEKS: Final = 26
@@ -20,11 +22,12 @@ WEEKS: Final = 26
 
 @dataclass(frozen=True)
 class ReportWork:
-    """Neighbouring periods of the reports of one cadence that are partitioned alike."""
+    """Neighbouring periods of reports of one cadence that are partitioned alike."""
 
     cadence: Cadence
     by_engine: bool
     periods: Sequence[Period]
+    reports: tuple[str, ...]
 
 
 def outdated_reports(pipeline: Pipeline, settings: Settings, engines: Sequence[str], now: datetime) -> list[ReportWork]:
@@ -33,9 +36,16 @@ def outdated_reports(pipeline: Pipeline, settings: Settings, engines: Sequence[s
     for cadence in Cadence:
         periods = [judged.period for judged in _decided(pipeline, settings, cadence, now)]
         for by_engine in (False, True):
-            outdated = _outdated(pipeline, cadence, periods, engines, by_engine=by_engine)
-            work += [ReportWork(cadence, by_engine, group) for group in runs_of_neighbours(outdated)]
-    return work
+            reports = [report for report in REPORTS if report.cadence is cadence and report.by_engine is by_engine]
+            outdated = _outdated(pipeline, reports, periods, engines if by_engine else [ALL_ENGINES])
+            work += _pieces(reports, outdated)
+    days = [judged.period for judged in _decided(pipeline, settings, Cadence.DAILY, now)]
+    unseen = runs_of_neighbours(unmonitored_days(pipeline, days))
+    work += [ReportWork(Cadence.DAILY, False, group, (MONITOR,)) for group in unseen]
+    # a comparison costs more than a month's other reports together: the newest are enough to begin with
+    months = [judged.period for judged in _decided(pipeline, settings, Cadence.MONTHLY, now)]
+    newest = sorted(months)[-settings.comparison_months :]
+    return work + _pieces([CONFIG_COMPARISON], outdated_periods(pipeline, CONFIG_COMPARISON, newest))
 
 
 def claim_history(pipeline: Pipeline, settings: Settings, now: datetime) -> None:
@@ -44,16 +54,24 @@ def claim_history(pipeline: Pipeline, settings: Settings, now: datetime) -> None
         claim_requests(pipeline, cadence, _decided(pipeline, settings, cadence, now), list)
 
 
+def _pieces(reports: Sequence[Report], periods: Sequence[Period]) -> list[ReportWork]:
+    """One piece of work for each range of periods without a gap."""
+    names = tuple(report.name for report in reports)
+    return [
+        ReportWork(reports[0].cadence, reports[0].by_engine, group, names)
+        for group in runs_of_neighbours(list(periods))
+    ]
+
+
 def _outdated(
-    pipeline: Pipeline, cadence: Cadence, periods: Sequence[Period], engines: Sequence[str], *, by_engine: bool
+    pipeline: Pipeline, reports: Sequence[Report], periods: Sequence[Period], engines: Sequence[str]
 ) -> list[Period]:
-    # a day's summary stays as it was known that day
-    choose = unbuilt_periods if cadence is Cadence.DAILY else outdated_periods
-    reports = [report for report in REPORTS if report.cadence is cadence and report.by_engine is by_engine]
-    found = [choose(pipeline, report, periods, engines if by_engine else [ALL_ENGINES]) for report in reports]
-    if cadence is Cadence.DAILY and not by_engine:
-        found.append(unmonitored_days(pipeline, periods))
-    return sorted({period for outdated in found for period in outdated})
+    found: set[Period] = set()
+    for report in reports:
+        # a day's summary stays as it was known that day
+        choose = unbuilt_periods if report.cadence is Cadence.DAILY else outdated_periods
+        found |= {*choose(pipeline, report, periods, engines)}
+    return sorted(found)
 
 
 def _decided(pipeline: Pipeline, settings: Settings, cadence: Cadence, now: datetime) -> list[Judged]:

@@ -42,6 +42,7 @@ def partitions(world: World) -> dict[str, set[str]]:
     """Materialised partitions of the recorded assets."""
     with Recorder.opened(world.settings, world.database, print) as recorder:
         names = ("decision_facts", "cells", "engine_daily_summary", "regime_breakdown", "engine_performance_report")
+        names += ("config_comparison",)
         return {name: recorder.instance.get_materialized_partitions(dg.AssetKey(name)) for name in names}
 
 
@@ -59,6 +60,7 @@ def test_the_first_start_observes_and_reports_and_the_second_does_nothing(quarte
     assert recorded["decision_facts"] == recorded["cells"] == {"2020-01", "2020-02", "2020-03"}
     assert recorded["regime_breakdown"] == {"2020-01", "2020-02", "2020-03"}
     assert recorded["engine_performance_report"] == {"PORTFOLIO|2020-01", "PORTFOLIO|2020-02", "PORTFOLIO|2020-03"}
+    assert recorded["config_comparison"] == {"2020-03"}, "the newest month is enough to begin with"
     assert {"2020-03-30", "2020-03-31"} <= recorded["engine_daily_summary"]
     assert newest_decision_seen(quarter) == "2020-03-31"
     assert bring_up(quarter) == ["every month and report is fresh"]

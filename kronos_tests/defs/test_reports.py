@@ -94,6 +94,19 @@ def test_a_month_runs_by_time_and_by_engine(world: World, kronos: Kronos, instan
     assert all(launch(kronos, instance, request).success for request in requests)
     assert set(rows(world, "monthly_reports")["dimension"]) == {"regime", "stability", "market"}
     assert instance.get_materialized_partitions(dg.AssetKey("engine_performance_report")) == {"PORTFOLIO|2020-02"}
+    assert rows(world, "config_comparison")["period"].unique().to_list() == ["2020-02"]
+
+
+def test_a_months_comparison_shows_classes(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:
+    """Nobody is active in this world, and two months are no record: each config says so."""
+    world.play(date(2020, 1, 2), date(2020, 2, 28))
+    world.set_clock(evening(date(2020, 2, 28)))
+    observe(kronos, instance)
+    monthly, _ = tick(kronos, instance, "meta_monthly_barrier")
+    (made,) = launch(kronos, instance, monthly).asset_materializations_for_node("config_comparison")
+    assert made.partition == "2020-02" and made.metadata["label"].value == "READY"
+    assert "NO_INCUMBENT" in str(made.metadata["classes"].value)
+    assert made.metadata["heat map"].value == "nothing to show"
 
 
 def test_every_report_check_passes(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:

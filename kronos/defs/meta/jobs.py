@@ -6,6 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from kronos.core.scheduling.periods import Cadence
+from kronos.services.config_comparisons import CONFIG_COMPARISON
 from kronos.services.monitoring import ASSET as MONITOR
 from kronos.services.summaries import REPORTS, Report
 
@@ -15,8 +16,10 @@ START = "Starts when every regional engine run is complete, or without those mis
 _ABOUT = {
     Cadence.DAILY: "The session's decisions and outcomes, each config's recent record, and what is degrading.",
     Cadence.WEEKLY: "The week by regime, stability and market.",
-    Cadence.MONTHLY: "The month by regime, stability and market.",
+    Cadence.MONTHLY: "The month by regime, stability and market, and every config against the active one.",
 }
+_BESIDE = {Cadence.DAILY: [MONITOR], Cadence.WEEKLY: [], Cadence.MONTHLY: [CONFIG_COMPARISON.name]}
+"""What runs with the reports of a cadence."""
 
 
 def reports_of(cadence: Cadence, *, by_engine: bool) -> list[Report]:
@@ -37,8 +40,7 @@ def engines_job() -> UnresolvedAssetJobDefinition:
 
 def _assets_of(cadence: Cadence) -> list[str]:
     """Everything of a cadence that is partitioned by time alone."""
-    names = [report.name for report in reports_of(cadence, by_engine=False)]
-    return [*names, MONITOR] if cadence is Cadence.DAILY else names
+    return [*(report.name for report in reports_of(cadence, by_engine=False)), *_BESIDE[cadence]]
 
 
 def _job(name: str, assets: Sequence[str], about: str) -> UnresolvedAssetJobDefinition:
