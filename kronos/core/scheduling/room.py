@@ -87,7 +87,9 @@ class Room:
         self._needs = snapshot.profiles.needs.tolist()
         self._free = free.tolist()
         self._launches = [snapshot.policy.launches_per_node] * len(free)
-        self._waiting = [_in_order(snapshot, free, usable, need) for need in snapshot.profiles.needs]
+        queued = snapshot.profiles.need_of[snapshot.queue.kind]
+        wanted = bool((snapshot.profiles.needs[queued, 1] > 0).any())
+        self._waiting = [_in_order(snapshot, free, usable, need, wanted) for need in snapshot.profiles.needs]
         self._usable = usable.tolist()
         self._rank = np.argsort(np.argsort(snapshot.nodes.ids)).tolist()
         self._releases = releases
@@ -153,13 +155,14 @@ class Room:
         self._releases.append((self._now + whole, node, need))
 
 
-def _in_order(snapshot: Snapshot, free: Ints, usable: Bools, need: Ints) -> list[int]:
-    """Nodes with room for a need: without a GPU first if it needs none, then the smallest, the emptiest, by id.
+def _in_order(snapshot: Snapshot, free: Ints, usable: Bools, need: Ints, gpus_wanted: bool) -> list[int]:
+    """Nodes with room for a need: the smallest first, then the emptiest, by id; without a GPU before all others.
 
-    Large nodes and GPUs stay free for what fits nowhere else; among equal nodes the load spreads.
+    Large nodes stay free for what fits nowhere else, and so do GPUs while some experiment waits for one; among equal
+    nodes the load spreads.
     """
     fitting = np.flatnonzero(usable & (free >= need).all(axis=1))
-    gpus = snapshot.nodes.gpu[fitting] if not need[1] else np.zeros(len(fitting), dtype=np.int64)
+    gpus = snapshot.nodes.gpu[fitting] * (gpus_wanted and not need[1])
     order: list[int] = fitting[
         np.lexsort((snapshot.nodes.ids[fitting], -free[fitting, 0], snapshot.nodes.cpu[fitting], gpus))
     ].tolist()
