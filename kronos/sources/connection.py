@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from threading import RLock
 from types import TracebackType
 from typing import Final, Self, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -43,10 +44,12 @@ _SEVERITY: Final = re.compile(r"FATAL:|ERROR:|Failed to connect:")
 
 
 class SourceConnection:
-    """Runs SELECTs on the source; nothing is ever written or created there."""
+    """Runs SELECTs on the source; nothing is ever written or created there. Threads that share one take turns."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+        # two statements at once on one session can wait for each other for ever, and would share a snapshot
+        self._turn = RLock()
         if urlsplit(url).scheme not in _SCHEMES:
             raise BadValue("the source URL", str(self), "postgresql://user:password@host:port/database")
         try:
@@ -59,7 +62,7 @@ class SourceConnection:
     def fetch(self, statement: str, parameters: Sequence[Parameter] = (), *, reads: str = "query") -> pl.DataFrame:
         """The rows of one SELECT; `reads` names what is read, for the error when the source does not hold it."""
         try:
-            with self._connection.cursor() as cursor:
+            with self._turn, self._connection.cursor() as cursor:
                 cursor.execute(statement, parameters or None)
                 return _within_calendar(cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table())))
         except AdbcError as error:
@@ -68,11 +71,12 @@ class SourceConnection:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything fetched inside is of one moment."""
-        self._execute(_SNAPSHOT)
-        try:
-            yield
-        finally:
-            self._execute("ROLLBACK")
+        with self._turn:
+            self._execute(_SNAPSHOT)
+            try:
+                yield
+            finally:
+                self._execute("ROLLBACK")
 
     def close(self) -> None:
         """End the session."""
@@ -92,7 +96,7 @@ class SourceConnection:
 
     def _execute(self, statement: str) -> None:
         try:
-            with self._connection.cursor() as cursor:
+            with self._turn, self._connection.cursor() as cursor:
                 cursor.execute(statement)
         except AdbcError as error:
             raise self._translated(error, "session") from None

@@ -45,11 +45,6 @@ def sandbox_now(database: Database) -> datetime:
     return running_clock(database).now
 
 
-def sandbox_today(database: Database) -> date:
-    """The session the sandbox has reached."""
-    return running_clock(database).today
-
-
 def clock_in(connection: Session) -> SandboxClock | None:
     """The clock as this transaction sees it."""
     with connection.cursor(row_factory=class_row(SandboxClock)) as cursor:

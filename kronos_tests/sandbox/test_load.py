@@ -17,7 +17,7 @@ from kronos.sandbox.engines import ENGINES
 from kronos.sandbox.load import SEED_REASON, SandboxAtEnd, SandboxOccupied, advance, load_history
 from kronos.settings import Dialect, RecordedBy
 from kronos.sources.reader import SourceReader
-from kronos.store.clock import read_clock, sandbox_now, sandbox_today
+from kronos.store.clock import read_clock, sandbox_now
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activations, list_configs
 from kronos.store.migrate import migrate
@@ -45,7 +45,7 @@ def test_a_loaded_history_fills_every_table_and_starts_the_clock(database: Datab
     assert load_history(database, UNTIL, start=START) == UNTIL
     found = contents(database)
     assert all(found[table][0] > 0 for table in TABLES)
-    assert sandbox_today(database) == UNTIL and sandbox_now(database) == datetime(2017, 12, 2, 1, 30, tzinfo=UTC)
+    assert found["clock"].today == UNTIL and sandbox_now(database) == datetime(2017, 12, 2, 1, 30, tzinfo=UTC)
     assert found["clock"].loaded_from == START and found["clock"].data_end == date(2022, 12, 28)
 
 

@@ -108,24 +108,6 @@ def _bounds(rule: Analytic, value: float, half: float) -> Interval:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else Undefined.OUT_OF_RANGE
 
 
-def ratio_intervals(
-    metrics: Iterable[RatioMetric],
-    values: Mapping[str, float],
-    sums: Mapping[str, Floats],
-    horizon: int,
-) -> dict[str, Interval]:
-    """Intervals of ratios of one slice's daily sums: `sums` by measure, zero on dates without observation."""
-    found: dict[str, Interval] = {}
-    for metric in metrics:
-        value, numerator, denominator = (
-            np.atleast_1d(values[metric.id]),
-            np.atleast_2d(sums[metric.numerator]),
-            np.atleast_2d(sums[metric.denominator]),
-        )
-        found[metric.id] = slice_ratio_intervals(metric, value, numerator, denominator, horizon)[0]
-    return found
-
-
 def slice_ratio_intervals(
     metric: RatioMetric, values: Floats, numerator: Floats, denominator: Floats, horizon: int
 ) -> list[Interval]:

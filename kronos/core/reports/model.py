@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from kronos.core.metrics.calibration import ReliabilityPoint
 from kronos.core.metrics.wealth import Drawdown
-from kronos.core.vocabulary import ALL, Dimension, Undefined
+from kronos.core.vocabulary import Dimension, Undefined
 
 Flat = dict[str, dict[str, float]]
 
@@ -164,8 +164,3 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
     return value
-
-
-def slice_or_all(report: EnginePerformanceReport, dimension: Dimension) -> dict[str, MetricSet]:
-    """The slices of a dimension; the whole book for the overall dimension."""
-    return {ALL: report.overall} if dimension is Dimension.OVERALL else report.slices.get(dimension, {})

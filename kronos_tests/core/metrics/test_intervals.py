@@ -20,7 +20,7 @@ from kronos.core.metrics.hac import (
     long_run_sums,
     long_run_sums_of,
 )
-from kronos.core.metrics.intervals import ratio_intervals, series_intervals
+from kronos.core.metrics.intervals import series_intervals, slice_ratio_intervals
 from kronos.core.metrics.metric import Basis, Numbers, SeriesMetric
 from kronos.core.metrics.registry import RATIOS, metric
 from kronos.core.metrics.returns import _binomial_quantile, wilson
@@ -119,9 +119,8 @@ def test_clustered_rates_cover_when_a_day_moves_together() -> None:
     hits = 0
     for _ in range(400):
         won = rng.random(300) < 0.55
-        sums = {"hits": 10.0 * won, "hit_eligible": np.full(300, 10.0)}
-        value = float(won.mean())
-        low, high = ratio_intervals([hit_rate], {hit_rate.id: value}, sums, 1)[hit_rate.id]
+        values, hit, eligible = won.mean(keepdims=True), 10.0 * won[None, :], np.full((1, 300), 10.0)
+        ((low, high),) = slice_ratio_intervals(hit_rate, values, hit, eligible, 1)
         hits += low <= 0.55 <= high
     assert 0.92 <= hits / 400 <= 0.98
 
