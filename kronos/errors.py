@@ -47,6 +47,14 @@ class ChangeRefused(KronosError):
         super().__init__(message)
 
 
+class BacktestFailed(KronosError):
+    """A runner did not give what it was asked for; final: asked again it would not either."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        self.final = final
+        super().__init__(message)
+
+
 class LakeUnavailable(KronosError):
     """The lake location cannot be read or written."""
 

@@ -1,0 +1,1 @@
+"""Backtest runners: processes, upstream's control API, any command."""
