@@ -378,6 +378,29 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_attempt_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changing text[] := ARRAY['told_at', 'told_why', 'forced', 'ended_at', 'outcome', 'why', 'pieces', 'pieces_after'];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM kronos.require_attempt(NEW.experiment_id, NEW.attempt);
+        RETURN NEW;
+    END IF;
+    IF OLD.started_at IS NULL AND NEW.outcome IS NULL THEN
+        changing := changing || ARRAY['started_at', 'run_id', 'pieces_before'];
+        PERFORM kronos.require_attempt(NEW.experiment_id, NEW.attempt);
+    END IF;
+    IF OLD.outcome IS NOT NULL OR to_jsonb(NEW) - changing <> to_jsonb(OLD) - changing THEN
+        RAISE EXCEPTION 'attempt % of experiment % is as it was: it is taken up once and ends once', OLD.attempt,
+            OLD.experiment_id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'backtest_attempts_immutable';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.keep_config_as_registered() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -392,6 +415,16 @@ BEGIN
             NEW.config_id, NEW.status, kronos.status_of_config(NEW.config_id)
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'engine_configs_status';
     END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_piece_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.require_attempt(NEW.experiment_id, NEW.attempt);
     RETURN NEW;
 END
 $$;
@@ -431,7 +464,7 @@ CREATE FUNCTION kronos.keep_result_rules() RETURNS trigger
     AS $$
 DECLARE
     experiment kronos.experiments;
-    numbers text[] := ARRAY['metrics', 'by_regime', 'by_market', 'by_stability_bucket', 'provenance'];
+    numbers text[] := ARRAY['metrics', 'by_regime', 'by_market', 'by_stability_bucket', 'detail', 'provenance'];
 BEGIN
     SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
     IF experiment.status NOT IN ('RUNNING_BACKTESTS', 'AWAITING_REVIEW') OR NEW.attempt <> experiment.attempt THEN
@@ -448,7 +481,14 @@ BEGIN
         IF to_jsonb(NEW) - 'attempt' = to_jsonb(OLD) - 'attempt' THEN
             RETURN OLD;
         END IF;
-        INSERT INTO kronos.superseded_results SELECT OLD.*, clock_timestamp();
+        INSERT INTO kronos.superseded_results (
+            experiment_id, period_start, period_end, metrics, by_regime, by_market, by_stability_bucket, evidence,
+            attempt, provenance, recorded_at, superseded_at, detail
+        ) VALUES (
+            OLD.experiment_id, OLD.period_start, OLD.period_end, OLD.metrics, OLD.by_regime, OLD.by_market,
+            OLD.by_stability_bucket, OLD.evidence, OLD.attempt, OLD.provenance, OLD.recorded_at, clock_timestamp(),
+            OLD.detail
+        );
     END IF;
     NEW.evidence := kronos.evidence_in_force(experiment);
     NEW.recorded_at := clock_timestamp();
@@ -648,6 +688,38 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.require_attempt(of_experiment uuid, of_attempt integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    experiment kronos.experiments;
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = of_experiment FOR SHARE;
+    IF experiment.status <> 'RUNNING_BACKTESTS' OR experiment.attempt <> of_attempt THEN
+        RAISE EXCEPTION 'experiment % is % in attempt %: attempt % does not hold it', of_experiment, experiment.status,
+            experiment.attempt, of_attempt USING ERRCODE = 'restrict_violation', CONSTRAINT = 'backtests_attempt';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kronos.require_ended_attempt() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM kronos.backtest_attempts AS open JOIN kronos.experiments AS now USING (experiment_id)
+        WHERE open.experiment_id = NEW.experiment_id AND open.outcome IS NULL
+            AND (now.status <> 'RUNNING_BACKTESTS' OR now.attempt <> open.attempt)
+    ) THEN
+        RAISE EXCEPTION 'experiment % has an attempt that has not ended', NEW.experiment_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_attempt_ended';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION kronos.require_experiment_of_proposal() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -733,6 +805,74 @@ ALTER TABLE kronos.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE kronos.backtest_attempts (
+    experiment_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    node text NOT NULL,
+    batch uuid NOT NULL,
+    admitted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    leave_by timestamp with time zone,
+    pieces integer DEFAULT 1 NOT NULL,
+    pieces_before integer DEFAULT 0 NOT NULL,
+    run_id text,
+    started_at timestamp with time zone,
+    told_at timestamp with time zone,
+    told_why text,
+    forced boolean DEFAULT false NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    pieces_after integer,
+    why text,
+    CONSTRAINT backtest_attempts_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT backtest_attempts_end CHECK (((outcome IS NULL) = (ended_at IS NULL))),
+    CONSTRAINT backtest_attempts_node_check CHECK ((node <> ''::text)),
+    CONSTRAINT backtest_attempts_outcome CHECK ((outcome = ANY (ARRAY['COMPLETED'::text, 'PREEMPTED'::text, 'CRASHED'::text, 'LOST'::text, 'CANCELLED'::text]))),
+    CONSTRAINT backtest_attempts_pieces_before_check CHECK ((pieces_before >= 0)),
+    CONSTRAINT backtest_attempts_pieces_check CHECK ((pieces >= 1)),
+    CONSTRAINT backtest_attempts_start CHECK (((started_at IS NULL) = (run_id IS NULL)))
+);
+
+COMMENT ON TABLE kronos.backtest_attempts IS 'One row per start of an experiment''s backtests, by the attempt''s number.';
+
+COMMENT ON COLUMN kronos.backtest_attempts.batch IS 'Experiment whose run this is: another''s where controls share a run.';
+
+COMMENT ON COLUMN kronos.backtest_attempts.leave_by IS 'When it begins to leave by itself, whether or not anyone tells it to.';
+
+COMMENT ON COLUMN kronos.backtest_attempts.run_id IS 'The one Dagster run that took it up.';
+
+COMMENT ON COLUMN kronos.backtest_attempts.told_at IS 'When the scheduler told it to leave.';
+
+CREATE TABLE kronos.backtest_pieces (
+    experiment_id uuid NOT NULL,
+    digest text NOT NULL,
+    code_version text NOT NULL,
+    piece text NOT NULL,
+    attempt integer NOT NULL,
+    lake jsonb NOT NULL,
+    counts jsonb NOT NULL,
+    seconds double precision NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT backtest_pieces_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT backtest_pieces_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
+    CONSTRAINT backtest_pieces_piece_check CHECK ((piece <> ''::text)),
+    CONSTRAINT backtest_pieces_seconds_check CHECK ((seconds >= (0)::double precision))
+);
+
+COMMENT ON TABLE kronos.backtest_pieces IS 'One row per checkpoint: a piece of a backtest whose rows are in the lake.';
+
+COMMENT ON COLUMN kronos.backtest_pieces.lake IS 'Per lake table the version the piece was written in.';
+
+CREATE TABLE kronos.backtest_specs (
+    experiment_id uuid NOT NULL,
+    digest text NOT NULL,
+    spec jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT backtest_specs_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT backtest_specs_spec_check CHECK ((jsonb_typeof(spec) = 'object'::text))
+);
+
+COMMENT ON TABLE kronos.backtest_specs IS 'One row per backtest that was ever begun: enough to run it again.';
 
 CREATE TABLE kronos.change_log (
     entry_id bigint NOT NULL,
@@ -846,10 +986,12 @@ CREATE TABLE kronos.experiment_results (
     attempt integer NOT NULL,
     provenance jsonb DEFAULT '{}'::jsonb NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT experiment_results_by_market_check CHECK ((jsonb_typeof(by_market) = 'object'::text)),
     CONSTRAINT experiment_results_by_regime_check CHECK ((jsonb_typeof(by_regime) = 'object'::text)),
     CONSTRAINT experiment_results_by_stability_bucket_check CHECK ((jsonb_typeof(by_stability_bucket) = 'object'::text)),
     CONSTRAINT experiment_results_dates CHECK ((period_start <= period_end)),
+    CONSTRAINT experiment_results_detail_check CHECK ((jsonb_typeof(detail) = 'object'::text)),
     CONSTRAINT experiment_results_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
     CONSTRAINT experiment_results_metrics_check CHECK ((jsonb_typeof(metrics) = 'object'::text)),
     CONSTRAINT experiment_results_provenance_check CHECK ((jsonb_typeof(provenance) = 'object'::text))
@@ -860,6 +1002,8 @@ COMMENT ON TABLE kronos.experiment_results IS 'One row per experiment and period
 COMMENT ON COLUMN kronos.experiment_results.evidence IS 'Who put the backtest in the queue: Kronos (AUTO_PRESCREEN), a person, the control suite.';
 
 COMMENT ON COLUMN kronos.experiment_results.provenance IS 'Seed, code version, lake versions and data range of the backtest.';
+
+COMMENT ON COLUMN kronos.experiment_results.detail IS 'What goes with the numbers: intervals, observations, reasons, scenarios, and the configs run beside.';
 
 CREATE TABLE kronos.meta_runs (
     cadence text NOT NULL,
@@ -905,6 +1049,16 @@ COMMENT ON COLUMN kronos.month_builds.lake IS 'Per lake table the version in whi
 
 COMMENT ON COLUMN kronos.month_builds.horizons IS 'Horizons that were due for each config of the month.';
 
+CREATE TABLE kronos.node_readings (
+    node text NOT NULL,
+    taken_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reading jsonb NOT NULL,
+    CONSTRAINT node_readings_node_check CHECK ((node <> ''::text)),
+    CONSTRAINT node_readings_reading_check CHECK ((jsonb_typeof(reading) = 'object'::text))
+);
+
+COMMENT ON TABLE kronos.node_readings IS 'One row per machine: its size and what was in use there without the backtests.';
+
 CREATE TABLE kronos.quarantine (
     batch text NOT NULL,
     source_table text NOT NULL,
@@ -943,6 +1097,45 @@ CREATE TABLE kronos.sandbox_clock (
 
 COMMENT ON TABLE kronos.sandbox_clock IS 'One row: the session the sandbox has reached and the instant it plays as now.';
 
+CREATE TABLE kronos.scheduler_state (
+    singleton boolean DEFAULT true NOT NULL,
+    planned_at timestamp with time zone NOT NULL,
+    nodes jsonb NOT NULL,
+    tier1 jsonb NOT NULL,
+    windows jsonb NOT NULL,
+    counts jsonb NOT NULL,
+    CONSTRAINT scheduler_state_singleton_check CHECK (singleton)
+);
+
+COMMENT ON TABLE kronos.scheduler_state IS 'What the last plan saw: readings of the nodes, tier 1, the next windows.';
+
+CREATE TABLE kronos.scheduling_decisions (
+    decision_id bigint NOT NULL,
+    experiment_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    action text NOT NULL,
+    reason text NOT NULL,
+    blocker text NOT NULL,
+    node text NOT NULL,
+    expected_start timestamp with time zone,
+    leave_by timestamp with time zone,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT scheduling_decisions_action_check CHECK ((action = ANY (ARRAY['ADMIT'::text, 'WAIT'::text, 'KEEP'::text, 'PREEMPT'::text]))),
+    CONSTRAINT scheduling_decisions_reason_check CHECK ((reason <> ''::text))
+);
+
+COMMENT ON TABLE kronos.scheduling_decisions IS 'One row per decision about an experiment, for as long as every plan said the same: from first_at to last_at.';
+
+ALTER TABLE kronos.scheduling_decisions ALTER COLUMN decision_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME kronos.scheduling_decisions_decision_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE kronos.superseded_results (
     experiment_id uuid CONSTRAINT experiment_results_experiment_id_not_null NOT NULL,
     period_start date CONSTRAINT experiment_results_period_start_not_null NOT NULL,
@@ -955,7 +1148,8 @@ CREATE TABLE kronos.superseded_results (
     attempt integer CONSTRAINT experiment_results_attempt_not_null NOT NULL,
     provenance jsonb CONSTRAINT experiment_results_provenance_not_null NOT NULL,
     recorded_at timestamp with time zone CONSTRAINT experiment_results_recorded_at_not_null NOT NULL,
-    superseded_at timestamp with time zone NOT NULL
+    superseded_at timestamp with time zone NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
 COMMENT ON TABLE kronos.superseded_results IS 'Results that a later backtest of the same period replaced, as they were.';
@@ -1118,6 +1312,15 @@ ALTER TABLE ONLY kronos.alerts
 ALTER TABLE ONLY kronos.alerts
     ADD CONSTRAINT alerts_raised_once UNIQUE (kind, engine_name, scope, config_id, metric, monitored_from);
 
+ALTER TABLE ONLY kronos.backtest_attempts
+    ADD CONSTRAINT backtest_attempts_pkey PRIMARY KEY (experiment_id, attempt);
+
+ALTER TABLE ONLY kronos.backtest_pieces
+    ADD CONSTRAINT backtest_pieces_pkey PRIMARY KEY (experiment_id, digest, code_version, piece);
+
+ALTER TABLE ONLY kronos.backtest_specs
+    ADD CONSTRAINT backtest_specs_pkey PRIMARY KEY (experiment_id, digest);
+
 ALTER TABLE ONLY kronos.change_log
     ADD CONSTRAINT change_log_hash_key UNIQUE (hash);
 
@@ -1157,11 +1360,20 @@ ALTER TABLE ONLY kronos.migrations
 ALTER TABLE ONLY kronos.month_builds
     ADD CONSTRAINT month_builds_pkey PRIMARY KEY (stage, month);
 
+ALTER TABLE ONLY kronos.node_readings
+    ADD CONSTRAINT node_readings_pkey PRIMARY KEY (node);
+
 ALTER TABLE ONLY kronos.report_builds
     ADD CONSTRAINT report_builds_pkey PRIMARY KEY (report, period, engine_name);
 
 ALTER TABLE ONLY kronos.sandbox_clock
     ADD CONSTRAINT sandbox_clock_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY kronos.scheduler_state
+    ADD CONSTRAINT scheduler_state_pkey PRIMARY KEY (singleton);
+
+ALTER TABLE ONLY kronos.scheduling_decisions
+    ADD CONSTRAINT scheduling_decisions_pkey PRIMARY KEY (decision_id);
 
 ALTER TABLE ONLY kronos.trials
     ADD CONSTRAINT trials_distinct UNIQUE NULLS NOT DISTINCT (engine_name, scope, family, identity, horizon, slice);
@@ -1196,6 +1408,8 @@ ALTER TABLE ONLY source.soft_target_classes
 ALTER TABLE ONLY source.stability_vectors
     ADD CONSTRAINT stability_vectors_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
 
+CREATE UNIQUE INDEX backtest_attempts_one_open ON kronos.backtest_attempts USING btree (experiment_id) WHERE (outcome IS NULL);
+
 CREATE INDEX change_log_by_subject ON kronos.change_log USING btree (subject, subject_id, entry_id);
 
 CREATE INDEX config_activations_config ON kronos.config_activations USING btree (config_id);
@@ -1211,6 +1425,8 @@ CREATE INDEX experiments_by_status ON kronos.experiments USING btree (status, pr
 CREATE INDEX meta_runs_by_request ON kronos.meta_runs USING btree (request_key);
 
 CREATE INDEX quarantine_by_batch ON kronos.quarantine USING btree (batch, rule);
+
+CREATE INDEX scheduling_decisions_by_experiment ON kronos.scheduling_decisions USING btree (experiment_id, decision_id DESC);
 
 CREATE INDEX superseded_results_by_experiment ON kronos.superseded_results USING btree (experiment_id);
 
@@ -1234,6 +1450,8 @@ CREATE TRIGGER chained BEFORE INSERT ON kronos.change_log FOR EACH ROW EXECUTE F
 
 CREATE CONSTRAINT TRIGGER converted AFTER UPDATE ON kronos.config_proposals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kronos.require_experiment_of_proposal();
 
+CREATE CONSTRAINT TRIGGER ended AFTER UPDATE OF status ON kronos.experiments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kronos.require_ended_attempt();
+
 CREATE TRIGGER entered AFTER INSERT ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.enter_registered_config();
 
 CREATE TRIGGER guarded BEFORE INSERT OR UPDATE ON kronos.alerts FOR EACH ROW EXECUTE FUNCTION kronos.keep_alert();
@@ -1241,6 +1459,12 @@ CREATE TRIGGER guarded BEFORE INSERT OR UPDATE ON kronos.alerts FOR EACH ROW EXE
 CREATE TRIGGER history BEFORE INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.keep_activation_history();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.alerts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.backtest_attempts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.backtest_pieces FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.backtest_specs FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.change_log FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
@@ -1253,6 +1477,8 @@ CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.engine_configs FOR EACH 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiment_results FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiments FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.scheduling_decisions FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.superseded_results FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
@@ -1268,11 +1494,27 @@ CREATE TRIGGER no_control BEFORE INSERT ON kronos.config_activations FOR EACH RO
 
 CREATE TRIGGER rises BEFORE UPDATE ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_time();
 
+CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.backtest_attempts FOR EACH ROW EXECUTE FUNCTION kronos.keep_attempt_rules();
+
+CREATE TRIGGER rules BEFORE INSERT ON kronos.backtest_pieces FOR EACH ROW EXECUTE FUNCTION kronos.keep_piece_rules();
+
 CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.keep_proposal_rules();
 
 CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.experiment_results FOR EACH ROW EXECUTE FUNCTION kronos.keep_result_rules();
 
 CREATE TRIGGER status_follows AFTER INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.follow_activations();
+
+ALTER TABLE ONLY kronos.backtest_attempts
+    ADD CONSTRAINT backtest_attempts_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
+
+ALTER TABLE ONLY kronos.backtest_pieces
+    ADD CONSTRAINT backtest_pieces_experiment_id_attempt_fkey FOREIGN KEY (experiment_id, attempt) REFERENCES kronos.backtest_attempts(experiment_id, attempt);
+
+ALTER TABLE ONLY kronos.backtest_pieces
+    ADD CONSTRAINT backtest_pieces_experiment_id_digest_fkey FOREIGN KEY (experiment_id, digest) REFERENCES kronos.backtest_specs(experiment_id, digest);
+
+ALTER TABLE ONLY kronos.backtest_specs
+    ADD CONSTRAINT backtest_specs_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
 
 ALTER TABLE ONLY kronos.config_activations
     ADD CONSTRAINT config_activations_engine_name_config_id_fkey FOREIGN KEY (engine_name, config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
@@ -1291,6 +1533,9 @@ ALTER TABLE ONLY kronos.experiments
 
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_proposed FOREIGN KEY (engine_name, proposed_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+ALTER TABLE ONLY kronos.scheduling_decisions
+    ADD CONSTRAINT scheduling_decisions_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
 
 GRANT USAGE ON SCHEMA kronos TO kronos_reader;
 GRANT USAGE ON SCHEMA kronos TO kronos_orchestrator;
@@ -1392,7 +1637,11 @@ REVOKE ALL ON FUNCTION kronos.keep_activation_history() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_alert() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.keep_attempt_rules() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.keep_config_as_registered() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_piece_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_proposal_rules() FROM PUBLIC;
 
@@ -1425,6 +1674,10 @@ REVOKE ALL ON FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was
 REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;
 
+REVOKE ALL ON FUNCTION kronos.require_attempt(of_experiment uuid, of_attempt integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.require_ended_attempt() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.require_experiment_of_proposal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.said(what text) FROM PUBLIC;
@@ -1451,6 +1704,75 @@ GRANT INSERT(monitored_from) ON TABLE kronos.alerts TO kronos_orchestrator;
 GRANT INSERT(raised_on) ON TABLE kronos.alerts TO kronos_orchestrator;
 
 GRANT INSERT(evidence) ON TABLE kronos.alerts TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_reader;
+GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_chat;
+GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_change_manager;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT INSERT(node) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT INSERT(batch) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT INSERT(leave_by) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT INSERT(pieces),UPDATE(pieces) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT INSERT(pieces_before),UPDATE(pieces_before) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(run_id) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(started_at) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(told_at) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(told_why) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(forced) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(ended_at) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(outcome) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(pieces_after) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT UPDATE(why) ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.backtest_pieces TO kronos_reader;
+GRANT SELECT ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.backtest_pieces TO kronos_chat;
+GRANT SELECT ON TABLE kronos.backtest_pieces TO kronos_change_manager;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(digest) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(piece) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(lake) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(counts) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(seconds) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_reader;
+GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_chat;
+GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_change_manager;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.backtest_specs TO kronos_orchestrator;
+
+GRANT INSERT(digest) ON TABLE kronos.backtest_specs TO kronos_orchestrator;
+
+GRANT INSERT(spec) ON TABLE kronos.backtest_specs TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.change_log TO kronos_reader;
 GRANT SELECT ON TABLE kronos.change_log TO kronos_orchestrator;
@@ -1497,6 +1819,8 @@ GRANT INSERT(attempt),UPDATE(attempt) ON TABLE kronos.experiment_results TO kron
 
 GRANT INSERT(provenance),UPDATE(provenance) ON TABLE kronos.experiment_results TO kronos_orchestrator;
 
+GRANT INSERT(detail),UPDATE(detail) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
 GRANT SELECT ON TABLE kronos.meta_runs TO kronos_reader;
 GRANT SELECT,INSERT ON TABLE kronos.meta_runs TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.meta_runs TO kronos_chat;
@@ -1518,6 +1842,17 @@ GRANT SELECT,INSERT,UPDATE ON TABLE kronos.month_builds TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.month_builds TO kronos_chat;
 GRANT SELECT ON TABLE kronos.month_builds TO kronos_change_manager;
 
+GRANT SELECT ON TABLE kronos.node_readings TO kronos_reader;
+GRANT SELECT ON TABLE kronos.node_readings TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.node_readings TO kronos_chat;
+GRANT SELECT ON TABLE kronos.node_readings TO kronos_change_manager;
+
+GRANT INSERT(node) ON TABLE kronos.node_readings TO kronos_orchestrator;
+
+GRANT UPDATE(taken_at) ON TABLE kronos.node_readings TO kronos_orchestrator;
+
+GRANT INSERT(reading),UPDATE(reading) ON TABLE kronos.node_readings TO kronos_orchestrator;
+
 GRANT SELECT ON TABLE kronos.quarantine TO kronos_reader;
 GRANT SELECT,INSERT,DELETE ON TABLE kronos.quarantine TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.quarantine TO kronos_chat;
@@ -1538,6 +1873,36 @@ GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_reader;
 GRANT SELECT,INSERT,UPDATE ON TABLE kronos.sandbox_clock TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_chat;
 GRANT SELECT ON TABLE kronos.sandbox_clock TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.scheduler_state TO kronos_reader;
+GRANT SELECT,INSERT,UPDATE ON TABLE kronos.scheduler_state TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.scheduler_state TO kronos_chat;
+GRANT SELECT ON TABLE kronos.scheduler_state TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.scheduling_decisions TO kronos_reader;
+GRANT SELECT ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.scheduling_decisions TO kronos_chat;
+GRANT SELECT ON TABLE kronos.scheduling_decisions TO kronos_change_manager;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(action) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(reason) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(blocker) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(node) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(expected_start),UPDATE(expected_start) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(leave_by),UPDATE(leave_by) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(first_at) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
+
+GRANT INSERT(last_at),UPDATE(last_at) ON TABLE kronos.scheduling_decisions TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.superseded_results TO kronos_reader;
 GRANT SELECT ON TABLE kronos.superseded_results TO kronos_orchestrator;

@@ -219,6 +219,12 @@ CONFUSION_CELLS: Final[Schema] = {
     "n": pl.Int64,
 }
 
+PIECE_KEY: Final[Schema] = {
+    "experiment": pl.String,  # the experiment's id; experiment_id also names the scenario
+    "piece": pl.String,
+}
+"""The lake's partition of backtests: one piece is written, or replaced, at once."""
+
 REPORT_ROWS: Final[Schema] = {
     "month": pl.String,  # of the period's first day, the lake's partition
     "period": pl.String,  # partition key of the day, week or month

@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kronos.core.backtests.policy import BacktestPolicy
 from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR, MIN_ANNUALISED_OBSERVATIONS, MIN_COVERAGE
+from kronos.core.scheduling.policy import SchedulerPolicy
 
 
 class _Strict(BaseModel):
@@ -120,7 +122,7 @@ CutPoints = Annotated[tuple[float, float, float], Field(description="rising cut 
 
 
 class ObservationPolicy(_Strict):
-    """Everything the observe flow may be told; the defaults are DESIGN section 3's."""
+    """Everything Kronos may be told; the defaults are those of DESIGN sections 3 and 6."""
 
     markets: dict[str, Market] = Field(default_factory=_default_markets)
     stability_cuts: CutPoints = (0.25, 0.5, 0.75)
@@ -134,6 +136,8 @@ class ObservationPolicy(_Strict):
     risk_free_annual: float = 0.0
     comparison: ComparisonPolicy = ComparisonPolicy()
     monitoring: MonitoringPolicy = MonitoringPolicy()
+    backtests: BacktestPolicy = BacktestPolicy()
+    scheduler: SchedulerPolicy = SchedulerPolicy()
     deadline_after_close: timedelta = timedelta(hours=4, minutes=15)
     """After a market's session close by this much, meta jobs run without the missing regions."""
 

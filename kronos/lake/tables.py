@@ -1,4 +1,4 @@
-"""The lake: Delta tables partitioned by month. Writing replaces whole months in one commit; old versions stay."""
+"""The lake: Delta tables, replaced by whole months or by pieces of a backtest, in one commit; old versions stay."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from kronos.core.frames import (
     CONFUSION_CELLS,
     FACT_KEYS,
     MONITOR_ROWS,
+    PIECE_KEY,
     REPORT_ROWS,
     REVISIONS,
     SIGHTINGS,
@@ -48,22 +49,34 @@ class _Table:
     schema: Schema
     """Columns every version has; decision_facts gains columns with each new horizon."""
     row_group: int
+    partition: tuple[str, ...] = ("month",)
 
+
+BACKTESTS: Final = "backtest_"
+"""Before the name of a table: the same of backtests, by experiment and piece."""
+
+_OBSERVED: Final = {
+    # small groups, so that reading one config skips the others
+    "cells": _Table(CELLS, 16_384),
+    "calibration_cells": _Table(CALIBRATION_CELLS, 16_384),
+    "confusion_cells": _Table(CONFUSION_CELLS, 16_384),
+}
 
 TABLES: Final = {
     "decision_facts": _Table(FACT_KEYS, 131_072),
     "superseded_facts": _Table(REVISIONS, 131_072),
     "context_sightings": _Table(SIGHTINGS, 131_072),
-    # small groups, so that reading one config skips the others
-    "cells": _Table(CELLS, 16_384),
-    "calibration_cells": _Table(CALIBRATION_CELLS, 16_384),
-    "confusion_cells": _Table(CONFUSION_CELLS, 16_384),
+    **_OBSERVED,
     "daily_reports": _Table(REPORT_ROWS, 131_072),
     "weekly_reports": _Table(REPORT_ROWS, 131_072),
     "monthly_reports": _Table(REPORT_ROWS, 131_072),
     "engine_reports": _Table(REPORT_ROWS, 131_072),
     "config_comparison": _Table(COMPARISON_ROWS, 131_072),
     "monitoring": _Table(MONITOR_ROWS, 131_072),
+    **{
+        BACKTESTS + name: _Table(PIECE_KEY | table.schema, table.row_group, tuple(PIECE_KEY))
+        for name, table in {**_OBSERVED, "facts": _Table(FACT_KEYS, 131_072)}.items()
+    },
 }
 
 
@@ -164,7 +177,11 @@ class Lake:
         if "://" not in self.uri:
             Path(self.uri).mkdir(parents=True, exist_ok=True)
         DeltaTable.create(
-            self._address(table), schema, mode="ignore", partition_by=["month"], configuration=dict(_TABLE_SETTINGS)
+            self._address(table),
+            schema,
+            mode="ignore",
+            partition_by=list(_table(table).partition),
+            configuration=dict(_TABLE_SETTINGS),
         )
 
     def _open(self, table: str) -> DeltaTable | None:

@@ -9,11 +9,11 @@ import polars as pl
 from kronos.core.reports.axis import Window
 from kronos.core.reports.believed import believed
 from kronos.core.reports.evidence import Evidence
-from kronos.lake.tables import Lake
+from kronos.lake.backtests import Record
 
 
 def read_claims(
-    lake: Lake, held: Evidence, window: Window, config_id: str | None, experiment_id: str = ""
+    lake: Record, held: Evidence, window: Window, config_id: str | None, experiment_id: str = ""
 ) -> pl.DataFrame:
     """Claims (believed.BELIEVED) of one config (None: all) of the evidence's record; reads the window's months only."""
     months = _months(window.start, window.end)

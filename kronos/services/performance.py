@@ -27,6 +27,7 @@ from kronos.core.reports.performance import performance_report, performance_repo
 from kronos.core.reports.periods import PERIOD_SUMMARY, Every, period_summary
 from kronos.core.vocabulary import Cube, Dimension, Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
+from kronos.lake.backtests import Record
 from kronos.lake.tables import Lake
 from kronos.services.attribution import read_claims
 from kronos.services.policy import load_policy
@@ -83,11 +84,11 @@ class Directory:
 
 
 class Performance:
-    """Reports over a lake. Cells are kept in memory until the lake's version moves."""
+    """Reports over a record. Cells are kept in memory until its version moves."""
 
     def __init__(
         self,
-        lake: Lake,
+        lake: Record,
         policy: ObservationPolicy,
         recorded_by: RecordedBy,
         notes: tuple[str, ...] = (),

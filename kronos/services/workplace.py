@@ -6,23 +6,21 @@ import os
 import pwd
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from kronos.core.changes.request import DateRange
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import DatabaseUnavailable
 from kronos.lake.tables import Lake
+from kronos.services.code_version import code_version
 from kronos.services.policy import load_policy
 from kronos.settings import Settings
 from kronos.store.clock import running_clock
 from kronos.store.database import Database
 from kronos.store.open import open_database
 
-CODE_VERSION = version("kronos-meta")
-"""What the change log says the code was."""
 
 ConfigCheck = Callable[[str, Mapping[str, Any]], object]
 """Raises `BadValue` when a body does not fit the engine of that name."""
@@ -30,13 +28,13 @@ ConfigCheck = Callable[[str, Mapping[str, Any]], object]
 
 @dataclass(frozen=True)
 class Workplace:
-    """An open database and what its source says; code_version goes into the change log."""
+    """An open database and what its source says; code_version goes into the change log and beside every result."""
 
     database: Database
     policy: ObservationPolicy
     data: Callable[[], DateRange]
     check_config: ConfigCheck
-    code_version: str = CODE_VERSION
+    code_version: str = field(default_factory=code_version)
 
 
 OpenWorkplace = Callable[[], AbstractContextManager[Workplace]]

@@ -1,4 +1,4 @@
-"""The scenario battery: named stresses, the same for every experiment of an engine, reproducible from its stored spec."""
+"""The scenario battery: named stresses, the same for all experiments of an engine, reproducible from a stored spec."""
 
 from __future__ import annotations
 

@@ -1,0 +1,46 @@
+"""One experiment's backtests, under the names that the observe flow's tables have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+import polars as pl
+
+from kronos.core.frames import PIECE_KEY
+from kronos.lake.tables import BACKTESTS, Lake
+
+TABLES: Final = {
+    name: BACKTESTS + name.removeprefix("decision_")
+    for name in ("decision_facts", "cells", "calibration_cells", "confusion_cells")
+}
+"""The observe flow's tables that backtests have too."""
+
+
+class Record(Protocol):
+    """What reports read: facts and cells, of what happened or of an experiment's backtests."""
+
+    def scan(self, table: str, months: Iterable[str] | None = None) -> pl.LazyFrame:
+        """A table, all months or these."""
+
+    def version(self, table: str) -> int | None:
+        """Newest version of a table; None before the first write."""
+
+
+class BacktestRecord:
+    """The backtests of one experiment, as they were at the marks; without marks as they are now."""
+
+    def __init__(self, lake: Lake, experiment_id: str, marks: Mapping[str, str] | None = None) -> None:
+        self._lake, self._experiment_id, self._marks = lake, experiment_id, marks or {}
+
+    def scan(self, table: str, months: Iterable[str] | None = None) -> pl.LazyFrame:
+        """A table of the experiment, all months or these; what backtests do not have is empty."""
+        if table not in TABLES:
+            return self._lake.scan(table, ())
+        name = TABLES[table]
+        rows = self._lake.scan(name, months, mark=self._marks.get(name))
+        return rows.filter(pl.col("experiment") == self._experiment_id).drop(*PIECE_KEY)
+
+    def version(self, table: str) -> int | None:
+        """Newest version of a table, of any experiment's."""
+        return self._lake.version(TABLES[table]) if table in TABLES else None

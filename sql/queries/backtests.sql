@@ -1,0 +1,140 @@
+-- name: save_spec
+-- Keeps the spec of a backtest; the same again changes nothing.
+INSERT INTO kronos.backtest_specs (experiment_id, digest, spec) VALUES (%(experiment_id)s, %(digest)s, %(spec)s)
+ON CONFLICT (experiment_id, digest) DO NOTHING;
+
+-- name: specs
+-- The specs of an experiment's backtests, oldest first.
+SELECT spec FROM kronos.backtest_specs WHERE experiment_id = %(experiment_id)s ORDER BY created_at, digest;
+
+-- name: admit
+-- Begins an attempt of an experiment that was just moved to RUNNING_BACKTESTS.
+INSERT INTO kronos.backtest_attempts (experiment_id, attempt, node, batch, leave_by, pieces, pieces_before)
+VALUES (%(experiment_id)s, %(attempt)s, %(node)s, %(batch)s, %(leave_by)s, %(pieces)s, %(pieces_before)s);
+
+-- name: take_up
+-- A run takes an attempt up; no row when another one has, or the attempt is over.
+UPDATE kronos.backtest_attempts SET started_at = clock_timestamp(), run_id = %(run_id)s
+WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND started_at IS NULL AND outcome IS NULL
+RETURNING experiment_id;
+
+-- name: plan_pieces
+-- How many pieces the backtest has, once its run knows.
+UPDATE kronos.backtest_attempts SET pieces = %(pieces)s
+WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND outcome IS NULL;
+
+-- name: renew
+-- The attempt's worker is alive: prolongs its lease and tells what the scheduler wants; no row when it lost the experiment.
+UPDATE kronos.experiments AS experiment SET
+    leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
+    run_id = coalesce(attempt.run_id, experiment.run_id)
+FROM kronos.backtest_attempts AS attempt
+WHERE experiment.experiment_id = %(experiment_id)s AND experiment.attempt = %(attempt)s
+    AND experiment.status = 'RUNNING_BACKTESTS' AND attempt.experiment_id = experiment.experiment_id
+    AND attempt.attempt = experiment.attempt AND attempt.outcome IS NULL
+RETURNING attempt.told_at IS NOT NULL AS told, coalesce(attempt.told_why, '') AS why, attempt.forced,
+    extract(epoch FROM attempt.leave_by - clock_timestamp())::double precision AS seconds_left;
+
+-- name: tell
+-- Tells a run to leave; once told it stays so, but may yet be forced.
+UPDATE kronos.backtest_attempts SET
+    told_at = coalesce(told_at, clock_timestamp()),
+    told_why = coalesce(told_why, %(why)s),
+    forced = forced OR %(forced)s
+WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND outcome IS NULL
+    AND (told_at IS NULL OR (%(forced)s AND NOT forced));
+
+-- name: end
+-- Ends the open attempt of an experiment; no row when it is over already.
+UPDATE kronos.backtest_attempts AS attempt SET
+    ended_at = clock_timestamp(),
+    outcome = %(outcome)s,
+    why = %(why)s,
+    pieces_after = greatest(attempt.pieces_before, (
+        SELECT count(*) FROM kronos.backtest_pieces AS piece
+        WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt <= attempt.attempt
+            AND (piece.digest, piece.code_version) IN (
+                SELECT newest.digest, newest.code_version FROM kronos.backtest_pieces AS newest
+                WHERE newest.experiment_id = attempt.experiment_id ORDER BY newest.recorded_at DESC LIMIT 1
+            )
+    ))
+WHERE experiment_id = %(experiment_id)s AND outcome IS NULL
+    AND (%(attempt)s::integer IS NULL OR attempt.attempt = %(attempt)s)
+RETURNING attempt;
+
+-- name: attempts_of
+-- Every attempt of one experiment, in order, with its last checkpoint.
+SELECT attempt.*, (
+    SELECT max(piece.recorded_at) FROM kronos.backtest_pieces AS piece
+    WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt
+) AS last_piece_at
+FROM kronos.backtest_attempts AS attempt WHERE experiment_id = %(experiment_id)s ORDER BY attempt;
+
+-- name: running
+-- The open attempts with their experiments, as of one moment.
+SELECT to_jsonb(attempt) || jsonb_build_object('last_piece_at', (
+        SELECT max(piece.recorded_at) FROM kronos.backtest_pieces AS piece
+        WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt
+    )) AS attempt,
+    to_jsonb(experiment) AS experiment,
+    experiment.leased_until < clock_timestamp() AS lapsed,
+    (SELECT count(*) FROM kronos.backtest_pieces AS piece
+        WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt) AS pieces_made
+FROM kronos.backtest_attempts AS attempt JOIN kronos.experiments AS experiment USING (experiment_id)
+WHERE attempt.outcome IS NULL
+ORDER BY attempt.admitted_at, attempt.experiment_id;
+
+-- name: queued
+-- The experiments in the queue, with when they were last asked for.
+SELECT to_jsonb(experiment) AS experiment, coalesce((
+    SELECT log.logged_at FROM kronos.change_log AS log
+    WHERE log.subject = 'experiment' AND log.subject_id = experiment.experiment_id::text
+        AND log.to_status = 'QUEUED_FOR_BACKTEST' AND log.from_status <> 'RUNNING_BACKTESTS'
+    ORDER BY log.entry_id DESC LIMIT 1
+), experiment.status_since) AS queued_at
+FROM kronos.experiments AS experiment
+WHERE experiment.status = 'QUEUED_FOR_BACKTEST'
+ORDER BY experiment.experiment_id;
+
+-- name: attempts_of_queued
+-- The ended attempts of the experiments in the queue, in order, with their last checkpoints.
+SELECT attempt.*, (
+    SELECT max(piece.recorded_at) FROM kronos.backtest_pieces AS piece
+    WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt
+) AS last_piece_at
+FROM kronos.backtest_attempts AS attempt JOIN kronos.experiments USING (experiment_id)
+WHERE status = 'QUEUED_FOR_BACKTEST'
+ORDER BY attempt.experiment_id, attempt.attempt;
+
+-- name: runtimes
+-- Seconds that completed backtests took from admission to end, attempts added up, oldest first.
+SELECT experiment.engine_name, experiment.resource_class, done.seconds FROM (
+    SELECT completed.experiment_id, completed.ended_at, (
+        SELECT sum(extract(epoch FROM part.ended_at - part.admitted_at))::double precision
+        FROM kronos.backtest_attempts AS part
+        WHERE part.experiment_id = completed.experiment_id AND part.attempt <= completed.attempt
+            AND part.attempt > coalesce((
+                SELECT max(earlier.attempt) FROM kronos.backtest_attempts AS earlier
+                WHERE earlier.experiment_id = completed.experiment_id AND earlier.outcome = 'COMPLETED'
+                    AND earlier.attempt < completed.attempt
+            ), 0)
+    ) AS seconds
+    FROM kronos.backtest_attempts AS completed
+    WHERE completed.outcome = 'COMPLETED'
+    ORDER BY completed.ended_at DESC
+    LIMIT %(limit)s
+) AS done JOIN kronos.experiments AS experiment USING (experiment_id)
+ORDER BY done.ended_at, experiment.experiment_id;
+
+-- name: record_piece
+-- Records a checkpoint whose rows are in the lake.
+INSERT INTO kronos.backtest_pieces (experiment_id, digest, code_version, piece, attempt, lake, counts, seconds)
+VALUES (
+    %(experiment_id)s, %(digest)s, %(code_version)s, %(piece)s, %(attempt)s, %(lake)s, %(counts)s, %(seconds)s
+) ON CONFLICT (experiment_id, digest, code_version, piece) DO NOTHING;
+
+-- name: pieces
+-- The checkpoints of a backtest, by piece.
+SELECT piece, attempt, lake, counts, seconds FROM kronos.backtest_pieces
+WHERE experiment_id = %(experiment_id)s AND digest = %(digest)s AND code_version = %(code_version)s
+ORDER BY piece;
