@@ -21,7 +21,6 @@ from kronos.store.clock import running_clock
 from kronos.store.database import Database
 from kronos.store.open import open_database
 
-
 ConfigCheck = Callable[[str, Mapping[str, Any]], object]
 """Raises `BadValue` when a body does not fit the engine of that name."""
 

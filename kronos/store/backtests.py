@@ -53,13 +53,14 @@ class QueuedBacktest:
 
 @dataclass(frozen=True)
 class PieceRecord:
-    """A checkpoint: lake says in which version of each table its rows were written."""
+    """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none."""
 
     piece: str
     attempt: int
     lake: dict[str, str]
     counts: dict[str, int]
     seconds: float
+    refused: str | None
 
 
 @dataclass(frozen=True)
@@ -183,28 +184,15 @@ def runtimes(session: Session, newest: int) -> list[Runtime]:
     return [Runtime(one.engine_name, ResourceClass(one.resource_class), one.seconds) for one in found]
 
 
-def record_piece(
-    session: Session,
-    experiment_id: UUID,
-    attempt: int,
-    digest: str,
-    code_version: str,
-    piece: str,
-    *,
-    lake: Mapping[str, str],
-    counts: Mapping[str, int],
-    seconds: float,
-) -> None:
-    """Record a checkpoint; `ChangeRefused` when the attempt no longer holds the experiment."""
+def record_piece(session: Session, experiment_id: UUID, digest: str, code_version: str, record: PieceRecord) -> None:
+    """Record a checkpoint; `ChangeRefused` when its attempt no longer holds the experiment."""
     values = {
         "experiment_id": experiment_id,
-        "attempt": attempt,
         "digest": digest,
         "code_version": code_version,
-        "piece": piece,
-        "lake": Jsonb(dict(lake)),
-        "counts": Jsonb(dict(counts)),
-        "seconds": seconds,
+        **vars(record),
+        "lake": Jsonb(record.lake),
+        "counts": Jsonb(record.counts),
     }
     with refusals(str(experiment_id)):
         session.execute(query("backtests", "record_piece"), values)

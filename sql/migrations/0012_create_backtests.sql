@@ -55,12 +55,14 @@ CREATE TABLE kronos.backtest_pieces (
     lake jsonb NOT NULL CHECK (jsonb_typeof(lake) = 'object'),
     counts jsonb NOT NULL CHECK (jsonb_typeof(counts) = 'object'),
     seconds double precision NOT NULL CHECK (seconds >= 0),
+    refused text,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (experiment_id, digest, code_version, piece),
     FOREIGN KEY (experiment_id, digest) REFERENCES kronos.backtest_specs,
     FOREIGN KEY (experiment_id, attempt) REFERENCES kronos.backtest_attempts
 );
 COMMENT ON TABLE kronos.backtest_pieces IS 'One row per checkpoint: a piece of a backtest whose rows are in the lake.';
+COMMENT ON COLUMN kronos.backtest_pieces.refused IS 'Why a scenario could not be played; null: it was.';
 COMMENT ON COLUMN kronos.backtest_pieces.lake IS 'Per lake table the version the piece was written in.';
 
 CREATE TABLE kronos.scheduling_decisions (
@@ -216,7 +218,7 @@ GRANT INSERT (experiment_id, attempt, node, batch, leave_by, pieces, pieces_befo
 GRANT UPDATE (
     run_id, started_at, pieces, pieces_before, told_at, told_why, forced, ended_at, outcome, pieces_after, why
 ) ON kronos.backtest_attempts TO kronos_orchestrator;
-GRANT INSERT (experiment_id, digest, code_version, piece, attempt, lake, counts, seconds) ON kronos.backtest_pieces
+GRANT INSERT (experiment_id, digest, code_version, piece, attempt, lake, counts, seconds, refused) ON kronos.backtest_pieces
     TO kronos_orchestrator;
 GRANT INSERT (experiment_id, attempt, action, reason, blocker, node, expected_start, leave_by, first_at, last_at)
     ON kronos.scheduling_decisions TO kronos_orchestrator;

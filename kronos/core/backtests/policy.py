@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kronos.core.scheduling.policy import Duration
 from kronos.core.scenarios.battery import Battery
+from kronos.core.scheduling.policy import Duration
 
 
 class BacktestPolicy(BaseModel):

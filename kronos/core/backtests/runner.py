@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import polars as pl
 
@@ -31,6 +31,11 @@ class Produced:
     def __post_init__(self) -> None:
         object.__setattr__(self, "decisions", conform(self.decisions, DECISIONS, "backtest decisions"))
         object.__setattr__(self, "outcomes", conform(self.outcomes, OUTCOMES, "backtest outcomes"))
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """No rows."""
+        return cls(empty(DECISIONS), empty(OUTCOMES))
 
 
 class Runner(Protocol):
