@@ -852,6 +852,7 @@ CREATE TABLE kronos.backtest_pieces (
     lake jsonb NOT NULL,
     counts jsonb NOT NULL,
     seconds double precision NOT NULL,
+    refused text,
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT backtest_pieces_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
     CONSTRAINT backtest_pieces_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
@@ -862,6 +863,8 @@ CREATE TABLE kronos.backtest_pieces (
 COMMENT ON TABLE kronos.backtest_pieces IS 'One row per checkpoint: a piece of a backtest whose rows are in the lake.';
 
 COMMENT ON COLUMN kronos.backtest_pieces.lake IS 'Per lake table the version the piece was written in.';
+
+COMMENT ON COLUMN kronos.backtest_pieces.refused IS 'Why a scenario could not be played; null: it was.';
 
 CREATE TABLE kronos.backtest_specs (
     experiment_id uuid NOT NULL,
@@ -1762,6 +1765,8 @@ GRANT INSERT(lake) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 GRANT INSERT(counts) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT INSERT(seconds) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(refused) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_orchestrator;

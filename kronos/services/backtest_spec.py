@@ -41,6 +41,7 @@ def backtest_spec(
         start=experiment.start_date,
         end=experiment.end_date,
         subjects=tuple(_subject(one, bodies) for one in dict.fromkeys(wanted) if one is not None),
+        incumbent=incumbent,
         folds=walk_forward(experiment.start_date, experiment.end_date, terms.fold_months, terms.embargo_days),
         battery=terms.battery or default_battery(experiment.start_date, experiment.end_date),
         seed=terms.seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,12 +22,14 @@ from kronos.sources.outcomes import checked_outcomes
 
 _NO_DAY: Final = date(1, 1, 1)
 """Before any data."""
+_NO_INSTANT: Final = datetime(1, 1, 2, tzinfo=UTC)
 _PROMISED: Final[dict[str, tuple[str, list[Parameter]]]] = {
     "decisions": ("table engine_decisions", [_NO_DAY, _NO_DAY]),
     "outcomes": ("table decision_outcomes", [_NO_DAY, _NO_DAY]),
     **{kind.adapter: (f"table {kind.table}", []) for kind in KINDS},
     "engine_runs": ("table engine_runs", [_NO_DAY]),
     "row_counts": ("tables", []),
+    "tier1_jobs": ("table job_executions", [_NO_INSTANT, _NO_INSTANT]),
 }
 """Adapters that together touch every promised table and column."""
 _REGISTRY: Final = {Dialect.SPEC: "engine_configs", Dialect.PROMETHEUS_V2: "strategy_configs"}
@@ -123,6 +125,17 @@ class SourceReader:
     def region_phases(self, first: date, last: date) -> pl.DataFrame:
         """region, as_of_date, phase: the newest engine run of each region and session date from first to last."""
         return self._read("region_phases", first, last)
+
+    def tier1_jobs(self, since: datetime, alive: datetime) -> pl.DataFrame:
+        """market_id ('' where none is named), busy, busy_since, idle_since: jobs that began or ended since.
+
+        alive: a job that is said to run since before then died without saying so.
+        """
+        return self._read("tier1_jobs", since, alive)
+
+    def tier1_runs(self, since: datetime) -> pl.DataFrame:
+        """region, phase, since: the newest engine run of each region that changed since."""
+        return self._read("tier1_runs", since)
 
     def row_counts(self) -> pl.DataFrame:
         """source_table, rows, newest: one row per source table."""

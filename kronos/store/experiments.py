@@ -118,6 +118,7 @@ def record_result(
     by_market: Mapping[str, Metrics],
     by_stability_bucket: Mapping[str, Metrics],
     provenance: Mapping[str, Any],
+    detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what the attempt's backtest of a period gave; the same again changes nothing.
 
@@ -133,6 +134,7 @@ def record_result(
         "by_regime": Jsonb(by_regime, dumps=canonical_json),
         "by_market": Jsonb(by_market, dumps=canonical_json),
         "by_stability_bucket": Jsonb(by_stability_bucket, dumps=canonical_json),
+        "detail": Jsonb(detail or {}, dumps=canonical_json),
         "provenance": Jsonb(provenance, dumps=canonical_json),
     }
     with refusals(str(experiment_id)):

@@ -38,18 +38,20 @@ RETURNING *;
 -- name: record_result
 -- Writes what an attempt's backtest of a period gave; a later backtest of the same period replaces it.
 INSERT INTO kronos.experiment_results (
-    experiment_id, period_start, period_end, metrics, by_regime, by_market, by_stability_bucket, attempt, provenance
+    experiment_id, period_start, period_end, metrics, by_regime, by_market, by_stability_bucket, detail, attempt,
+    provenance
 ) VALUES (
     %(experiment_id)s, %(period_start)s, %(period_end)s, %(metrics)s, %(by_regime)s, %(by_market)s,
-    %(by_stability_bucket)s, %(attempt)s, %(provenance)s
+    %(by_stability_bucket)s, %(detail)s, %(attempt)s, %(provenance)s
 ) ON CONFLICT (experiment_id, period_start, period_end) DO UPDATE SET
     metrics = excluded.metrics, by_regime = excluded.by_regime, by_market = excluded.by_market,
-    by_stability_bucket = excluded.by_stability_bucket, attempt = excluded.attempt, provenance = excluded.provenance;
+    by_stability_bucket = excluded.by_stability_bucket, detail = excluded.detail, attempt = excluded.attempt,
+    provenance = excluded.provenance;
 
 -- name: results
 -- What the backtests of an experiment gave, by period.
-SELECT experiment_id, period_start, period_end, metrics, by_regime, by_market, by_stability_bucket, evidence, attempt,
-    provenance, recorded_at
+SELECT experiment_id, period_start, period_end, metrics, by_regime, by_market, by_stability_bucket, detail, evidence,
+    attempt, provenance, recorded_at
 FROM kronos.experiment_results
 WHERE experiment_id = %(experiment_id)s
 ORDER BY period_start, period_end;

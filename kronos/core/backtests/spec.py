@@ -46,8 +46,9 @@ class Fold(_Strict):
 class BacktestSpec(_Strict):
     """Everything that decides what a backtest gives, besides the code and the data.
 
-    subjects: the proposed config first. Outcomes are those evaluated by `end`; decisions after the last date with one
-    stay without. seed: of whatever the runner draws; scenarios draw from the battery's own.
+    subjects: the proposed config first. incumbent: the config that was active, if any. Outcomes are those evaluated by
+    `end`; decisions after the last date with one stay without. seed: of whatever the runner draws; scenarios draw from
+    the battery's own.
     """
 
     experiment_id: str
@@ -57,6 +58,7 @@ class BacktestSpec(_Strict):
     start: date
     end: date
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)]
+    incumbent: str | None = None
     folds: Annotated[tuple[Fold, ...], Field(min_length=1)]
     battery: Battery
     seed: Annotated[int, Field(ge=0)]
@@ -104,6 +106,11 @@ def walk_forward(start: date, end: date, months: int, embargo_days: int) -> tupl
         folds.append(Fold(start=first, end=last, train_until=first - _DAY * (embargo_days + 1)))
         first = after
     return tuple(folds)
+
+
+def count_folds(start: date, end: date, months: int) -> int:
+    """How many folds `walk_forward` makes of some dates."""
+    return (end.year * 12 + end.month - start.year * 12 - start.month) // months + 1
 
 
 def tasks(spec: BacktestSpec, playable: Sequence[Scenario]) -> Iterator[Task]:

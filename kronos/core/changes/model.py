@@ -83,7 +83,9 @@ class Experiment:
 class PeriodResult:
     """What the newest backtest of one period gave: metrics by id, and the same by regime, market and stability bucket.
 
-    evidence: who asked for that backtest. provenance: its seed, code version, lake versions and data range.
+    detail: what goes with the numbers (intervals, observations, reasons), the configs run beside, and for the longest
+    period the scenarios. evidence: who asked for that backtest. provenance: its seed, code version, lake versions and
+    data range.
     """
 
     experiment_id: UUID
@@ -93,6 +95,7 @@ class PeriodResult:
     by_regime: Mapping[str, Metrics]
     by_market: Mapping[str, Metrics]
     by_stability_bucket: Mapping[str, Metrics]
+    detail: Mapping[str, Any]
     evidence: EvidenceLabel
     attempt: int
     provenance: Mapping[str, Any]

@@ -152,6 +152,8 @@ class SchedulerPolicy(_Strict):
     """A run that cannot be resumed has its P95 end this long before the next protected window."""
     kill_time: Duration = timedelta(seconds=10)
     """Time a killed run takes to be gone."""
+    tier1_longest: Duration = timedelta(hours=24)
+    """A tier-1 job or engine run that is said to be at work for longer has died without saying so."""
     tier1_settle: Duration = timedelta(minutes=2)
     """Nothing is admitted so soon after tier 1 stopped working."""
     telemetry_age: Duration = timedelta(minutes=2)

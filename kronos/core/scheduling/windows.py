@@ -116,6 +116,22 @@ class Windows:
         return found
 
 
+def moved(found: Windows, by: int, *, all_quiet: bool) -> Windows:
+    """The windows so many seconds later; all_quiet: with quiet hours all the time."""
+    quiet = (np.array([edge]) for edge in (found.known_from, found.known_until))
+    starts, ends = quiet if all_quiet else (found.quiet_starts, found.quiet_ends)
+    return Windows(
+        found.starts + by,
+        found.ends + by,
+        found.opened_by,
+        found.closed_by,
+        starts + by,
+        ends + by,
+        found.known_from + by,
+        found.known_until + by,
+    )
+
+
 def windows(
     closes: pl.DataFrame, markets: Collection[str], without_calendar: Collection[str], policy: SchedulerPolicy
 ) -> Windows:

@@ -1,0 +1,65 @@
+"""What tier 1, the trading engines, is doing now: from its job records and the phases of its engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from kronos.core.scheduling.snapshot import NEVER, Tier1
+from kronos.core.vocabulary import Phase
+
+_AT_WORK: Final = frozenset({Phase.DATA_READY, Phase.SIGNALS_DONE, Phase.UNIVERSES_DONE, Phase.BOOKS_DONE})
+
+
+@dataclass(frozen=True)
+class JobState:
+    """Jobs of a market ('' where they name none): whether any runs, since when, and when the last one ended."""
+
+    market: str
+    busy: bool
+    busy_since: datetime | None
+    idle_since: datetime | None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Newest engine run of a region: its phase, and since when it is in it."""
+
+    region: str
+    phase: str
+    since: datetime
+
+
+def tier1_states(
+    regions: Mapping[str, str],
+    jobs: Collection[JobState],
+    runs: Collection[RunState],
+    now: datetime,
+    longest: timedelta,
+) -> tuple[Tier1, ...]:
+    """One state per market. regions: market -> region of every market that is in use; now: of the reading.
+    longest: an engine run that is at work for longer died without saying so.
+
+    Busy while any of its jobs, or its region's engine run, is at work; a job that names no market keeps all of them
+    busy. A market of which neither a job nor a run is known has a state that was never read: nobody knows.
+    """
+    runs = [run if now - run.since <= longest else replace(run, phase=Phase.FAILED) for run in runs]
+    return tuple(_state(market, regions[market], jobs, runs, now) for market in sorted(regions))
+
+
+def _state(market: str, region: str, jobs: Collection[JobState], runs: Collection[RunState], now: datetime) -> Tier1:
+    mine = [job for job in jobs if job.market in (market, "")]
+    of_region = [run for run in runs if run.region == region]
+    busy = [job.busy_since or now for job in mine if job.busy]
+    busy += [run.since for run in of_region if run.phase in _AT_WORK]
+    if busy:
+        return Tier1(market, True, _seconds(min(busy)), _seconds(now))
+    ended = [job.idle_since for job in mine if job.idle_since is not None] + [run.since for run in of_region]
+    known = bool(of_region) or any(job.market == market for job in mine)
+    return Tier1(market, False, _seconds(max(ended)) if ended else NEVER, _seconds(now) if known else NEVER)
+
+
+def _seconds(instant: datetime) -> int:
+    return int(instant.timestamp())

@@ -1,0 +1,257 @@
+"""Read one moment for the scheduler: queue, runs, nodes, tier 1, calendars, runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import psycopg
+
+from kronos.core.backtests.attempts import Standing, standing
+from kronos.core.backtests.policy import BacktestPolicy
+from kronos.core.backtests.spec import count_folds
+from kronos.core.changes.model import Experiment
+from kronos.core.changes.request import CONTROLS
+from kronos.core.policy import ObservationPolicy
+from kronos.core.scenarios.battery import by_running, default_battery
+from kronos.core.scheduling.decisions import REASONS, Plan
+from kronos.core.scheduling.expectation import ACTIVE_FOR
+from kronos.core.scheduling.policy import CLASSES, seconds
+from kronos.core.scheduling.prediction import Kind, Profiles, profiles
+from kronos.core.scheduling.snapshot import NEVER, Nodes, Queue, Running, Snapshot
+from kronos.core.scheduling.tier1 import JobState, RunState, tier1_states
+from kronos.core.scheduling.windows import Windows, moved, windows
+from kronos.services.barrier import live_activity
+from kronos.services.market_hours import session_closes
+from kronos.services.observatory import current_instant
+from kronos.services.pipeline import Pipeline
+from kronos.settings import Settings
+from kronos.store import scheduler
+from kronos.store.backtests import (
+    QueuedBacktest,
+    RunningBacktest,
+    attempts_of_queued,
+    queued_backtests,
+    running_backtests,
+    runtimes,
+)
+
+Session = psycopg.Connection[Any]
+
+_LOOK_BACK: Final = timedelta(days=4)
+"""A window of the session before the last may still be open."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A snapshot with the rows it was made from."""
+
+    now: datetime
+    snapshot: Snapshot
+    queued: Mapping[UUID, Experiment]
+    standings: Mapping[UUID, Standing]
+    running: Sequence[RunningBacktest]
+    readings: Mapping[str, Any]
+
+    def members_of(self, run: str) -> list[RunningBacktest]:
+        """The attempts of a run, which goes by the experiment that leads its batch."""
+        return [one for one in self.running if str(one.attempt.batch) == run]
+
+    def words(self, said: Plan, reason: int, blocker: int) -> tuple[str, str]:
+        """A reason and its blocker in words."""
+        return REASONS[reason].value, said.blockers[blocker]
+
+    def state(self, admitted: int) -> scheduler.SchedulerState:
+        """What is kept of the moment for whoever looks at the queue."""
+        found, now = self.snapshot.windows, self.snapshot.now
+        upcoming: dict[str, Any] = {}
+        if found is not None and found.covers(now):
+            open_now = found.open_at(now)
+            start, market = found.next_start(now)
+            upcoming = {"next_start": start, "next_market": market, "quiet_until": found.quiet_until(now)}
+            if open_now is not None:
+                upcoming |= {"open_until": int(found.ends[open_now]), "open_for": found.closed_by[open_now]}
+        tier1 = {
+            one.market: {"busy": one.busy, "since": one.since, "read": one.taken_at} for one in self.snapshot.tier1
+        }
+        counts = {"queued": len(self.queued) - admitted, "running": len(self.running) + admitted, "admitted": admitted}
+        return scheduler.SchedulerState(self.now, dict(self.readings), tier1, upcoming, counts)
+
+
+def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
+    """The moment as the database, the source and the lake tell it."""
+    policy = pipeline.policy
+    now = scheduler.database_now(session)
+    before = scheduler.scheduler_state(session)
+    queued, running = queued_backtests(session), running_backtests(session)
+    attempts = attempts_of_queued(session)
+    standings = {
+        one.experiment.experiment_id: _standing(one.experiment, attempts.get(one.experiment.experiment_id, ()), policy)
+        for one in queued
+    }
+    forecasts = _profiles(session, policy, queued, running)
+    # in the sandbox tier 1 lives in the sandbox's own time
+    shift = now - current_instant(settings, pipeline.database) if settings.sandbox else timedelta(0)
+    markets = _markets(pipeline, now - shift)
+    readings = scheduler.node_readings(session)
+    snapshot = Snapshot(
+        now=_seconds(now),
+        previous=None if before is None else _seconds(before.planned_at),
+        queue=_queue(queued, standings, forecasts, policy.backtests),
+        running=_running(running, forecasts, policy.backtests),
+        nodes=_nodes(readings),
+        tier1=_tier1(pipeline, markets, now, shift),
+        windows=_windows(policy, markets, now, shift, sandbox=settings.sandbox),
+        profiles=forecasts,
+        policy=policy.scheduler,
+    )
+    experiments = {one.experiment.experiment_id: one.experiment for one in queued}
+    return Seen(now, snapshot, experiments, standings, running, {one.node: one.reading for one in readings})
+
+
+def _standing(experiment: Experiment, attempts: Sequence[Any], policy: ObservationPolicy) -> Standing:
+    found = standing(attempts, policy.scheduler.retries)
+    return found if found.pieces > 1 else replace(found, pieces=_pieces(experiment, policy.backtests))
+
+
+def _pieces(experiment: Experiment, terms: BacktestPolicy) -> int:
+    """Pieces of a backtest nobody has begun yet."""
+    battery = terms.battery or default_battery(experiment.start_date, experiment.end_date)
+    folds = count_folds(experiment.start_date, experiment.end_date, terms.fold_months)
+    return folds + len(by_running(battery))
+
+
+def _profiles(
+    session: Session, policy: ObservationPolicy, queued: Sequence[QueuedBacktest], running: Sequence[RunningBacktest]
+) -> Profiles:
+    terms = policy.scheduler
+    history: dict[Kind, list[float]] = {}
+    for one in runtimes(session, terms.history_length * len(CLASSES)):
+        if one.seconds > 0.0:
+            history.setdefault((one.engine_name, one.resource_class), []).append(one.seconds)
+    engines = {one.experiment.engine_name for one in (*queued, *running)} | {engine for engine, _ in history}
+    return profiles(sorted(engines), history, terms)
+
+
+def _kind(forecasts: Profiles, experiment: Experiment) -> int:
+    return forecasts.engines.index(experiment.engine_name) * len(CLASSES) + CLASSES.index(experiment.resource_class)
+
+
+def _queue(
+    queued: Sequence[QueuedBacktest],
+    standings: Mapping[UUID, Standing],
+    forecasts: Profiles,
+    terms: BacktestPolicy,
+) -> Queue:
+    rows = [(one, one.experiment, standings[one.experiment.experiment_id]) for one in queued]
+    return Queue.of(
+        [str(experiment.experiment_id) for _, experiment, _ in rows],
+        kind=_ints(_kind(forecasts, experiment) for _, experiment, _ in rows),
+        priority=_ints(experiment.priority for _, experiment, _ in rows),
+        auto_generated=np.array([experiment.auto_generated for _, experiment, _ in rows], dtype=np.bool_),
+        control=np.array([experiment.expected_outcome in CONTROLS for _, experiment, _ in rows], dtype=np.bool_),
+        queued_at=_ints(_seconds(one.queued_at) for one, _, _ in rows),
+        not_before=_ints(_instant(found.not_before) for _, _, found in rows),
+        preempted_at=_ints(_instant(found.preempted_at) for _, _, found in rows),
+        stalls=_ints(found.stalls for _, _, found in rows),
+        folds=_ints(found.pieces for _, _, found in rows),
+        folds_done=_ints(min(found.pieces_done, found.pieces) for _, _, found in rows),
+        survived=_ints(found.survived for _, _, found in rows),
+        leave_seconds=_ints(seconds(terms.leave) for _ in rows),
+    )
+
+
+def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: BacktestPolicy) -> Running:
+    """One row per run, by the experiment that leads its batch."""
+    runs: dict[UUID, list[RunningBacktest]] = {}
+    for one in running:
+        runs.setdefault(one.attempt.batch, []).append(one)
+    first = [members[0] for members in runs.values()]
+    return Running.of(
+        [str(batch) for batch in runs],
+        node=np.array([one.attempt.node for one in first], dtype=np.str_),
+        kind=_ints(_kind(forecasts, one.experiment) for one in first),
+        started_at=_ints(_seconds(one.attempt.admitted_at) for one in first),
+        members=_ints(len(members) for members in runs.values()),
+        folds=_ints(one.attempt.pieces for one in first),
+        folds_done=_ints(min(one.attempt.pieces_before, one.attempt.pieces) for one in first),
+        leave_seconds=_ints(seconds(terms.leave) for _ in first),
+        leaving_since=_ints(
+            min((_seconds(one.attempt.told_at) for one in members if one.attempt.told_at is not None), default=NEVER)
+            for members in runs.values()
+        ),
+    )
+
+
+def _nodes(readings: Sequence[scheduler.NodeReading]) -> Nodes:
+    columns = ("cpu", "memory", "gpu", "cpu_used", "gpu_used", "memory_used", "io_pressure")
+    return Nodes.of(
+        [one.node for one in readings],
+        taken_at=_ints(_seconds(one.taken_at) for one in readings),
+        **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
+    )
+
+
+def _markets(pipeline: Pipeline, now: datetime) -> list[str]:
+    """Markets in which engines decided lately: theirs are the windows to protect."""
+    today = now.date()
+    return sorted(live_activity(pipeline, today - ACTIVE_FOR, today)["market_id"].unique())
+
+
+def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Any, ...]:
+    """Their states, from the source's own times moved to ours."""
+    there = now - shift
+    longest = pipeline.policy.scheduler.tier1_longest
+    jobs = pipeline.source.tier1_jobs(there - ACTIVE_FOR, there - longest)
+    runs = pipeline.source.tier1_runs(there - ACTIVE_FOR)
+    return tier1_states(
+        {market: pipeline.policy.market(market).region for market in markets},
+        [
+            JobState(market, busy, _later(since, shift), _later(ended, shift))
+            for market, busy, since, ended in jobs.iter_rows()
+        ],
+        [RunState(region, phase, since + shift) for region, phase, since in runs.iter_rows()],
+        now,
+        longest,
+    )
+
+
+def _windows(
+    policy: ObservationPolicy, markets: Sequence[str], now: datetime, shift: timedelta, *, sandbox: bool
+) -> Windows | None:
+    """The windows of the markets in use; None while there are none. In the sandbox nothing trades: all hours are quiet."""
+    if not markets:
+        return None
+    today = (now - shift).date()
+    found = _windows_around(policy.model_dump_json(), tuple(markets), today)
+    return moved(found, seconds(shift), all_quiet=True) if sandbox else found
+
+
+@lru_cache(maxsize=4)
+def _windows_around(policy_json: str, markets: tuple[str, ...], today: date) -> Windows:
+    """Worked out once a day: opening an exchange's calendar takes a second."""
+    policy = ObservationPolicy.model_validate_json(policy_json)
+    closes = session_closes(policy, markets, today - _LOOK_BACK, today + policy.scheduler.horizon)
+    without = [market for market in markets if policy.market(market).calendar is None]
+    return windows(closes, markets, without, policy.scheduler)
+
+
+def _later(instant: datetime | None, shift: timedelta) -> datetime | None:
+    return None if instant is None else instant + shift
+
+
+def _instant(instant: datetime | None) -> int:
+    return NEVER if instant is None else _seconds(instant)
+
+
+def _seconds(instant: datetime) -> int:
+    return int(instant.timestamp())
+
+
+def _ints(values: Any) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    return np.fromiter(values, dtype=np.int64)
