@@ -3,6 +3,7 @@
 import dagster as dg
 
 from kronos.defs.audit import definitions as audit
+from kronos.defs.experiments import definitions as experiments
 from kronos.defs.facts import definitions as facts
 from kronos.defs.meta import definitions as meta
 from kronos.defs.monitoring import definitions as monitoring
@@ -22,5 +23,6 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         monitoring.definitions(calendar),
         meta.definitions(calendar),
         audit.definitions,
+        experiments.definitions(kronos.settings),
         dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.backtests.results import beside_numbers, figures
-from kronos.core.backtests.spec import REPLAY, BacktestSpec, stream_of
+from kronos.core.backtests.spec import REPLAY, BacktestSpec, scenario_of, stream_of
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.reports.model import EnginePerformanceReport
@@ -18,8 +18,8 @@ from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe
 from kronos.core.vocabulary import ExperimentStatus, Mode
 from kronos.errors import NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
-from kronos.services.backtest import Bench, Worked
-from kronos.services.experiments import changing, find_experiment
+from kronos.services.attempts import Bench
+from kronos.services.experiments import changing
 from kronos.services.performance import Performance
 from kronos.store.backtests import PieceRecord, end_attempt
 from kronos.store.experiments import move_experiment, record_result
@@ -35,24 +35,27 @@ class _Period:
     detail: Mapping[str, Any]
 
 
-def conclude(bench: Bench, experiment_id: UUID, attempt: int, worked: Worked) -> Experiment:
+def conclude(
+    bench: Bench,
+    experiment: Experiment,
+    attempt: int,
+    spec: BacktestSpec,
+    pieces: Sequence[PieceRecord],
+    heartbeat: Callable[[], None],
+) -> Experiment:
     """Write the results of a backtest whose pieces all stand, and hand the experiment to its reviewers.
 
     One transaction: `ChangeRefused`, and nothing written, when the attempt no longer holds the experiment.
     """
-    experiment = find_experiment(bench.workplace.database, experiment_id)
-    marks = newest_marks(worked.pieces.values())
+    experiment_id = experiment.experiment_id
+    marks = newest_marks(pieces)
     record = BacktestRecord(bench.pipeline.lake, str(experiment_id), marks)
-    read = _Reports(
-        Performance(record, bench.pipeline.policy, bench.pipeline.recorded_by),
-        worked.spec,
-        _roles(worked.spec, experiment),
-    )
-    whole = read.whole(worked.refused)
-    folds = [] if len(worked.spec.folds) == 1 else [read.fold(fold.start, fold.end) for fold in worked.spec.folds]
-    provenance = _provenance(bench, worked, marks)
+    performance = Performance(record, bench.pipeline.policy, bench.pipeline.recorded_by)
+    read = _Reports(performance, spec, _roles(spec, experiment), heartbeat)
+    periods = read.periods(_refused(pieces))
+    provenance = _provenance(bench, spec, pieces, marks)
     with changing(bench.workplace, KRONOS, "every piece of the backtest was made") as session:
-        for period in (whole, *folds):
+        for period in periods:
             record_result(
                 session,
                 experiment_id,
@@ -66,13 +69,8 @@ def conclude(bench: Bench, experiment_id: UUID, attempt: int, worked: Worked) ->
                 provenance=provenance,
             )
         end_attempt(session, experiment_id, AttemptOutcome.COMPLETED, attempt=attempt)
-        return move_experiment(
-            session,
-            experiment_id,
-            [ExperimentStatus.RUNNING_BACKTESTS],
-            ExperimentStatus.AWAITING_REVIEW,
-            attempt=attempt,
-        )
+        running, review = ExperimentStatus.RUNNING_BACKTESTS, ExperimentStatus.AWAITING_REVIEW
+        return move_experiment(session, experiment_id, [running], review, attempt=attempt)
 
 
 def newest_marks(pieces: Iterable[PieceRecord]) -> dict[str, str]:
@@ -92,14 +90,17 @@ class _Reports:
     performance: Performance
     spec: BacktestSpec
     roles: Mapping[str, str]
+    heartbeat: Callable[[], None]
 
-    def whole(self, refused: Mapping[str, str]) -> _Period:
-        """The whole replay, and every scenario."""
+    def periods(self, refused: Mapping[str, str]) -> list[_Period]:
+        """The whole replay with every scenario, and its folds where there are several."""
         scenarios = {one.name: self._scenario(one, refused.get(one.name)) for one in self.spec.battery.scenarios}
-        period = self.fold(self.spec.start, self.spec.end)
-        return _Period(period.start, period.end, period.report, {**period.detail, "scenarios": scenarios})
+        whole = self._period(self.spec.start, self.spec.end)
+        whole = replace(whole, detail={**whole.detail, "scenarios": scenarios})
+        folds = self.spec.folds if len(self.spec.folds) > 1 else ()
+        return [whole, *(self._period(fold.start, fold.end) for fold in folds)]
 
-    def fold(self, start: date, end: date) -> _Period:
+    def _period(self, start: date, end: date) -> _Period:
         """The proposed config over some dates of the replay, the others beside it."""
         proposed, *others = self.roles
         report = self._report(proposed, start, end)
@@ -123,6 +124,7 @@ class _Reports:
             return {"refused": NO_DECISIONS}
 
     def _report(self, config_id: str, start: date, end: date, scenario: str = REPLAY) -> EnginePerformanceReport:
+        self.heartbeat()
         return self.performance.engine_performance(
             self.spec.engine_name,
             config_id,
@@ -144,13 +146,21 @@ def _roles(spec: BacktestSpec, experiment: Experiment) -> dict[str, str]:
     return {subject.config_id: " and ".join(named[subject.config_id]) for subject in spec.subjects}
 
 
-def _provenance(bench: Bench, worked: Worked, marks: Mapping[str, str]) -> dict[str, Any]:
-    spec = worked.spec
-    rejected: dict[str, int] = {}
-    for piece in worked.pieces.values():
-        for name, count in piece.counts.items():
-            if name.startswith("rejected "):
-                rejected[name.removeprefix("rejected ")] = rejected.get(name.removeprefix("rejected "), 0) + count
+def _refused(pieces: Iterable[PieceRecord]) -> dict[str, str]:
+    """Why scenarios could not be played, by name."""
+    return {
+        name: piece.refused
+        for piece in pieces
+        if piece.refused is not None and (name := scenario_of(piece.piece)) is not None
+    }
+
+
+def _provenance(
+    bench: Bench, spec: BacktestSpec, pieces: Sequence[PieceRecord], marks: Mapping[str, str]
+) -> dict[str, Any]:
+    counted: Counter[str] = Counter()
+    for piece in pieces:
+        counted.update(piece.counts)
     return {
         "spec": spec.digest,
         "runner": spec.runner,
@@ -160,8 +170,7 @@ def _provenance(bench: Bench, worked: Worked, marks: Mapping[str, str]) -> dict[
         "lake": dict(marks),
         "data": [spec.start.isoformat(), spec.end.isoformat()],
         "markets": list(spec.markets),
-        "decisions": sum(piece.counts["decisions"] for piece in worked.pieces.values()),
-        "rejected": rejected,
+        "rows": dict(sorted(counted.items())),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.backtests.spec import BacktestSpec, Subject, walk_forward
 from kronos.core.changes.model import Experiment
 from kronos.core.policy import ObservationPolicy
@@ -19,9 +20,7 @@ def backtest_spec(
     database: Database,
     policy: ObservationPolicy,
     experiment: Experiment,
-    *,
-    runner: str,
-    markets: tuple[str, ...],
+    chosen: ChosenRunner,
     now: datetime,
 ) -> BacktestSpec:
     """The proposed config, its base and the config active now, over the experiment's dates; the same until one changes.
@@ -36,8 +35,8 @@ def backtest_spec(
     return BacktestSpec(
         experiment_id=str(experiment.experiment_id),
         engine_name=experiment.engine_name,
-        runner=runner,
-        markets=markets,
+        runner=chosen.name,
+        markets=chosen.markets,
         start=experiment.start_date,
         end=experiment.end_date,
         subjects=tuple(_subject(one, bodies) for one in dict.fromkeys(wanted) if one is not None),

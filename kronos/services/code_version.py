@@ -7,13 +7,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import kronos
-
 
 @cache
 def code_version() -> str:
     """`0.1.0+` and twelve hex digits over every Python file of the package, by name and content."""
-    root = Path(kronos.__file__).parent
+    root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         content = path.read_bytes()

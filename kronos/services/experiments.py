@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment, ExperimentResult
 from kronos.core.changes.power import PowerPlan, plan_power
 from kronos.core.changes.request import (
@@ -28,6 +29,7 @@ from kronos.core.vocabulary import ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, NotFound
 from kronos.services.identifiers import by_prefix
 from kronos.services.workplace import Workplace
+from kronos.store.backtests import end_attempt
 from kronos.store.change_log import begin_change
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import EngineConfig, list_configs, register
@@ -133,6 +135,7 @@ def cancel(workplace: Workplace, experiment_id: UUID, author: str, reason: str) 
     """Reject an experiment that is still open; the reason stays with it."""
     why = text("reason", reason)
     with changing(workplace, author, why) as session:
+        end_attempt(session, experiment_id, AttemptOutcome.CANCELLED, why=why)
         return move_experiment(session, experiment_id, OPEN, ExperimentStatus.REJECTED)
 
 

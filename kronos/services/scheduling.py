@@ -19,7 +19,7 @@ from kronos.core.scheduling.decisions import Plan
 from kronos.core.scheduling.plan import plan
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused
-from kronos.services.backtest import hand_back
+from kronos.services.attempts import hand_back
 from kronos.services.experiments import changing
 from kronos.services.pipeline import Pipeline
 from kronos.services.scheduling_snapshot import Seen, see
@@ -122,9 +122,7 @@ def _prolong(scheduling: Scheduling, one: RunningBacktest) -> None:
 def _why(one: RunningBacktest, alive: bool | None) -> str:
     if alive is False:
         return "its run ended without a word"
-    return (
-        "its run never began" if one.attempt.started_at is None else "its worker said nothing until its lease was over"
-    )
+    return "its run never began" if one.attempt.started_at is None else "its worker fell silent for a whole lease"
 
 
 def _preempt(session: Connection, seen: Seen, said: Plan) -> list[RunningBacktest]:

@@ -45,6 +45,8 @@ Session = psycopg.Connection[Any]
 
 _LOOK_BACK: Final = timedelta(days=4)
 """A window of the session before the last may still be open."""
+_DEAD_AFTER: Final = timedelta(minutes=10)
+"""A machine that gave no reading for so long counts as gone, with whatever ran on it."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
         previous=None if before is None else _seconds(before.planned_at),
         queue=_queue(queued, standings, forecasts, policy.backtests),
         running=_running(running, forecasts, policy.backtests),
-        nodes=_nodes(readings),
+        nodes=_nodes(readings, now),
         tier1=_tier1(pipeline, markets, now, shift),
         windows=_windows(policy, markets, now, shift, sandbox=settings.sandbox),
         profiles=forecasts,
@@ -134,7 +136,8 @@ def _profiles(
     for one in runtimes(session, terms.history_length * len(CLASSES)):
         if one.seconds > 0.0:
             history.setdefault((one.engine_name, one.resource_class), []).append(one.seconds)
-    engines = {one.experiment.engine_name for one in (*queued, *running)} | {engine for engine, _ in history}
+    experiments = [one.experiment for one in queued] + [one.experiment for one in running]
+    engines = {one.engine_name for one in experiments} | {engine for engine, _ in history}
     return profiles(sorted(engines), history, terms)
 
 
@@ -188,11 +191,12 @@ def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: Bac
     )
 
 
-def _nodes(readings: Sequence[scheduler.NodeReading]) -> Nodes:
+def _nodes(readings: Sequence[scheduler.NodeReading], now: datetime) -> Nodes:
     columns = ("cpu", "memory", "gpu", "cpu_used", "gpu_used", "memory_used", "io_pressure")
     return Nodes.of(
         [one.node for one in readings],
         taken_at=_ints(_seconds(one.taken_at) for one in readings),
+        alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
         **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
     )
 
@@ -224,7 +228,7 @@ def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: tim
 def _windows(
     policy: ObservationPolicy, markets: Sequence[str], now: datetime, shift: timedelta, *, sandbox: bool
 ) -> Windows | None:
-    """The windows of the markets in use; None while there are none. In the sandbox nothing trades: all hours are quiet."""
+    """The windows of the markets in use; None while there are none. In the sandbox nothing trades: all is quiet."""
     if not markets:
         return None
     today = (now - shift).date()

@@ -52,16 +52,19 @@ def no_workplace() -> AbstractContextManager[Workplace]:
 @contextmanager
 def open_workplace(settings: Settings) -> Iterator[Workplace]:
     """The workplace the settings name. In the sandbox bodies must fit its engines and dates end with its clock."""
-    policy = load_policy(settings.policy)
     with open_database(settings) as database:
-        if settings.sandbox:
-            yield Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config)
-        else:
-            # reports pull in half of scipy, engines pandas: only who needs them waits for that
-            from kronos.services.performance import Performance
+        yield workplace_over(settings, database, load_policy(settings.policy))
 
-            record = Performance(Lake(settings.lake), policy, settings.recorded_by)
-            yield Workplace(database, policy, record.period, any_config)
+
+def workplace_over(settings: Settings, database: Database, policy: ObservationPolicy) -> Workplace:
+    """The workplace over a database that is open already."""
+    if settings.sandbox:
+        return Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config)
+    # reports pull in half of scipy, engines pandas: only who needs them waits for that
+    from kronos.services.performance import Performance
+
+    record = Performance(Lake(settings.lake), policy, settings.recorded_by)
+    return Workplace(database, policy, record.period, any_config)
 
 
 def sandbox_dates(database: Database) -> DateRange:

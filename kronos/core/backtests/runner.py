@@ -49,3 +49,12 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """End what serves further tasks; a closed runner is not used again."""
+
+
+@dataclass(frozen=True)
+class ChosenRunner:
+    """A runner by name, how to open it, and the markets it decides in."""
+
+    name: str
+    open: Callable[[], Runner]
+    markets: tuple[str, ...]

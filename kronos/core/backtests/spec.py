@@ -5,14 +5,14 @@ A spec is data: stored with the experiment, and enough to run the same backtest 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kronos.core.canonical import canonical_hash
-from kronos.core.scenarios.battery import Battery, Scenario
+from kronos.core.scenarios.battery import Battery, Scenario, by_running
 from kronos.errors import BadValue
 
 REPLAY: Final = ""
@@ -21,6 +21,7 @@ REPLAY: Final = ""
 SEPARATOR: Final = "/"
 """Between an experiment's id and a scenario's name in the experiment_id of a scenario's rows."""
 
+_SCENARIO: Final = "scenario-"
 _DAY: Final = timedelta(days=1)
 
 
@@ -113,19 +114,28 @@ def count_folds(start: date, end: date, months: int) -> int:
     return (end.year * 12 + end.month - start.year * 12 - start.month) // months + 1
 
 
-def tasks(spec: BacktestSpec, playable: Sequence[Scenario]) -> Iterator[Task]:
-    """The pieces of a backtest in order: the replay fold by fold, then one for each scenario that is played."""
+def tasks(spec: BacktestSpec) -> Iterator[Task]:
+    """The pieces of a backtest in order: the replay fold by fold, then one for each scenario that has to be played."""
     for number, fold in enumerate(spec.folds, start=1):
         yield _task(spec, f"fold-{number:03}", fold.start, fold.end, fold.train_until)
-    for scenario in playable:
-        yield _task(
-            spec, f"scenario-{scenario.name}", spec.start, spec.end, spec.start - _DAY, scenario, spec.battery.seed
-        )
+    for scenario in by_running(spec.battery):
+        before = spec.start - _DAY
+        yield _task(spec, f"{_SCENARIO}{scenario.name}", spec.start, spec.end, before, scenario, spec.battery.seed)
+
+
+def scenario_of(piece: str) -> str | None:
+    """Name of the scenario that a piece plays; None for a fold of the replay."""
+    return piece.removeprefix(_SCENARIO) if piece.startswith(_SCENARIO) else None
 
 
 def stream_of(experiment_id: str, scenario: str = REPLAY) -> str:
     """What stands in the experiment_id column of an experiment's rows: scenarios never pool with the replay."""
     return experiment_id if scenario == REPLAY else f"{experiment_id}{SEPARATOR}{scenario}"
+
+
+def experiment_of(stream: str) -> str:
+    """The experiment's id in what `stream_of` made of it."""
+    return stream.partition(SEPARATOR)[0]
 
 
 def _task(
