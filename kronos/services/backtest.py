@@ -47,7 +47,7 @@ _NO_CONTEXTS = Contexts(*(empty(schema) for schema in (REGIMES, STABILITY, FRAGI
 
 
 def run_backtest(bench: Bench, experiment_id: UUID, attempt: int, run_id: str) -> Experiment | None:
-    """Make the missing pieces of an experiment's backtest and write its results; None when they are not wanted, or no more.
+    """Make the missing pieces of an experiment's backtest and write its results; None when they are no longer wanted.
 
     Told to leave, it finishes the piece it is at if that takes no longer than it may, and hands the experiment back to
     the queue. A failure hands it back too, or rejects it when it failed too often or would fail again.
