@@ -20,6 +20,7 @@ class _Strict(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=300)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
@@ -30,9 +31,7 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(values))
 
 
-Regimes = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1), AfterValidator(_each_once)
-]
+Regimes = Annotated[tuple[Annotated[Line, Field(min_length=1)], ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class HistoricalWindow(_Strict):
@@ -40,7 +39,7 @@ class HistoricalWindow(_Strict):
 
     kind: Literal["historical_window"] = "historical_window"
     name: Name
-    about: str
+    about: Line
     start: date
     end: date
 
@@ -55,7 +54,7 @@ class _Played(_Strict):
     """What every scenario that is run says besides its own parameters."""
 
     name: Name
-    about: str
+    about: Line
     years: Annotated[
         Number, Field(ge=0.25, le=10, description="last years of the dates that are played; all of fewer dates")
     ] = 5.0
