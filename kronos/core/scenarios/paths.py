@@ -134,8 +134,11 @@ def correlated(moves: FloatArray, share: float) -> FloatArray:
     """Moves [n, k + 1] whose correlations with the benchmark have gone `share` of their way to one.
 
     A correlation r becomes r + share x (1 - r); means and volatilities stay, and so does the benchmark. An instrument
-    that does nothing but follow or mirror the benchmark has nothing left that could keep its volatility up.
+    that does nothing but follow or mirror the benchmark has nothing left that could keep its volatility up. A single
+    session has no correlation and stays.
     """
+    if len(moves) < 2:
+        return moves
     centre = moves.mean(axis=0)
     about = moves - centre
     spread = about.std(axis=0)
@@ -155,14 +158,19 @@ def correlated(moves: FloatArray, share: float) -> FloatArray:
 def spliced(closes: FloatArray, first: int, moves: FloatArray) -> FloatArray:
     """Closes [n, k] that are real before row `first` (at least 1) and compound the moves [n - first, k] from there."""
     past = closes[:first]
-    return _positive(np.vstack([past, past[-1] * np.exp(np.cumsum(moves, axis=0))]))
+    return _positive(np.vstack([past, past[-1] * _growth(moves)]))
 
 
 def overlaid(closes: FloatArray, first: int, extra: FloatArray) -> FloatArray:
     """Closes [n, k] with moves [n - first, k] added from row `first` on: unchanged, to the bit, by zeros."""
     result = closes.copy()
-    result[first:] *= np.exp(np.cumsum(extra, axis=0))
+    result[first:] *= _growth(extra)
     return _positive(result)
+
+
+def _growth(moves: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore"):  # `_positive` refuses what does not fit
+        return np.asarray(np.exp(np.cumsum(moves, axis=0)))
 
 
 def _weighted(weights: FloatArray, expected: int, uniform: FloatArray) -> IntArray:
