@@ -165,7 +165,7 @@ def _gap_dates(scenario: ShockOverlay, stage: _Stage, rng: np.random.Generator) 
 def regimes_known(last: date) -> npt.NDArray[np.str_]:
     """The region's regime label at each session of the reference market up to `last`, as known after its close."""
     reference = load_markets()[REFERENCE].until(last)
-    labels = _as_known(_context({REFERENCE: reference}, "regimes"), "regime_label", reference)
+    labels = as_known(_context({REFERENCE: reference}, "regimes"), "regime_label", reference)
     return labels.fill_null(UNKNOWN).to_numpy().astype(np.str_)
 
 
@@ -174,7 +174,7 @@ def market_fragility_known(last: date) -> Floats:
     """The reference market's fragility score at each of its sessions up to `last`, as known after its close."""
     reference = load_markets()[REFERENCE].until(last)
     rows = _context({REFERENCE: reference}, "fragility_measures").filter(pl.col("entity_type") == "MARKET")
-    return _as_known(rows, "fragility_score", reference).to_numpy()
+    return as_known(rows, "fragility_score", reference).to_numpy()
 
 
 def instrument_fragility_known(market: Market) -> Floats:
@@ -182,7 +182,7 @@ def instrument_fragility_known(market: Market) -> Floats:
     reference = load_markets()[REFERENCE].until(market.sessions[-1].item())
     rows = _context({REFERENCE: reference, market.market_id: market}, "fragility_measures")
     scores = [
-        _as_known(
+        as_known(
             rows.filter(pl.col("entity_type") == "INSTRUMENT", pl.col("entity_id") == name), "fragility_score", market
         )
         for name in market.instruments
@@ -196,8 +196,11 @@ def _context(markets: dict[str, Market], table: str) -> pl.DataFrame:
     return pl.concat([piece.rows for piece in context_slices(markets, SANDBOX_START, last) if piece.table == table])
 
 
-def _as_known(rows: pl.DataFrame, column: str, market: Market) -> pl.Series:
-    """The value of the newest date among the rows recorded when a session is decided, one per session of the market."""
+def as_known(rows: pl.DataFrame, column: str, market: Market) -> pl.Series:
+    """What was known when each session of a market was decided: one value of one entity per session, null before any.
+
+    That of the newest date recorded by then, and of several rows about that date of the one recorded last.
+    """
     ordered = rows.sort("recorded_at", "as_of_date")
     # what arrives about an older date than is known already changes nothing any more
     newest = ordered.filter(pl.col("as_of_date") >= pl.col("as_of_date").cum_max())

@@ -29,6 +29,7 @@ from kronos.sandbox.engines import DECIDED_AFTER_CLOSE
 from kronos.sandbox.features import returns
 from kronos.sandbox.markets import Floats, Market, instants, load_markets
 from kronos.sandbox.scenarios import (
+    as_known,
     instrument_fragility_known,
     market_fragility_known,
     regimes_known,
@@ -140,6 +141,15 @@ def test_regimes_are_those_a_decision_of_the_session_would_be_labelled_with() ->
     assert regimes_known(END).tolist() == expected.to_list()
 
 
+def test_what_arrives_late_about_an_older_date_changes_nothing_known_since() -> None:
+    market = MARKETS["US_EQ"].until(date(1990, 1, 9))  # six sessions
+    recorded = market.closes_at[[0, 2, 3, 4, 4]]  # the second row comes a session late, as does its correction
+    about = market.sessions[[0, 1, 3, 1, 3]]
+    rows = pl.DataFrame({"as_of_date": about, "recorded_at": instants(recorded), "score": [1, 2, 3, 20, 30]})
+    assert as_known(rows.reverse(), "score", market).to_list() == [1, 1, 2, 3, 30, 30]
+    assert as_known(rows[1:4], "score", market).to_list() == [None, None, 2, 3, 3, 3]
+
+
 def test_fragility_known_is_that_of_the_slow_twin() -> None:
     market = MARKETS["US_ETF"].until(date(2015, 12, 31))
     reference = MARKETS["US_EQ"].until(date(2015, 12, 31))
@@ -211,8 +221,9 @@ def test_a_gap_hits_all_markets_at_once() -> None:
         assert np.array_equal(days, expected[expected > market.sessions[0]]) and (days >= np.datetime64(first)).all()
 
 
-def test_a_gap_on_a_weekend_falls_on_the_next_session() -> None:
-    shock = ShockOverlay(name="s", about="", gap=-0.2, gap_dates=(date(2016, 1, 2),))
+@pytest.mark.parametrize("told", [date(2016, 1, 2), date(2016, 1, 4)])
+def test_a_gap_falls_on_its_date_or_the_next_session(told: date) -> None:
+    shock = ShockOverlay(name="s", about="", gap=-0.2, gap_dates=(told,))
     market, _ = scenario_market(MARKETS["US_FUT"], shock, START, END, SEED)
     ratio = market.prices[:, 0] / MARKETS["US_FUT"].until(END).prices[:, 0]
     assert market.sessions[ratio < 0.9][0] == np.datetime64("2016-01-04")
@@ -226,9 +237,8 @@ def test_a_market_that_begins_within_the_dates_starts_from_its_first_close() -> 
 
 
 def test_the_first_session_of_a_market_has_no_return_to_repeat() -> None:
-    everyday = block(regimes=("CALM", "NORMAL", "STRESS", "CRISIS"), mean_block=1.0, years=10.0)
-    for seed in range(10):
-        market, _ = scenario_market(MARKETS["US_ETF"], everyday, START, date(2014, 6, 30), seed)
+    for seed in range(25):  # one draw in seven has that session
+        market, _ = scenario_market(MARKETS["US_ETF"], BY_NAME["trendless"], START, END, seed)
         assert np.isfinite(market.prices).all()
 
 
