@@ -20,6 +20,7 @@ class _Strict(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=300)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
@@ -30,9 +31,7 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(values))
 
 
-Regimes = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1), AfterValidator(_each_once)
-]
+Regimes = Annotated[tuple[Annotated[Line, Field(min_length=1)], ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class HistoricalWindow(_Strict):
@@ -40,7 +39,7 @@ class HistoricalWindow(_Strict):
 
     kind: Literal["historical_window"] = "historical_window"
     name: Name
-    about: str
+    about: Line
     start: date
     end: date
 
@@ -55,7 +54,7 @@ class _Played(_Strict):
     """What every scenario that is run says besides its own parameters."""
 
     name: Name
-    about: str
+    about: Line
     years: Annotated[
         Number, Field(ge=0.25, le=10, description="last years of the dates that are played; all of fewer dates")
     ] = 5.0
@@ -81,14 +80,14 @@ class ShockOverlay(_Played):
     """Real history with shocks laid over it; a parameter at its default changes nothing.
 
     Applied in this order, to log returns, so that a price stays above zero: correlation, volatility, drift, gaps.
+    Means and volatilities are those of the sessions played; correlation and volatility leave the mean log return.
     """
 
     kind: Literal["shock_overlay"] = "shock_overlay"
     correlation: Annotated[
         Number,
-        Field(ge=0, le=1, description="share of an instrument's moves about its mean replaced by the benchmark's; 1: "
-              "all move as one, each with its own volatility"),
-    ] = 0.0  # fmt: skip
+        Field(ge=0, le=1, description="share of the way from each instrument's correlation with the benchmark to one"),
+    ] = 0.0
     volatility: Annotated[
         Number, Field(ge=0.1, le=5, description="multiplies each move about the mean, benchmark included")
     ] = 1.0
@@ -120,8 +119,8 @@ class FragilityAdversarial(_Played):
     Blocks as in `BlockBootstrap`, over all sessions with a known score; a session begins a block with a weight of
     `odds` to the power of the market's fragility score (0 to 1) as known after its close. Within a block the losses
     (in logs) of the more fragile half of the instruments, by their scores as known when the block begins, are
-    multiplied: by 1 in the middle of the ranking, rising evenly to 1 + `tilt` for the most fragile; gains and the
-    other half stay. The benchmark loses what the instruments lose more on average.
+    multiplied: by 1 in the middle of the ranking, rising evenly to 1 + `tilt` for the most fragile. Gains and the other
+    half stay, as do markets of a single instrument; the benchmark loses what the instruments lose more on average.
 
     Adversarial because nobody is ever better off by the tilt, the days are those on which the past was worst for
     whoever was positioned as before, and the loss falls on the names that fragility was supposed to warn of.
@@ -208,7 +207,7 @@ def describe(scenario: Scenario) -> str:
 
 def _shocks(scenario: ShockOverlay) -> list[str]:
     said = {
-        f"{scenario.correlation:.0%} of moves the benchmark's": scenario.correlation > 0,
+        f"correlations {scenario.correlation:.0%} of the way to one": scenario.correlation > 0,
         f"volatility x{scenario.volatility:g}": scenario.volatility != 1,
         f"{scenario.yearly_drift:+.0%} a year": scenario.yearly_drift < 0,
         f"{scenario.gap_count or len(scenario.gap_dates)} gaps of {scenario.gap:+.0%}": scenario.gap != 0,
@@ -267,8 +266,8 @@ SYNTHETIC: Final[tuple[Played, ...]] = (
         name="most-fragile",
         about="the most fragile days, losses on the most fragile names",
         mean_block=21.0,
-        odds=200.0,
-        tilt=0.5,
+        odds=20.0,
+        tilt=0.25,
     ),
 )
 """Scenarios that are played; their regimes are the sandbox's labels."""
