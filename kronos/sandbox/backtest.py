@@ -15,6 +15,7 @@ from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue
 from kronos.sandbox.engines import HORIZONS, decide, evaluate
 from kronos.sandbox.markets import Market, load_markets
+from kronos.sandbox.scenarios import scenario_market
 
 
 def produce(task: Task) -> Produced:
@@ -51,9 +52,12 @@ def _markets(task: Task) -> Iterator[tuple[Market, date]]:
     for name in task.markets:
         if name not in every:
             raise BadValue("market of a sandbox backtest", name, f"one of {', '.join(sorted(every))}")
-        market = _until_evaluated(every[name], task)
+        market, start = _until_evaluated(every[name], task), task.start
+        if task.scenario is not None:
+            market, first = scenario_market(every[name], task.scenario, start, task.data_until, task.scenario_seed)
+            start = max(start, first)
         if len(market.sessions):
-            yield market, task.start
+            yield market, start
 
 
 def _until_evaluated(market: Market, task: Task) -> Market:
