@@ -24,7 +24,8 @@ from kronos.cli.options import (
     read_config,
 )
 from kronos.cli.render import report_console
-from kronos.cli.render_changes import print_experiment, print_experiments, print_outcome
+from kronos.cli.render_backtests import print_attempts, print_queue, print_scenarios
+from kronos.cli.render_changes import print_experiment, print_experiments, print_log, print_outcome
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.modifications import modifications
 from kronos.core.changes.request import ExperimentRequest
@@ -59,7 +60,7 @@ def list_all(
 def show(experiment_id: Id, as_json: AsJson = False) -> None:
     """One experiment: what it changes, its power, its results and its history."""
     from kronos.services.audit import change_entries
-    from kronos.services.experiments import config_body_of, experiment_results
+    from kronos.services.experiments import attempts_at, config_body_of, experiment_results
 
     with at_work() as workplace:
         found = experiment_results(workplace.database, experiment_id)
@@ -69,10 +70,28 @@ def show(experiment_id: Id, as_json: AsJson = False) -> None:
             for config_id in (experiment.base_config_id, experiment.proposed_config_id)
         )
         log = change_entries(workplace.database, 1000, str(experiment.experiment_id))
+        attempts = attempts_at(workplace.database, experiment.experiment_id)
+    if as_json:
+        typer.echo(json.dumps(found.to_json_dict(), indent=1))
+        return
+    console = report_console()
+    print_experiment(found, modifications(base, proposed), console)
+    print_scenarios(found.whole, console)
+    print_attempts(attempts, console)
+    print_log(log, console)
+
+
+@app.command()
+def queue(as_json: AsJson = False) -> None:
+    """What runs, what waits, for what and until when, as of now."""
+    from kronos.services.backtest_queue import queue_status
+
+    with at_work() as workplace:
+        found = queue_status(workplace.database, workplace.policy.scheduler)
     if as_json:
         typer.echo(json.dumps(found.to_json_dict(), indent=1))
     else:
-        print_experiment(found, modifications(base, proposed), log, report_console())
+        print_queue(found, report_console())
 
 
 @app.command()

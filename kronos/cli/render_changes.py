@@ -59,10 +59,8 @@ def print_experiments(found: Sequence[Experiment], console: Console) -> None:
     console.print(table)
 
 
-def print_experiment(
-    found: ExperimentResult, changed: Sequence[Modification], log: Sequence[Entry], console: Console
-) -> None:
-    """Everything about one experiment."""
+def print_experiment(found: ExperimentResult, changed: Sequence[Modification], console: Console) -> None:
+    """What one experiment is, and the numbers of its periods."""
     one = found.experiment
     console.print(f"experiment {one.experiment_id}: {escape(one.description)}", style="bold")
     table = Table(box=None, show_header=False)
@@ -71,7 +69,6 @@ def print_experiment(
     console.print(table)
     _print_modifications(changed, console)
     _print_results(found.periods, console)
-    print_log(log, console)
 
 
 def print_outcome(made: Experiment, console: Console) -> None:

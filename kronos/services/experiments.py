@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.backtests.attempts import Attempt, AttemptOutcome
 from kronos.core.changes.model import Experiment, ExperimentResult
 from kronos.core.changes.power import PowerPlan, plan_power
 from kronos.core.changes.request import (
@@ -29,7 +29,7 @@ from kronos.core.vocabulary import ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, NotFound
 from kronos.services.identifiers import by_prefix
 from kronos.services.workplace import Workplace
-from kronos.store.backtests import end_attempt
+from kronos.store.backtests import attempts_of, end_attempt
 from kronos.store.change_log import begin_change
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import EngineConfig, list_configs, register
@@ -157,6 +157,12 @@ def experiment_results(database: Database, experiment_id: str | UUID) -> Experim
     with database.connect(Role.READER) as session:
         found = by_prefix("experiment", str(experiment_id), lambda prefix: matching_experiments(session, prefix))
         return ExperimentResult(found, results_of(session, found.experiment_id))
+
+
+def attempts_at(database: Database, experiment_id: UUID) -> list[Attempt]:
+    """Every start of an experiment's backtests, in order."""
+    with database.connect(Role.READER) as session:
+        return attempts_of(session, experiment_id)
 
 
 def config_body_of(database: Database, engine_name: str, config_id: str) -> dict[str, Any]:

@@ -65,6 +65,11 @@ def try_lock(session: Session) -> bool:
     return row is not None and bool(row[0])
 
 
+def read_one_moment(session: Session) -> None:
+    """Everything this transaction reads is of one moment; its first statement."""
+    session.execute(query("scheduler", "one_moment"))
+
+
 def database_now(session: Session) -> datetime:
     """The database's clock."""
     row = session.execute(query("scheduler", "now")).fetchone()

@@ -71,18 +71,18 @@ SELECT attempt.*, (
 FROM kronos.backtest_attempts AS attempt WHERE experiment_id = %(experiment_id)s ORDER BY attempt;
 
 -- name: running
--- The open attempts with their experiments, as of one moment.
-SELECT to_jsonb(attempt) || jsonb_build_object('last_piece_at', (
+-- The open attempts with their experiments, as of one moment, oldest first.
+SELECT to_jsonb(held) || jsonb_build_object('last_piece_at', (
         SELECT max(piece.recorded_at) FROM kronos.backtest_pieces AS piece
-        WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt
+        WHERE piece.experiment_id = held.experiment_id AND piece.attempt = held.attempt
     )) AS attempt,
     to_jsonb(experiment) AS experiment,
     experiment.leased_until < clock_timestamp() AS lapsed,
     (SELECT count(*) FROM kronos.backtest_pieces AS piece
-        WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt) AS pieces_made
-FROM kronos.backtest_attempts AS attempt JOIN kronos.experiments AS experiment USING (experiment_id)
-WHERE attempt.outcome IS NULL
-ORDER BY attempt.admitted_at, attempt.experiment_id;
+        WHERE piece.experiment_id = held.experiment_id AND piece.attempt = held.attempt) AS pieces_made
+FROM kronos.backtest_attempts AS held JOIN kronos.experiments AS experiment USING (experiment_id)
+WHERE held.outcome IS NULL
+ORDER BY held.admitted_at, held.experiment_id;
 
 -- name: queued
 -- The experiments in the queue, with when they were last asked for.

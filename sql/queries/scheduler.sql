@@ -65,3 +65,7 @@ ORDER BY decision.experiment_id, decision.decision_id DESC;
 -- Every decision about one experiment, oldest first.
 SELECT experiment_id, attempt, action, reason, blocker, node, expected_start, leave_by, first_at, last_at
 FROM kronos.scheduling_decisions WHERE experiment_id = %(experiment_id)s ORDER BY decision_id;
+
+-- name: one_moment
+-- Everything this transaction reads is of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;

@@ -1,0 +1,177 @@
+"""The backtest queue, attempts and scenarios as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kronos.core.backtests.attempts import Attempt
+from kronos.core.changes.model import PeriodResult
+from kronos.services.backtest_queue import QueueStatus, Waiting
+from kronos.store.backtests import RunningBacktest
+from kronos.store.scheduler import SchedulerState
+
+_SHORT_ID = 8
+_SHOWN = ("avg_return", "sharpe", "max_dd", "brier", "brier_multi", "mean_loss")
+
+
+def print_queue(found: QueueStatus, console: Console) -> None:
+    """Whether anybody plans, what runs and what waits."""
+    _print_state(found, console)
+    _print_running(found.running, found.now, console)
+    _print_waiting(found.waiting, console)
+
+
+def print_attempts(attempts: Sequence[Attempt], console: Console) -> None:
+    """One line per start of the backtests."""
+    if not attempts:
+        return
+    table = _table("attempt", "node", "admitted UTC", "took", "pieces", "outcome", "run")
+    table.add_column("why", overflow="fold")
+    for one in attempts:
+        took = _duration(one.ended_at - one.admitted_at) if one.ended_at else "still at it"
+        after = one.pieces_before if one.pieces_after is None else one.pieces_after
+        pieces = f"{one.pieces_before} to {after} of {one.pieces}"
+        table.add_row(
+            str(one.attempt),
+            escape(one.node),
+            _second(one.admitted_at),
+            took,
+            pieces,
+            one.outcome or "",
+            (one.run_id or "")[:_SHORT_ID],
+            escape(one.why or ""),
+        )
+    console.print(table)
+
+
+def print_scenarios(whole: PeriodResult | None, console: Console) -> None:
+    """One line per scenario: the proposed config, with the one it is held against behind it."""
+    scenarios: Mapping[str, Any] = {} if whole is None else whole.detail.get("scenarios", {})
+    if whole is None or not scenarios:
+        return
+    proposed = _proposed(whole)
+    shown = [name for name in _SHOWN if name in whole.metrics]
+    table = _table("scenario", *shown)
+    table.add_column("what is played", overflow="fold")
+    for name, one in scenarios.items():
+        numbers = [_pair(one.get("configs", {}), proposed, metric) for metric in shown]
+        refused = one.get("refused")
+        table.add_row(name, *numbers, escape(f"not played: {refused}" if refused else one["what"]))
+    console.print(table)
+    console.print("each number: the proposed config, and in brackets the config active now or the base", style="dim")
+
+
+def _print_state(found: QueueStatus, console: Console) -> None:
+    state = found.state
+    if state is None:
+        console.print("nothing was ever planned: the scheduler runs in Dagster's daemon (`kronos up`)", style="yellow")
+        return
+    age = _duration(found.now - state.planned_at)
+    if found.silent:
+        console.print(f"last plan {age} ago: the scheduler is not running (`kronos up` starts it)", style="bold yellow")
+    else:
+        console.print(f"last plan {age} ago: {state.counts['running']} running, {state.counts['queued']} waiting")
+    console.print(escape("; ".join(_surroundings(state))), style="dim")
+
+
+def _surroundings(state: SchedulerState) -> list[str]:
+    said = [
+        f"{node}: {one['cpu_used'] / 1000:.1f} of {one['cpu'] / 1000:.0f} processors and "
+        f"{one['memory_used'] / 1024:.1f} of {one['memory'] / 1024:.0f} GB in use by others, load {one['load_1m']}"
+        for node, one in state.nodes.items()
+    ]
+    busy = [market for market, one in state.tier1.items() if one["busy"]]
+    said.append(
+        f"tier 1 at work in {', '.join(busy)}" if busy else f"tier 1 idle in {', '.join(state.tier1) or 'none'}"
+    )
+    if "open_until" in state.windows:
+        said.append(f"protected for {state.windows['open_for']} until {_instant(state.windows['open_until'])}")
+    elif state.windows:
+        said.append(f"next protected {_instant(state.windows['next_start'])} ({state.windows['next_market']})")
+    return said
+
+
+def _print_running(running: Sequence[RunningBacktest], now: datetime, console: Console) -> None:
+    if not running:
+        console.print("nothing runs")
+        return
+    table = _table("running", "engine", "prio", "class", "attempt", "node", "for", "pieces", "leaves by", "")
+    for one in running:
+        attempt = one.attempt
+        done = min(attempt.pieces_before + one.pieces_made, attempt.pieces)
+        doing = f"told to leave: {attempt.told_why}" if attempt.told_at else "" if attempt.started_at else "starting"
+        table.add_row(
+            str(one.experiment.experiment_id)[:_SHORT_ID],
+            escape(one.experiment.engine_name),
+            str(one.experiment.priority),
+            one.experiment.resource_class,
+            str(attempt.attempt),
+            escape(attempt.node),
+            _duration(now - attempt.admitted_at),
+            f"{done} of {attempt.pieces}",
+            _second(attempt.leave_by) if attempt.leave_by else "",
+            escape(doing),
+        )
+    console.print(table)
+
+
+def _print_waiting(waiting: Sequence[Waiting], console: Console) -> None:
+    if not waiting:
+        console.print("nothing waits")
+        return
+    table = _table("waiting", "engine", "prio", "class", "queued UTC", "reason", "blocker", "expected start UTC")
+    for one in waiting:
+        decision = one.decision
+        table.add_row(
+            str(one.experiment.experiment_id)[:_SHORT_ID],
+            escape(one.experiment.engine_name),
+            str(one.experiment.priority),
+            one.experiment.resource_class,
+            _second(one.queued_at),
+            decision.reason if decision else "not planned yet",
+            escape(decision.blocker) if decision else "",
+            _second(decision.expected_start) if decision and decision.expected_start else "",
+        )
+    console.print(table)
+
+
+def _proposed(whole: PeriodResult) -> str | None:
+    """The one config of the scenarios that is not among those beside."""
+    beside = whole.detail.get("beside", {})
+    named = {config for one in whole.detail.get("scenarios", {}).values() for config in one.get("configs", {})}
+    return next(iter(sorted(named - set(beside))), None)
+
+
+def _pair(configs: Mapping[str, Any], proposed: str | None, metric: str) -> str:
+    mine = configs.get(proposed or "", {}).get("metrics", {}).get(metric)
+    others = [figures.get("metrics", {}).get(metric) for name, figures in sorted(configs.items()) if name != proposed]
+    other = next((value for value in others if value is not None), None)
+    return f"{'-' if mine is None else f'{mine:.4g}'} ({'-' if other is None else f'{other:.4g}'})"
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, header_style="dim")
+    for header in headers:
+        table.add_column(header, no_wrap=True)
+    return table
+
+
+def _duration(length: timedelta) -> str:
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _instant(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M}"
+
+
+def _second(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
