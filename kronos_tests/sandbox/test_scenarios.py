@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 from scipy.spatial import cKDTree
+from scipy.stats import linregress
 
 from kronos.core.context import label_decisions
 from kronos.core.frames import FRAGILITY, REGIMES, SOFT_TARGETS, STABILITY, Contexts, empty
@@ -188,6 +189,21 @@ def test_a_crisis_before_a_markets_data_still_hits_it() -> None:
     market = returns(stocks.benchmark)[rows]
     assert returns(etf.benchmark)[1:] == pytest.approx(market, abs=1e-12)
     assert all(np.corrcoef(returns(etf.prices)[1:].T, market)[-1, :-1] > 0.8)
+
+
+def test_a_market_that_ended_before_a_crisis_follows_by_the_sessions_it_shares_with_the_index() -> None:
+    end, sp, wti = date(2020, 6, 30), MARKETS["US_EQ"].until(date(2020, 6, 30)), MARKETS["US_FUT"]
+    stocks, first = scenario_market(sp, BY_NAME["crisis-regimes"], START, end, SEED)
+    path, _ = scenario_market(wti, BY_NAME["crisis-regimes"], START, end, SEED)
+    rows = path.rows_between(first, end)
+    drawn = cKDTree(moves(sp)[1:]).query(moves(stocks)[stocks.rows_between(first, end)])[1][: len(rows)] + 1
+    missing = sp.sessions[drawn] > wti.sessions[-1]
+    shared = wti.sessions > sp.sessions[0]
+    index, crude = (np.log1p(returns(values)) for values in (sp.benchmark, wti.prices[:, 0]))
+    fit = linregress(index[1 : shared.sum() + 1], crude[shared])
+    rest = np.log1p(returns(path.prices[:, 0]))[rows] - fit.slope * index[drawn]
+    own = crude[shared] - fit.slope * index[1 : shared.sum() + 1]
+    assert missing.sum() > 30 and rest[missing] == pytest.approx(own[np.flatnonzero(missing) % len(own)], abs=1e-10)
 
 
 def test_the_most_fragile_days_are_played_more_often_than_others() -> None:

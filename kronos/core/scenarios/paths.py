@@ -126,7 +126,7 @@ def shocked(moves: FloatArray, shocks: ShockOverlay, gaps: IntArray) -> FloatArr
     changed = moves + extra
     extra += (shocks.volatility - 1.0) * (changed - changed.mean(axis=0))
     extra += np.log1p(shocks.yearly_drift) / DEFAULT_SESSIONS_PER_YEAR
-    extra[gaps] += np.log1p(shocks.gap)
+    np.add.at(extra, gaps, np.log1p(shocks.gap))  # two gaps may fall on one session
     return extra
 
 

@@ -271,6 +271,11 @@ def test_a_gap_multiplies_every_price_from_its_session_on(seed: int, gap: float,
     assert path == pytest.approx(closes * ((1.0 + gap) ** passed)[:, None], rel=1e-11)
 
 
+def test_two_gaps_on_one_session_are_two() -> None:
+    extra = shocked(moves_of(world(1))[1:], overlay(gap=-0.5, gap_count=2), np.array([7, 7]))
+    assert np.exp(extra[7]) == pytest.approx(0.25) and (extra[[6, 8]] == 0.0).all()
+
+
 @few
 @given(SEEDS, st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_tilt_leaves_nobody_better_off(seed: int, one: float, other: float) -> None:
