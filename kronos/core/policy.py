@@ -149,6 +149,10 @@ class ObservationPolicy(_Strict):
                 raise ValueError(f"{name} has value {(low, middle, high)}: expected rising numbers inside (0, 1)")
         return self
 
+    def of_observation(self) -> str:
+        """As JSON what facts, cells and reports depend on: not how backtests are run."""
+        return self.model_dump_json(exclude={"backtests", "scheduler"})
+
     def horizon_of(self, engine_name: str) -> int:
         """Primary horizon of an engine, in sessions."""
         return self.primary_horizon.get(engine_name, self.default_primary_horizon)

@@ -241,7 +241,7 @@ def _launch(lead: RunningBacktest, members: Sequence[RunningBacktest]) -> Launch
         members=pairs,
         priority=lead.experiment.priority,
         engine_name=lead.experiment.engine_name,
-        resource_class=lead.experiment.resource_class,
+        resource_class=lead.experiment.resource_class.value,
     )
 
 

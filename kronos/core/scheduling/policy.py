@@ -53,7 +53,8 @@ class ServiceLevels(_Strict):
 class Caps(_Strict):
     """Shares of a node that backtests, together with whatever else runs there, may fill."""
 
-    cpu: Share
+    cpu: Annotated[float, Field(ge=0.0, le=100.0)]
+    """Above 1 for niced backtests that may use what others leave, even where these use everything."""
     gpu: Share
     memory: Share
     io: Share
