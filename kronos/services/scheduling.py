@@ -17,6 +17,7 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.request import KRONOS
 from kronos.core.scheduling.decisions import Plan
 from kronos.core.scheduling.plan import plan
+from kronos.core.scheduling.policy import seconds
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused
 from kronos.services.attempts import hand_back
@@ -143,7 +144,7 @@ def _admit(scheduling: Scheduling, seen: Seen, said: Plan) -> dict[UUID, int]:
     """Start what the plan admits: experiment and attempt of all that nobody else moved meanwhile."""
     leads: dict[int, UUID] = {}
     admitted: dict[UUID, int] = {}
-    for row in np.flatnonzero(said.queue.node >= 0).tolist():
+    for row in _in_order(seen, np.flatnonzero(said.queue.node >= 0).tolist()):
         batch, experiment_id = int(said.queue.batch[row]), UUID(str(said.queue.ids[row]))
         lead = leads.get(batch, experiment_id) if batch >= 0 else experiment_id
         attempt = _admitted(scheduling, seen, said, row, lead)
@@ -151,6 +152,17 @@ def _admit(scheduling: Scheduling, seen: Seen, said: Plan) -> dict[UUID, int]:
             admitted[experiment_id] = attempt
             leads.setdefault(batch, lead)
     return admitted
+
+
+def _in_order(seen: Seen, rows: Sequence[int]) -> list[int]:
+    """Rows of the queue as the plan looks at them: by priority lifted by age, generated first, arrival, id."""
+    queue, step = seen.snapshot.queue, seconds(seen.snapshot.policy.ageing_step)
+
+    def place(row: int) -> tuple[int, bool, int, str]:
+        lifted = int(queue.priority[row]) - (seen.snapshot.now - int(queue.queued_at[row])) // step
+        return lifted, not queue.auto_generated[row], int(queue.queued_at[row]), str(queue.ids[row])
+
+    return sorted(rows, key=place)
 
 
 def _admitted(scheduling: Scheduling, seen: Seen, said: Plan, row: int, lead: UUID) -> int | None:

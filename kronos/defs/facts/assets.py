@@ -14,7 +14,7 @@ from kronos.services.source_state import engine_names
 GROUP = "facts"
 OWNERS = ["team:research-platform"]
 KINDS = {"polars", "deltalake"}
-LAKE_TAGS = {"kronos/tier": "2", "kronos/resource_class": "CPU_HEAVY", "kronos/lake": "observe"}
+LAKE_TAGS = {"kronos/tier": "2", "kronos/lake": "observe"}
 
 _FACT_SOURCES = (
     "engine_decisions",

@@ -8,7 +8,7 @@ integrity_job = dg.define_asset_job(
     "integrity_recheck",
     selection=dg.AssetSelection.checks(*FACT_CHECKS),
     description="All checks of facts and cells over a sample of the whole history, another one each week.",
-    tags={"kronos/tier": "2", "kronos/resource_class": "CPU_HEAVY"},
+    tags={"kronos/tier": "2"},
 )
 integrity_weekly = dg.ScheduleDefinition(
     name="integrity_recheck_weekly",
