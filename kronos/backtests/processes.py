@@ -119,7 +119,8 @@ def start(
 ) -> Child:
     """Start a command at the head of a session and group of its own; when this process dies, the group ends too.
 
-    environment: added to this process's own. A command that cannot be started exits with launcher.CANNOT_START.
+    environment: added to this process's own, from which the settings of Kronos, passwords among them, are taken. A
+    command that cannot be started exits with launcher.CANNOT_START.
     """
     held, lifeline = os.pipe()
     limited = [str(held), str(limits.nice), str(limits.memory_mb or 0)]
@@ -130,7 +131,7 @@ def start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if talks else subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, **(environment or {})},
+            env={**_inherited(), **(environment or {})},
             pass_fds=[held],
             start_new_session=True,
         )
@@ -140,6 +141,10 @@ def start(
     finally:
         os.close(held)
     return Child(process, lifeline)
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("KRONOS_")}
 
 
 def ending(code: int) -> str:
