@@ -7,8 +7,7 @@ leave DECISIONS and OUTCOMES as Arrow IPC or Parquet files. Its custom messages 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from kronos.backtests.contract import held_to_task
 from kronos.backtests.launcher import CANNOT_START
 from kronos.backtests.pipes import Messages
 from kronos.backtests.processes import Child, Limits, ending, start
+from kronos.backtests.waiting import Heard, by_deadline, unheard
 from kronos.core.backtests.runner import Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, Schema, conform
@@ -33,9 +33,6 @@ from kronos.sources.connection import within_calendar
 from kronos.sources.decisions import value_rules as decision_values
 from kronos.sources.outcomes import value_rules as outcome_values
 from kronos.sources.rules import Rule, on, plausible, required
-
-Heard = Callable[[str], None]
-"""Told a line whenever the one who computes says how far it is."""
 
 _SHOWN_CHARACTERS: Final = 1_000
 _LARGEST_FILE: Final = 4 << 30
@@ -63,7 +60,7 @@ class CommandRunner:
         limits: Limits,
         *,
         scratch: Path | None = None,
-        heard: Heard = lambda line: None,
+        heard: Heard = unheard,
     ) -> None:
         self._config, self._limits, self._scratch, self._heard = config, limits, scratch, heard
 
@@ -100,14 +97,11 @@ class CommandRunner:
         self._refuse_bad_end(code, messages, child)
 
     def _watched(self, watch: Watch, messages: Messages) -> Watch:
-        seconds = self._config.deadline_seconds
-        deadline = None if seconds is None else time.monotonic() + seconds
+        timed = by_deadline(watch, self._config.deadline_seconds, self._name)
 
         def look() -> None:
-            watch()
+            timed()
             self._take(messages)
-            if deadline is not None and time.monotonic() > deadline:
-                raise BacktestFailed(f"{self._name} did not end within its deadline of {seconds:g} seconds")
 
         return look
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from dagster_pipes import PIPES_PROTOCOL_VERSION_FIELD, Method
 
+from kronos.backtests.waiting import Heard
 from kronos.errors import BadValue
 
 _METHODS: Final = frozenset(get_args(Method))
@@ -20,7 +20,7 @@ _LONGEST_SHOWN: Final = 100
 class Messages:
     """The messages so far. `heard` is told logs and custom messages, each as one line."""
 
-    def __init__(self, path: Path, heard: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, heard: Heard) -> None:
         self._path, self._heard = path, heard
         self._offset, self._rest = 0, b""
         self._seen: set[str] = set()

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import IO, Final, Self, cast
 
 from kronos.backtests.launcher import GRACE_S
+from kronos.backtests.waiting import POLL_S
 from kronos.core.backtests.runner import Watch
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
-_POLL_S: Final = 0.5
 _KEPT_CHARACTERS: Final = 4_000
 _DRAIN_S: Final = 1.0
 _CHUNK: Final = 65_536
@@ -72,7 +72,7 @@ class Child:
         while True:
             watch()
             with suppress(subprocess.TimeoutExpired):
-                return self.process.wait(_POLL_S)
+                return self.process.wait(POLL_S)
 
     def end(self) -> None:
         """Ask the group to end, kill it once the command has or GRACE_S are over; called again it does nothing."""
