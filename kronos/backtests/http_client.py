@@ -32,6 +32,7 @@ _SAME_METHOD: Final = (307, 308)
 _MOST_REDIRECTS: Final = 3
 _TRY_AGAIN: Final = (408, 425, 429)
 _SHOWN_CHARACTERS: Final = 300
+_LEFT_ALONE_S: Final = 5.0
 _TOLD_KEYS: Final = ("detail", "error", "message")
 
 
@@ -165,7 +166,8 @@ class HttpClient:
         self, method: str, url: str, watch: Watch, body: Json | None, headers: Mapping[str, str], seconds: float
     ) -> Answer | str:
         """One exchange: the answer, or what went wrong."""
-        connection = self._connection(urlsplit(url), seconds)
+        # the socket's own limit is for each read and only ends what nobody waits for any more
+        connection = self._connection(urlsplit(url), seconds + _LEFT_ALONE_S)
         sent = None if body is None else json.dumps(body, allow_nan=False).encode()
         every = {"Accept": "application/json", "Connection": "close", **headers}
         if sent is not None:

@@ -112,10 +112,9 @@ def test_a_command_started_to_talk_is_talked_with() -> None:
 
 def test_watch_is_asked_while_a_command_runs_and_its_exception_ends_the_whole_group(tmp_path: Path) -> None:
     note = tmp_path / "pids"
-    watch = StopsOnce(note.exists)
+    watch = StopsOnce(lambda: watch.asked > 1 and note.exists())
     with pytest.raises(Stopped), start(family(note), GENTLE) as child:
         child.wait(watch)
-    assert watch.asked > 1
     assert all(until(lambda pid=pid: gone(pid)) for pid in pids(note))
 
 
