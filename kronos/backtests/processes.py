@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import IO, Final, Self, cast
 
 from kronos.backtests.launcher import GRACE_S
+from kronos.backtests.waiting import POLL_S
 from kronos.core.backtests.runner import Watch
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
-_POLL_S: Final = 0.5
 _KEPT_CHARACTERS: Final = 4_000
 _DRAIN_S: Final = 1.0
 _CHUNK: Final = 65_536
@@ -72,7 +72,7 @@ class Child:
         while True:
             watch()
             with suppress(subprocess.TimeoutExpired):
-                return self.process.wait(_POLL_S)
+                return self.process.wait(POLL_S)
 
     def end(self) -> None:
         """Ask the group to end, kill it once the command has or GRACE_S are over; called again it does nothing."""
@@ -119,7 +119,8 @@ def start(
 ) -> Child:
     """Start a command at the head of a session and group of its own; when this process dies, the group ends too.
 
-    environment: added to this process's own. A command that cannot be started exits with launcher.CANNOT_START.
+    environment: added to this process's own, from which the settings of Kronos, passwords among them, are taken. A
+    command that cannot be started exits with launcher.CANNOT_START.
     """
     held, lifeline = os.pipe()
     limited = [str(held), str(limits.nice), str(limits.memory_mb or 0)]
@@ -130,7 +131,7 @@ def start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if talks else subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, **(environment or {})},
+            env={**_inherited(), **(environment or {})},
             pass_fds=[held],
             start_new_session=True,
         )
@@ -140,6 +141,10 @@ def start(
     finally:
         os.close(held)
     return Child(process, lifeline)
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("KRONOS_")}
 
 
 def ending(code: int) -> str:

@@ -64,7 +64,7 @@ class SourceConnection:
         try:
             with self._turn, self._connection.cursor() as cursor:
                 cursor.execute(statement, parameters or None)
-                return _within_calendar(cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table())))
+                return within_calendar(cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table())))
         except AdbcError as error:
             raise self._translated(error, reads) from None
 
@@ -115,7 +115,7 @@ class SourceConnection:
         return said.replace(secret, "***") if secret else said
 
 
-def _within_calendar(df: pl.DataFrame) -> pl.DataFrame:
+def within_calendar(df: pl.DataFrame) -> pl.DataFrame:
     """Postgres knows `infinity` and years that no calendar here holds: they become the last day of the year 9999."""
     return df.with_columns(
         pl.when(pl.col(column).to_physical().is_between(*_CALENDAR[dtype.base_type()]) | pl.col(column).is_null())

@@ -97,15 +97,22 @@ def _rules(today: date) -> list[Rule]:
         plausible("as_of_date"),
         not_after("as_of_date", today),
         on("decided_at", "FUTURE_DATE", pl.col("decided_at").dt.date() > today + _CLOCK_SLACK),
-        *numbers(*_NUMBERS),
-        within("probability", 0.0, 1.0, "PROBABILITY_RANGE"),
-        on("weight", "NEGATIVE_WEIGHT", pl.col("weight") < 0),
         on("mode", "UNKNOWN_MODE", ~pl.col("mode").is_in([mode.value for mode in Mode])),
-        *_class_rules(),
+        *value_rules(pl.col("wrong_types") == ""),
     ]
 
 
-def _class_rules() -> list[Rule]:
+def value_rules(well_typed: pl.Expr) -> list[Rule]:
+    """What DECISIONS may say, whoever said it; lists are looked at only where `well_typed`."""
+    return [
+        *numbers(*_NUMBERS),
+        within("probability", 0.0, 1.0, "PROBABILITY_RANGE"),
+        on("weight", "NEGATIVE_WEIGHT", pl.col("weight") < 0),
+        *_class_rules(well_typed),
+    ]
+
+
+def _class_rules(well_typed: pl.Expr) -> list[Rule]:
     classes, chances = pl.col("classes"), pl.col("class_probabilities")
     text = pl.format("{} {}", classes.list.join(", ").fill_null("null"), _joined(chances))
     mismatch = (
@@ -116,7 +123,6 @@ def _class_rules() -> list[Rule]:
     )
     outside = chances.list.eval(~pl.element().is_between(0.0, 1.0)).list.any()
     off = (chances.list.sum() - 1.0).abs() > PROBABILITY_SUM_TOLERANCE
-    well_typed = pl.col("wrong_types") == ""
     return [
         Rule("CLASSES_MISMATCH", well_typed & mismatch, text),
         Rule("PROBABILITY_RANGE", well_typed & outside, text),

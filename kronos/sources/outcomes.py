@@ -29,10 +29,10 @@ def checked_outcomes(raw: pl.DataFrame, parents: pl.DataFrame, today: date) -> t
     df = _typed(raw).join(parents, on="decision_id", how="left", maintain_order="left")
     refused, standing = df.filter(pl.col("refused")), df.filter(~pl.col("refused"))
     rules = _rules(today)
-    quarantine = pl.concat([breaches(refused, [_REFUSED], TABLE, _key()), breaches(standing, rules, TABLE, _key())])
-    kept = standing.filter(~broken_by_any([_HORIZON])).with_columns(valid=~broken_by_any(rules))
+    quarantine = pl.concat([breaches(refused, [REFUSED_RULE], TABLE, _key()), breaches(standing, rules, TABLE, _key())])
+    kept = standing.filter(~broken_by_any([HORIZON_RULE])).with_columns(valid=~broken_by_any(rules))
     ordered = kept.sort("decision_id", "horizon", "recorded_at", "outcome_id", nulls_last=False, maintain_order=True)
-    return conform(_without_bad_values(ordered), OUTCOMES, "outcomes"), quarantine
+    return conform(without_bad_values(ordered), OUTCOMES, "outcomes"), quarantine
 
 
 def _typed(raw: pl.DataFrame) -> pl.DataFrame:
@@ -40,7 +40,8 @@ def _typed(raw: pl.DataFrame) -> pl.DataFrame:
     return raw.with_columns(truth).with_columns(pl.col(*_TRUTHS, *_TEXT_NUMBERS).cast(pl.Float64, strict=False))
 
 
-def _without_bad_values(df: pl.DataFrame) -> pl.DataFrame:
+def without_bad_values(df: pl.DataFrame) -> pl.DataFrame:
+    """The rows, emptied of everything but their key where they are not valid."""
     values = [column for column in OUTCOMES if column not in _KEPT_WHEN_INVALID]
     return df.with_columns(pl.when("valid").then(pl.col(column)).alias(column) for column in values).cast(
         {"horizon": pl.Int32, **{column: OUTCOME_VALUES[column] for column in _COUNTS}}
@@ -55,18 +56,20 @@ def _key() -> pl.Expr:
     return pl.concat_str(pl.col("decision_id"), pl.lit("/"), horizon, pl.lit("/"), recorded, number)
 
 
-_REFUSED: Final = Rule("DECISION_QUARANTINED", pl.col("refused"), shown("decision_id"))
-_HORIZON: Final = on(
+REFUSED_RULE: Final = Rule("DECISION_QUARANTINED", pl.col("refused"), shown("decision_id"))
+HORIZON_RULE: Final = on(
     "horizon", "BAD_HORIZON", pl.col("horizon").is_null() | ~pl.col("horizon").is_between(1, LARGEST_HORIZON)
 )
 
 
 def _rules(today: date) -> list[Rule]:
+    return [HORIZON_RULE, WRONG_JSON_TYPE, not_after("eval_date", today), *value_rules()]
+
+
+def value_rules() -> list[Rule]:
+    """What OUTCOMES beside their decision's as_of_date may say, whoever said it."""
     counted = [on(column, "NOT_A_COUNT", (pl.col(column) < 0) | (pl.col(column) % 1 != 0)) for column in _COUNTS]
     return [
-        _HORIZON,
-        WRONG_JSON_TYPE,
-        not_after("eval_date", today),
         on("eval_date", "EVAL_BEFORE_DECISION", pl.col("eval_date") < pl.col("as_of_date")),
         *numbers(*_NUMBERS),
         *counted,

@@ -43,11 +43,15 @@ _OUTSIDE: Final = (
 
 @dataclass(frozen=True)
 class SourceBatch:
-    """What the source says of a range of days: `decisions` and `outcomes` keep the contract, `quarantine` does not."""
+    """What the source says of a range of days: `decisions` and `outcomes` keep the contract, `quarantine` does not.
+
+    refused: decision_id and experiment_id of the decisions that do not, as far as they say so.
+    """
 
     decisions: pl.DataFrame
     outcomes: pl.DataFrame
     quarantine: pl.DataFrame
+    refused: pl.DataFrame
 
 
 class SourceReader:
@@ -97,7 +101,12 @@ class SourceReader:
         bad_contexts = (
             context_breaches(raw, kind, self._recorded_by, today) for kind, raw in zip(KINDS, around, strict=True)
         )
-        return SourceBatch(decisions, outcomes, pl.concat([bad, bad_outcomes, *bad_contexts]))
+        return SourceBatch(
+            decisions,
+            outcomes,
+            pl.concat([bad, bad_outcomes, *bad_contexts]),
+            raw.filter(_refused(decisions)).select("decision_id", "experiment_id").unique(maintain_order=True),
+        )
 
     def contexts(self, start: date, end: date) -> Contexts:
         """Every usable context row that can matter to decisions dated from start to end."""
@@ -171,5 +180,8 @@ class SourceReader:
 
 def _parents(raw: pl.DataFrame, valid: pl.DataFrame) -> pl.DataFrame:
     """Day of every decision that was read, and whether the contract refused it."""
-    refused = ~pl.col("decision_id").is_in(valid["decision_id"].implode())
-    return raw.select("decision_id", "as_of_date", refused=refused).unique("decision_id", keep="first")
+    return raw.select("decision_id", "as_of_date", refused=_refused(valid)).unique("decision_id", keep="first")
+
+
+def _refused(valid: pl.DataFrame) -> pl.Expr:
+    return ~pl.col("decision_id").is_in(valid["decision_id"].implode())

@@ -73,7 +73,7 @@ WRONG_JSON_TYPE: Final = Rule("WRONG_JSON_TYPE", pl.col("wrong_types") != "", pl
 
 def broken_by_any(rules: Sequence[Rule]) -> pl.Expr:
     """Whether a row breaks at least one rule."""
-    return pl.any_horizontal(rule.broken.fill_null(False) for rule in rules)
+    return pl.any_horizontal(pl.lit(False), *(rule.broken.fill_null(False) for rule in rules))
 
 
 def breaches(df: pl.DataFrame, rules: Sequence[Rule], table: str, key: pl.Expr) -> pl.DataFrame:

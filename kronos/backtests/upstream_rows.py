@@ -1,0 +1,85 @@
+"""The rows of a task among upstream's, and whether they are all there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Final
+
+import polars as pl
+
+from kronos.backtests.contract import held_to_task
+from kronos.core.backtests.runner import Produced
+from kronos.core.backtests.spec import Task
+from kronos.core.vocabulary import Mode
+from kronos.sources.decisions import TABLE as DECISION_TABLE
+from kronos.sources.outcomes import TABLE as OUTCOME_TABLE
+from kronos.sources.reader import SourceBatch
+
+_DECIDED_BY: Final = r"^(.*?)/-?\d*/[^/]*(?:/#-?\d+)?$"
+"""The decision in the key of an outcome's quarantine row; an id may hold a slash itself."""
+_OF_THE_WRITING: Final = ("decision_id", "decided_at")
+"""What differs when the same decision is written twice."""
+_SOON: Final = timedelta(days=14)
+"""Long enough for the outcome of a decision one session ahead, whatever the holidays."""
+
+
+def rows_of(task: Task, batch: SourceBatch) -> Produced:
+    """What the source holds under the task's experiment id; what it refused of that is among `rejected`."""
+    # shadow decisions may carry the same id, and are another kind of evidence
+    mine = batch.decisions.filter(experiment_id=task.experiment_id, mode=Mode.BACKTEST.value)
+    refused = batch.refused.filter(experiment_id=task.experiment_id)
+    ids = pl.concat([mine["decision_id"], refused["decision_id"]]).implode()
+    outcomes = batch.outcomes.filter(pl.col("decision_id").is_in(mine["decision_id"].implode()))
+    produced = held_to_task(task, mine, outcomes)
+    of = (
+        pl.when(source_table=DECISION_TABLE)
+        .then("source_key")
+        .when(source_table=OUTCOME_TABLE)
+        .then(pl.col("source_key").str.extract(_DECIDED_BY))
+    )
+    quarantined = batch.quarantine.filter(of.is_in(ids).fill_null(False))
+    return replace(produced, rejected=pl.concat([quarantined, produced.rejected]))
+
+
+def what_lacks(task: Task, produced: Produced, longest_gap_days: int) -> str | None:
+    """Why the rows cannot be the whole of the task; None: nothing speaks against it."""
+    for subject in task.subjects:
+        for market in task.markets:
+            decisions = produced.decisions.filter(config_id=subject.config_id, market_id=market)
+            lacking = _lacks(task, decisions, produced.outcomes, longest_gap_days)
+            if lacking is not None:
+                return f"{lacking} of config {subject.config_id!r} in {market}{_refusals(produced.rejected)}"
+    return None
+
+
+def _lacks(task: Task, decisions: pl.DataFrame, outcomes: pl.DataFrame, longest_gap_days: int) -> str | None:
+    days = decisions["as_of_date"].unique().sort().to_list()
+    if not days:
+        return "its tables hold no decision"
+    for before, after in pairwise([task.start, *days, task.end]):
+        if (after - before).days > longest_gap_days:
+            return f"its tables hold no decision between {before} and {after}"
+    came = outcomes.join(decisions, on="decision_id", how="semi")
+    if came.is_empty() and days[0] + _SOON <= task.data_until:
+        return "its tables hold no outcome of any decision"
+    return None
+
+
+def written_twice(decisions: pl.DataFrame) -> str | None:
+    """Id of a decision that equals another in everything that was decided: it would count twice. None: all differ."""
+    decided = [
+        pl.col(column).cast(pl.List(pl.String)).list.join("|") if dtype.is_nested() else pl.col(column)
+        for column, dtype in decisions.schema.items()
+        if column not in _OF_THE_WRITING
+    ]
+    doubled = decisions.filter(pl.struct(decided).is_duplicated())["decision_id"]
+    return doubled[0] if len(doubled) else None
+
+
+def _refusals(rejected: pl.DataFrame) -> str:
+    if rejected.is_empty():
+        return ""
+    rule, value = rejected.select("rule", "value").row(0)
+    return f"; rejected were {rejected.height} rows, the first by {rule}: {value}"
