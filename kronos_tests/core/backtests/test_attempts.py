@@ -80,9 +80,8 @@ def test_a_history_comes_to_what_the_simulator_books(steps: list[tuple[int, bool
         np.random.default_rng(0),
     )
     history: list[Attempt] = []
-    for number, (worked, crashed) in enumerate(steps, start=1):
-        left = (folds - job.folds_done) * piece
-        worked = min(worked, left - 1)
+    for number, (seconds, crashed) in enumerate(steps, start=1):
+        worked = min(seconds, (folds - job.folds_done) * piece - 1)
         began = int((T0 + timedelta(hours=number)).timestamp())
         run = Run([job], 0, began - STARTUP, began + 10**6)
         world._runs["e0"] = run

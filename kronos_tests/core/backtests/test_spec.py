@@ -35,11 +35,12 @@ few = settings(max_examples=60, deadline=None, derandomize=True)
 DAY = timedelta(days=1)
 MONTHS = st.integers(1, 60)
 DATES = st.lists(st.dates(date(1960, 1, 1), date(2060, 12, 31)), min_size=2, max_size=2).map(sorted)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text("abé ", max_size=4),
+    LEAVES | st.text("abé ", max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", max_size=3), inner, max_size=3),
     max_leaves=8,
-)  # fmt: skip
+)
 BODIES = st.dictionaries(st.text("abc_", min_size=1, max_size=4), JSON, max_size=4)
 
 
@@ -106,7 +107,7 @@ def test_two_years_a_fold_from_the_middle_of_a_month() -> None:
 @pytest.mark.parametrize(
     ("start", "end", "months", "embargo", "named"),
     [
-        (END, START, 24, 31, "end of a backtest has value '2010-03-15': expected a date not before its start 2014-09-30"),
+        (END, START, 24, 31, "end of a backtest has value '2010-03-15': expected a date not before its start"),
         (START, END, 0, 31, "months and embargo of a fold has value \\(0, 31\\): expected at least 1 month"),
         (START, END, 24, -1, "months and embargo of a fold has value \\(24, -1\\)"),
     ],
