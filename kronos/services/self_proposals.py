@@ -18,6 +18,7 @@ from kronos.core.vocabulary import TrialSource
 from kronos.errors import BadValue, ChangeRefused, NotFound
 from kronos.lake.tables import Lake
 from kronos.services.proposals import Conversion, convert_within
+from kronos.services.self_evidence import COMPARISONS, MONITORING
 from kronos.services.workplace import Workplace
 from kronos.store.alerts import alerts
 from kronos.store.change_log import begin_change
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from kronos.core.changes.self_evidence import Alarm, StoredComparison
     from kronos.core.changes.self_proposals import Declined, EngineView, MinedSlice, SelfProposal
 
-COMPARISONS: Final = "config_comparison"
-MONITORING: Final = "monitoring"
 _BY_POLICY: Final = "converted by policy (proposals.convert): tested before a person sees it"
 
 
@@ -112,12 +111,6 @@ def propose_by_kronos(
     counted = _count(workplace, mined.slices, now)
     proposed, declined = _make_all(workplace, mined.proposals, read.marks)
     return SelfProposed(day, proposed, (*mined.declined, *declined), counted)
-
-
-def evidence_mark(lake: Lake) -> str | None:
-    """Names the evidence there is to mine; None before there is any. It changes whenever any of it is written."""
-    versions = (lake.version(COMPARISONS), lake.version(MONITORING))
-    return None if versions[0] is None else f"{versions[0]}:{versions[1]}"
 
 
 def _read(lake: Lake, day: date) -> _Read:

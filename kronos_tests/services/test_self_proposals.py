@@ -22,8 +22,9 @@ from kronos.services.audit import change_entries
 from kronos.services.config_comparisons import CONFIG_COMPARISON
 from kronos.services.experiments import list_experiments
 from kronos.services.pipeline import Pipeline
-from kronos.services.proposals import list_proposals
-from kronos.services.self_proposals import SelfProposed, evidence_mark, propose_by_kronos
+from kronos.services.proposals import create_proposal, list_proposals
+from kronos.services.self_evidence import evidence_mark, repeated
+from kronos.services.self_proposals import SelfProposed, propose_by_kronos
 from kronos.services.summaries import report_inputs
 from kronos.services.workplace import Workplace, any_config
 from kronos.settings import RecordedBy
@@ -44,17 +45,19 @@ def workplace_of(database: Database, **proposals: Any) -> Workplace:
     return Workplace(database, policy, lambda: DATA, any_config)
 
 
-@pytest.fixture
-def workplace(database: Database) -> Workplace:
-    """PORTFOLIO's `old` is active, `new` and `other` are registered."""
+def begin(database: Database, engine: str = "PORTFOLIO") -> None:
+    """The engine's `old` is active, `new` and `other` are registered."""
     with database.connect(Role.ORCHESTRATOR) as session:
         for name in ("old", "new", "other"):
-            words = {"config_id": name, "engine_name": "PORTFOLIO", "version": "1", "created_by": "t"}
+            words = {"config_id": name, "engine_name": engine, "version": "1", "created_by": "t"}
             register(session, **words, config_body={"name": name}, created_at=SPRING)  # type: ignore[arg-type]
     with database.connect(Role.CHANGE_MANAGER) as session:
-        activate(
-            session, engine_name="PORTFOLIO", config_id="old", by="t", reason="t", at=SPRING, expected_incumbent=None
-        )
+        activate(session, engine_name=engine, config_id="old", by="t", reason="t", at=SPRING, expected_incumbent=None)
+
+
+@pytest.fixture
+def workplace(database: Database) -> Workplace:
+    begin(database)
     return workplace_of(database)
 
 
@@ -63,11 +66,10 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
     yield Lake(str(tmp_path / "lake"))
 
 
-def stored(lake: Lake, *rows: dict[str, Any], month: str = "2020-06") -> Lake:
+def stored(lake: Lake, *rows: dict[str, Any], month: str = "2020-06", engine: str = "PORTFOLIO") -> Lake:
     """The lake with this comparison."""
-    lake.write_months(
-        "config_comparison", frame(*rows).with_columns(month=pl.lit(month), period=pl.lit(month)), [month]
-    )
+    named = frame(*rows).with_columns(month=pl.lit(month), period=pl.lit(month), engine_name=pl.lit(engine))
+    lake.write_months("config_comparison", named, [month])
     return lake
 
 
@@ -222,6 +224,14 @@ def test_without_any_evidence_every_engine_has_a_reason(workplace: Workplace, la
     before = evidence_mark(lake)
     degrading(lake)
     assert before is not None and evidence_mark(lake) not in (None, before)
+
+
+def test_what_is_open_twice_would_be_found(workplace: Workplace, lake: Lake) -> None:
+    propose_by_kronos(workplace, stored(lake, *BETTER), NOW)
+    found = repeated(workplace.database)
+    assert (found.checked, found.passed) == (1, True)
+    create_proposal(workplace, "PORTFOLIO", "old", {"name": "new"}, "past the guard", KRONOS)
+    assert repeated(workplace.database).broken["rows"].to_list() == [2]
 
 
 def test_an_unknown_engine_is_refused(workplace: Workplace, lake: Lake) -> None:

@@ -54,8 +54,8 @@ def about(one: SelfProposal, policy: ObservationPolicy, lake: dict[str, str]) ->
 
 def _dominated(one: SelfProposal) -> str:
     return (
-        f"{one.config.config_id} is significantly better than the active {one.base_config_id} of {one.engine_name} over "
-        "the whole book."
+        f"{one.config.config_id} is significantly better than the active {one.base_config_id} of {one.engine_name} "
+        "over the whole book."
     )
 
 
