@@ -809,19 +809,15 @@ COMMENT ON TABLE kronos.engine_configs IS 'One row per immutable version of an e
 COMMENT ON COLUMN kronos.engine_configs.family IS 'CONTROL: made for a control experiment; no trial of the real search.';
 
 CREATE VIEW kronos.attempts AS
- WITH open_statuses AS (
-         SELECT ARRAY['PENDING_REVIEW'::text, 'PENDING'::text, 'QUEUED_FOR_BACKTEST'::text, 'RUNNING_BACKTESTS'::text, 'AWAITING_REVIEW'::text] AS held
-        )
  SELECT proposals.engine_name,
     proposals.base_config_id,
     kronos.canonical_hash(proposals.proposed_config_body) AS canonical_hash,
     proposals.created_by,
     (proposals.metadata ->> 'as_of'::text) AS as_of,
     (proposals.metadata ->> 'mined_until'::text) AS mined_until,
-    (COALESCE(experiments.status, proposals.status) = ANY (open_statuses.held)) AS is_open
-   FROM ((kronos.config_proposals proposals
+    (COALESCE(experiments.status, proposals.status) <> ALL (ARRAY['DISCARDED'::text, 'APPROVED'::text, 'REJECTED'::text])) AS is_open
+   FROM (kronos.config_proposals proposals
      LEFT JOIN kronos.experiments USING (proposal_id))
-     CROSS JOIN open_statuses)
 UNION ALL
  SELECT experiments.engine_name,
     experiments.base_config_id,
@@ -829,10 +825,9 @@ UNION ALL
     experiments.created_by,
     NULL::text AS as_of,
     NULL::text AS mined_until,
-    (experiments.status = ANY (open_statuses.held)) AS is_open
-   FROM ((kronos.experiments
+    (experiments.status <> ALL (ARRAY['APPROVED'::text, 'REJECTED'::text])) AS is_open
+   FROM (kronos.experiments
      JOIN kronos.engine_configs configs ON ((configs.config_id = experiments.proposed_config_id)))
-     CROSS JOIN open_statuses)
   WHERE ((experiments.proposal_id IS NULL) AND (experiments.evidence <> 'CONTROL'::text));
 
 COMMENT ON VIEW kronos.attempts IS 'One row per proposal, and per experiment that came from none: parameters tried against a base. Controls are none.';

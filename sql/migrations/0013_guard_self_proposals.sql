@@ -6,10 +6,8 @@ CREATE UNIQUE INDEX config_proposals_one_by_kronos
     ON kronos.config_proposals (engine_name, base_config_id, kronos.canonical_hash(proposed_config_body))
     WHERE created_by = 'Kronos' AND status = 'PENDING_REVIEW';
 
+-- open: whatever is not settled for good, so that a status added later counts as open too
 CREATE VIEW kronos.attempts AS
-    WITH open_statuses AS (
-        SELECT ARRAY['PENDING_REVIEW', 'PENDING', 'QUEUED_FOR_BACKTEST', 'RUNNING_BACKTESTS', 'AWAITING_REVIEW'] AS held
-    )
     SELECT
         proposals.engine_name,
         proposals.base_config_id,
@@ -17,10 +15,9 @@ CREATE VIEW kronos.attempts AS
         proposals.created_by,
         proposals.metadata ->> 'as_of' AS as_of,
         proposals.metadata ->> 'mined_until' AS mined_until,
-        coalesce(experiments.status, proposals.status) = ANY (held) AS is_open
+        coalesce(experiments.status, proposals.status) NOT IN ('DISCARDED', 'APPROVED', 'REJECTED') AS is_open
     FROM kronos.config_proposals AS proposals
     LEFT JOIN kronos.experiments USING (proposal_id)
-    CROSS JOIN open_statuses
     UNION ALL
     SELECT
         experiments.engine_name,
@@ -29,10 +26,9 @@ CREATE VIEW kronos.attempts AS
         experiments.created_by,
         NULL,
         NULL,
-        experiments.status = ANY (held)
+        experiments.status NOT IN ('APPROVED', 'REJECTED')
     FROM kronos.experiments
     JOIN kronos.engine_configs AS configs ON configs.config_id = experiments.proposed_config_id
-    CROSS JOIN open_statuses
     WHERE experiments.proposal_id IS NULL AND experiments.evidence <> 'CONTROL';
 COMMENT ON VIEW kronos.attempts IS
     'One row per proposal, and per experiment that came from none: parameters tried against a base. Controls are none.';
