@@ -103,6 +103,9 @@ def _significance(one: SelfProposal, policy: ObservationPolicy) -> str:
     tests = f"one-sided p {p:.3g} by Holm over {compared.tests} tests, {trials} trials in the ledger"
     if p <= policy.comparison.level:
         return f"That it is better overall is significant at {policy.comparison.level:g}: {tests}."
+    if (one.rival.overall.difference or 0.0) < 0.0:
+        alone = "the slice" if one.ground is Ground.NICHE_WINNER else "the alarm"
+        return f"Overall it is estimated to be worse, and only {alone} speaks for testing it ({tests})."
     return f"That it is better overall is without significance: {tests}."
 
 

@@ -104,6 +104,11 @@ def test_in_alarm_a_robust_config_comes_before_a_larger_difference() -> None:
     assert made(found) == [("robust", "DEGRADED_INCUMBENT")]
 
 
+def test_an_alternative_that_is_worse_overall_is_said_to_be() -> None:
+    (one,) = mined(view(row("worse", -1.5), alarms=(alarm(),))).proposals
+    assert "estimated to be worse, and only the alarm speaks for testing it" in rationale(one, POLICY)
+
+
 def test_in_alarm_what_is_significantly_better_is_proposed_as_such() -> None:
     found = mined(view(row("new", 4.0), row("fair", 0.9), alarms=(alarm(),)))
     assert made(found) == [("new", "DOMINATED_INCUMBENT")]
