@@ -635,7 +635,7 @@ BEGIN
     -- the lock first: what is counted below cannot grow before this transaction ends
     PERFORM kronos.begin_change('Kronos', why, code => code);
     IF EXISTS (
-        SELECT FROM kronos.attempts
+        SELECT FROM kronos.tried_configs
         WHERE engine_name = engine AND base_config_id = base AND canonical_hash = kronos.canonical_hash(body)
             AND (is_open OR (created_by = 'Kronos' AND mined_until COLLATE "C" > since))
     ) THEN
@@ -643,7 +643,7 @@ BEGIN
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'self_proposals_once';
     END IF;
     SELECT count(*), count(*) FILTER (WHERE engine_name = engine) INTO made_today, made_for_engine
-        FROM kronos.attempts WHERE created_by = 'Kronos' AND as_of = today;
+        FROM kronos.tried_configs WHERE created_by = 'Kronos' AND as_of = today;
     IF made_today >= most_per_day OR made_for_engine >= most_per_engine THEN
         RAISE EXCEPTION 'Kronos has made % proposals on %, % of them for %: at most % a day and % an engine',
             made_today, today, made_for_engine, engine, most_per_day, most_per_engine
@@ -842,72 +842,6 @@ ALTER TABLE kronos.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
-CREATE TABLE kronos.config_proposals (
-    proposal_id uuid NOT NULL,
-    engine_name text NOT NULL,
-    base_config_id text NOT NULL,
-    proposed_config_body jsonb NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    created_by text NOT NULL,
-    status text DEFAULT 'PENDING_REVIEW'::text NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT config_proposals_body CHECK ((jsonb_typeof(proposed_config_body) = 'object'::text)),
-    CONSTRAINT config_proposals_metadata CHECK ((jsonb_typeof(metadata) = 'object'::text)),
-    CONSTRAINT config_proposals_reason CHECK (((status <> 'DISCARDED'::text) OR (COALESCE((metadata ->> 'reason'::text), ''::text) ~ '\S'::text))),
-    CONSTRAINT config_proposals_status CHECK ((status = ANY (ARRAY['PENDING_REVIEW'::text, 'CONVERTED_TO_EXPERIMENT'::text, 'DISCARDED'::text])))
-);
-
-COMMENT ON TABLE kronos.config_proposals IS 'One row per config someone, the chat or Kronos proposes; its content never changes.';
-
-CREATE TABLE kronos.engine_configs (
-    config_id text NOT NULL,
-    engine_name text NOT NULL,
-    version text NOT NULL,
-    config_body jsonb NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    created_by text NOT NULL,
-    status text DEFAULT 'REGISTERED'::text NOT NULL,
-    family text DEFAULT 'REAL'::text NOT NULL,
-    CONSTRAINT engine_configs_config_body_check CHECK ((jsonb_typeof(config_body) = 'object'::text)),
-    CONSTRAINT engine_configs_config_id_check CHECK ((config_id <> ''::text)),
-    CONSTRAINT engine_configs_created_by_check CHECK ((created_by <> ''::text)),
-    CONSTRAINT engine_configs_engine_name_check CHECK ((engine_name <> ''::text)),
-    CONSTRAINT engine_configs_family_check CHECK ((family = ANY (ARRAY['REAL'::text, 'CONTROL'::text]))),
-    CONSTRAINT engine_configs_status_check CHECK ((status = ANY (ARRAY['REGISTERED'::text, 'ACTIVE'::text, 'RETIRED'::text])))
-);
-
-COMMENT ON TABLE kronos.engine_configs IS 'One row per immutable version of an engine''s parameters.';
-
-COMMENT ON COLUMN kronos.engine_configs.family IS 'CONTROL: made for a control experiment; no trial of the real search.';
-
-CREATE VIEW kronos.attempts AS
- SELECT proposals.engine_name,
-    proposals.base_config_id,
-    kronos.canonical_hash(proposals.proposed_config_body) AS canonical_hash,
-    proposals.created_by,
-    (proposals.metadata ->> 'as_of'::text) AS as_of,
-    (proposals.metadata ->> 'mined_until'::text) AS mined_until,
-    (COALESCE(experiments.status, proposals.status) <> ALL (ARRAY['DISCARDED'::text, 'APPROVED'::text, 'REJECTED'::text])) AS is_open
-   FROM (kronos.config_proposals proposals
-     LEFT JOIN kronos.experiments USING (proposal_id))
-UNION ALL
- SELECT experiments.engine_name,
-    experiments.base_config_id,
-    kronos.canonical_hash(configs.config_body) AS canonical_hash,
-    experiments.created_by,
-    NULL::text AS as_of,
-    NULL::text AS mined_until,
-    (experiments.status <> ALL (ARRAY['APPROVED'::text, 'REJECTED'::text])) AS is_open
-   FROM (kronos.experiments
-     JOIN kronos.engine_configs configs ON ((configs.config_id = experiments.proposed_config_id)))
-  WHERE ((experiments.proposal_id IS NULL) AND (experiments.evidence <> 'CONTROL'::text));
-
-COMMENT ON VIEW kronos.attempts IS 'One row per proposal, and per experiment that came from none: parameters tried against a base. Controls are none.';
-
-COMMENT ON COLUMN kronos.attempts.as_of IS 'ISO date in the data on which Kronos proposed it.';
-
-COMMENT ON COLUMN kronos.attempts.mined_until IS 'ISO date up to which Kronos had looked at the data.';
-
 CREATE TABLE kronos.backtest_attempts (
     experiment_id uuid NOT NULL,
     attempt integer NOT NULL,
@@ -1040,6 +974,44 @@ ALTER TABLE kronos.config_activations ALTER COLUMN activation_id ADD GENERATED A
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE kronos.config_proposals (
+    proposal_id uuid NOT NULL,
+    engine_name text NOT NULL,
+    base_config_id text NOT NULL,
+    proposed_config_body jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    status text DEFAULT 'PENDING_REVIEW'::text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT config_proposals_body CHECK ((jsonb_typeof(proposed_config_body) = 'object'::text)),
+    CONSTRAINT config_proposals_metadata CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+    CONSTRAINT config_proposals_reason CHECK (((status <> 'DISCARDED'::text) OR (COALESCE((metadata ->> 'reason'::text), ''::text) ~ '\S'::text))),
+    CONSTRAINT config_proposals_status CHECK ((status = ANY (ARRAY['PENDING_REVIEW'::text, 'CONVERTED_TO_EXPERIMENT'::text, 'DISCARDED'::text])))
+);
+
+COMMENT ON TABLE kronos.config_proposals IS 'One row per config someone, the chat or Kronos proposes; its content never changes.';
+
+CREATE TABLE kronos.engine_configs (
+    config_id text NOT NULL,
+    engine_name text NOT NULL,
+    version text NOT NULL,
+    config_body jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    status text DEFAULT 'REGISTERED'::text NOT NULL,
+    family text DEFAULT 'REAL'::text NOT NULL,
+    CONSTRAINT engine_configs_config_body_check CHECK ((jsonb_typeof(config_body) = 'object'::text)),
+    CONSTRAINT engine_configs_config_id_check CHECK ((config_id <> ''::text)),
+    CONSTRAINT engine_configs_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT engine_configs_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT engine_configs_family_check CHECK ((family = ANY (ARRAY['REAL'::text, 'CONTROL'::text]))),
+    CONSTRAINT engine_configs_status_check CHECK ((status = ANY (ARRAY['REGISTERED'::text, 'ACTIVE'::text, 'RETIRED'::text])))
+);
+
+COMMENT ON TABLE kronos.engine_configs IS 'One row per immutable version of an engine''s parameters.';
+
+COMMENT ON COLUMN kronos.engine_configs.family IS 'CONTROL: made for a control experiment; no trial of the real search.';
 
 CREATE TABLE kronos.experiment_results (
     experiment_id uuid NOT NULL,
@@ -1262,6 +1234,34 @@ ALTER TABLE kronos.trials ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW kronos.tried_configs AS
+ SELECT proposals.engine_name,
+    proposals.base_config_id,
+    kronos.canonical_hash(proposals.proposed_config_body) AS canonical_hash,
+    proposals.created_by,
+    (proposals.metadata ->> 'as_of'::text) AS as_of,
+    (proposals.metadata ->> 'mined_until'::text) AS mined_until,
+    (COALESCE(experiments.status, proposals.status) <> ALL (ARRAY['DISCARDED'::text, 'APPROVED'::text, 'REJECTED'::text])) AS is_open
+   FROM (kronos.config_proposals proposals
+     LEFT JOIN kronos.experiments USING (proposal_id))
+UNION ALL
+ SELECT experiments.engine_name,
+    experiments.base_config_id,
+    kronos.canonical_hash(configs.config_body) AS canonical_hash,
+    experiments.created_by,
+    NULL::text AS as_of,
+    NULL::text AS mined_until,
+    (experiments.status <> ALL (ARRAY['APPROVED'::text, 'REJECTED'::text])) AS is_open
+   FROM (kronos.experiments
+     JOIN kronos.engine_configs configs ON ((configs.config_id = experiments.proposed_config_id)))
+  WHERE ((experiments.proposal_id IS NULL) AND (experiments.evidence <> 'CONTROL'::text));
+
+COMMENT ON VIEW kronos.tried_configs IS 'One row per proposal, and per experiment that came from none: parameters tried against a base. Controls are none.';
+
+COMMENT ON COLUMN kronos.tried_configs.as_of IS 'ISO date in the data on which Kronos proposed it.';
+
+COMMENT ON COLUMN kronos.tried_configs.mined_until IS 'ISO date up to which Kronos had looked at the data.';
 
 CREATE TABLE source.decision_outcomes (
     decision_id uuid NOT NULL,
@@ -1777,23 +1777,6 @@ GRANT INSERT(raised_on) ON TABLE kronos.alerts TO kronos_orchestrator;
 
 GRANT INSERT(evidence) ON TABLE kronos.alerts TO kronos_orchestrator;
 
-GRANT SELECT ON TABLE kronos.config_proposals TO kronos_reader;
-GRANT SELECT ON TABLE kronos.config_proposals TO kronos_orchestrator;
-GRANT SELECT ON TABLE kronos.config_proposals TO kronos_chat;
-GRANT SELECT ON TABLE kronos.config_proposals TO kronos_change_manager;
-
-GRANT UPDATE(status) ON TABLE kronos.config_proposals TO kronos_orchestrator;
-
-GRANT SELECT ON TABLE kronos.engine_configs TO kronos_reader;
-GRANT SELECT ON TABLE kronos.engine_configs TO kronos_orchestrator;
-GRANT SELECT ON TABLE kronos.engine_configs TO kronos_chat;
-GRANT SELECT ON TABLE kronos.engine_configs TO kronos_change_manager;
-
-GRANT SELECT ON TABLE kronos.attempts TO kronos_reader;
-GRANT SELECT ON TABLE kronos.attempts TO kronos_orchestrator;
-GRANT SELECT ON TABLE kronos.attempts TO kronos_chat;
-GRANT SELECT ON TABLE kronos.attempts TO kronos_change_manager;
-
 GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_reader;
 GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.backtest_attempts TO kronos_chat;
@@ -1874,6 +1857,18 @@ GRANT SELECT ON TABLE kronos.config_activations TO kronos_reader;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_chat;
 GRANT SELECT ON TABLE kronos.config_activations TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_reader;
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_chat;
+GRANT SELECT ON TABLE kronos.config_proposals TO kronos_change_manager;
+
+GRANT UPDATE(status) ON TABLE kronos.config_proposals TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_reader;
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_chat;
+GRANT SELECT ON TABLE kronos.engine_configs TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.experiment_results TO kronos_reader;
 GRANT SELECT ON TABLE kronos.experiment_results TO kronos_orchestrator;
@@ -1992,6 +1987,11 @@ GRANT SELECT ON TABLE kronos.trials TO kronos_reader;
 GRANT SELECT ON TABLE kronos.trials TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.trials TO kronos_chat;
 GRANT SELECT ON TABLE kronos.trials TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_reader;
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_chat;
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_change_manager;
 
 GRANT SELECT ON TABLE source.decision_outcomes TO kronos_reader;
 GRANT SELECT ON TABLE source.decision_outcomes TO kronos_orchestrator;

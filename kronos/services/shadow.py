@@ -10,27 +10,26 @@ from uuid import UUID
 import polars as pl
 
 from kronos.core.changes.model import Experiment
-from kronos.core.frames import FACT_KEYS, empty
+from kronos.core.frames import empty
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.fidelity import Question, shadow_fidelity
 from kronos.core.reports.fidelity_model import ShadowEvidence
 from kronos.core.scheduling.expectation import CLOSES
 from kronos.core.vocabulary import Mode
-from kronos.lake.tables import TABLES, Lake
+from kronos.lake.backtests import TABLES, BacktestRecord
+from kronos.lake.tables import Lake
 from kronos.services.experiments import find_experiment
 from kronos.services.market_hours import session_closes
 from kronos.services.workplace import Workplace
 
 FACTS: Final = "decision_facts"
-BACKTEST_FACTS: Final = "backtest_facts"
 
 
 def shadow_evidence(workplace: Workplace, lake: Lake, experiment_id: str | UUID, now: datetime) -> ShadowEvidence:
     """How faithful and safe the experiment's config was in the shadow, by now in the data's own time."""
     experiment = find_experiment(workplace.database, experiment_id)
-    known: list[str] = [table for table in (FACTS, BACKTEST_FACTS) if table in TABLES]
     # named before the rows are read: what is written meanwhile is not claimed to have been seen
-    marks = {table: mark for table in known if (mark := lake.mark(table)) is not None}
+    marks = {table: mark for table in (FACTS, TABLES[FACTS]) if (mark := lake.mark(table)) is not None}
     shadow = read_shadow(lake, experiment).collect()
     replay = read_replay(lake, str(experiment.experiment_id), experiment.proposed_config_id).collect()
     return replace(evidence_of(experiment, shadow, replay, workplace.policy, now.date()), marks=marks)
@@ -63,13 +62,7 @@ def read_shadow(lake: Lake, experiment: Experiment) -> pl.LazyFrame:
 
 def read_replay(lake: Lake, experiment_id: str, config_id: str) -> pl.LazyFrame:
     """Facts of the config in the experiment's replay, without its scenarios; empty while no backtest is kept."""
-    if BACKTEST_FACTS not in TABLES:
-        return empty(FACT_KEYS).lazy()
-    return lake.scan(BACKTEST_FACTS).filter(
-        pl.col("config_id") == config_id,
-        pl.col("mode") == Mode.BACKTEST.value,
-        pl.col("experiment_id") == experiment_id,
-    )
+    return BacktestRecord(lake, experiment_id).scan(FACTS).filter(config_id=config_id, experiment_id=experiment_id)
 
 
 def _closes(shadow: pl.DataFrame, policy: ObservationPolicy) -> pl.DataFrame:

@@ -148,12 +148,7 @@ def report_inputs(pipeline: Pipeline, report: Report, periods: Sequence[Period])
     """By period, a digest of the policy and of the cells it is computed from: which build of which months."""
     with pipeline.database.connect() as session:
         cells = builds(session, Stage.CELLS)
-<<<<<<< HEAD
     policy = pipeline.policy.of_observation()
-=======
-    # what reports never read must not outdate them
-    policy = pipeline.policy.model_dump_json(exclude={"proposals", "shadow"})
->>>>>>> proposes
 
     def digest(period: Period) -> str:
         start = min(first for first, _ in report.windows(period).values())

@@ -25,7 +25,7 @@ BOUNDED: Final = "self_proposals_bounded"
 
 @dataclass(frozen=True)
 class StoredAttempt:
-    """One row of kronos.attempts; as_of and mined_until are ISO dates, of Kronos's own proposals alone."""
+    """One row of kronos.tried_configs; as_of and mined_until are ISO dates, of Kronos's own proposals alone."""
 
     engine_name: str
     base_config_id: str

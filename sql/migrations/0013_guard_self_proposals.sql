@@ -7,7 +7,7 @@ CREATE UNIQUE INDEX config_proposals_one_by_kronos
     WHERE created_by = 'Kronos' AND status = 'PENDING_REVIEW';
 
 -- open: whatever is not settled for good, so that a status added later counts as open too
-CREATE VIEW kronos.attempts AS
+CREATE VIEW kronos.tried_configs AS
     SELECT
         proposals.engine_name,
         proposals.base_config_id,
@@ -30,10 +30,10 @@ CREATE VIEW kronos.attempts AS
     FROM kronos.experiments
     JOIN kronos.engine_configs AS configs ON configs.config_id = experiments.proposed_config_id
     WHERE experiments.proposal_id IS NULL AND experiments.evidence <> 'CONTROL';
-COMMENT ON VIEW kronos.attempts IS
+COMMENT ON VIEW kronos.tried_configs IS
     'One row per proposal, and per experiment that came from none: parameters tried against a base. Controls are none.';
-COMMENT ON COLUMN kronos.attempts.as_of IS 'ISO date in the data on which Kronos proposed it.';
-COMMENT ON COLUMN kronos.attempts.mined_until IS 'ISO date up to which Kronos had looked at the data.';
+COMMENT ON COLUMN kronos.tried_configs.as_of IS 'ISO date in the data on which Kronos proposed it.';
+COMMENT ON COLUMN kronos.tried_configs.mined_until IS 'ISO date up to which Kronos had looked at the data.';
 
 -- propose_config for Kronos itself. about holds the ISO dates as_of and mined_until. Refused, by constraint name:
 -- self_proposals_once when the parameters are under test against that base, or were decided on evidence that reaches
@@ -57,7 +57,7 @@ BEGIN
     -- the lock first: what is counted below cannot grow before this transaction ends
     PERFORM kronos.begin_change('Kronos', why, code => code);
     IF EXISTS (
-        SELECT FROM kronos.attempts
+        SELECT FROM kronos.tried_configs
         WHERE engine_name = engine AND base_config_id = base AND canonical_hash = kronos.canonical_hash(body)
             AND (is_open OR (created_by = 'Kronos' AND mined_until COLLATE "C" > since))
     ) THEN
@@ -65,7 +65,7 @@ BEGIN
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'self_proposals_once';
     END IF;
     SELECT count(*), count(*) FILTER (WHERE engine_name = engine) INTO made_today, made_for_engine
-        FROM kronos.attempts WHERE created_by = 'Kronos' AND as_of = today;
+        FROM kronos.tried_configs WHERE created_by = 'Kronos' AND as_of = today;
     IF made_today >= most_per_day OR made_for_engine >= most_per_engine THEN
         RAISE EXCEPTION 'Kronos has made % proposals on %, % of them for %: at most % a day and % an engine',
             made_today, today, made_for_engine, engine, most_per_day, most_per_engine

@@ -8,6 +8,6 @@ SELECT kronos.propose_by_kronos(
 -- name: attempts
 -- Everything that was proposed or tested for an engine (null: for all), by whomever.
 SELECT engine_name, base_config_id, canonical_hash, created_by, as_of, mined_until, is_open
-FROM kronos.attempts
+FROM kronos.tried_configs
 WHERE %(engine_name)s::text IS NULL OR engine_name = %(engine_name)s
 ORDER BY engine_name, base_config_id, canonical_hash, created_by, as_of;
