@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +29,7 @@ DECISIONS_FILE: Final = "decisions.arrow"
 OUTCOMES_FILE: Final = "outcomes.arrow"
 REJECTED_FILE: Final = "rejected.arrow"
 _POLL_S: Final = 0.25
+_EXIT_S: Final = 5.0
 
 
 class Isolated:
@@ -86,6 +89,9 @@ class Isolated:
 
     def _died(self) -> BacktestFailed:
         assert self._child is not None
+        with suppress(subprocess.TimeoutExpired):
+            # it hangs up a moment before it is gone: ended in between it would seem to have died of that
+            self._child.process.wait(_EXIT_S)
         self._child.end()
         last = self._child.said.text().splitlines()[-1:] or ["nothing"]
         how = ending(self._child.process.returncode)

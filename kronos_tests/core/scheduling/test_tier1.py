@@ -1,0 +1,110 @@
+"""What tier 1 is doing, from its jobs and its engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kronos.core.scheduling.snapshot import NEVER, Tier1
+from kronos.core.scheduling.tier1 import JobState, RunState, tier1_states
+from kronos.core.vocabulary import Phase
+
+NOW = datetime(2024, 6, 3, 21, tzinfo=UTC)
+LONGEST = timedelta(hours=24)
+REGIONS = {"US_EQ": "US", "US_FUT": "US", "EU_EQ": "EU"}
+
+
+def ago(hours: float) -> datetime:
+    return NOW - timedelta(hours=hours)
+
+
+def at(instant: datetime) -> int:
+    return int(instant.timestamp())
+
+
+def states(jobs: Sequence[JobState] = (), runs: Sequence[RunState] = ()) -> dict[str, Tier1]:
+    return {one.market: one for one in tier1_states(REGIONS, jobs, runs, NOW, LONGEST)}
+
+
+def running(market: str = "US_EQ", hours: float | None = 1) -> JobState:
+    return JobState(market, True, None if hours is None else ago(hours), None)
+
+
+def ended(market: str = "US_EQ", hours: float = 2) -> JobState:
+    return JobState(market, False, None, ago(hours))
+
+
+def test_there_is_one_state_per_market_in_use_by_name() -> None:
+    assert [one.market for one in tier1_states(REGIONS, [], [], NOW, LONGEST)] == ["EU_EQ", "US_EQ", "US_FUT"]
+    assert tier1_states({}, [running()], [], NOW, LONGEST) == ()
+
+
+def test_a_market_nobody_reported_on_was_never_read() -> None:
+    assert states()["US_EQ"] == Tier1("US_EQ", False, NEVER, NEVER)
+
+
+def test_a_running_job_keeps_its_market_busy_since_it_began() -> None:
+    found = states([running(), ended()])
+    assert found["US_EQ"] == Tier1("US_EQ", True, at(ago(1)), at(NOW))
+    assert found["US_FUT"].taken_at == NEVER
+
+
+def test_a_running_job_that_does_not_say_since_when_is_busy_from_now_on() -> None:
+    assert states([running(hours=None)])["US_EQ"] == Tier1("US_EQ", True, at(NOW), at(NOW))
+
+
+def test_a_job_without_a_market_keeps_all_of_them_busy() -> None:
+    found = states([running("")])
+    assert {(one.busy, one.since) for one in found.values()} == {(True, at(ago(1)))}
+
+
+def test_a_job_without_a_market_that_ended_says_nothing_about_a_market_nobody_reported_on() -> None:
+    """It moves the end of tier 1's work, but whether this market's jobs run is still unknown."""
+    found = states([ended("", 0.5), ended("US_EQ", 2)])
+    assert found["US_EQ"] == Tier1("US_EQ", False, at(ago(0.5)), at(NOW))
+    assert found["EU_EQ"] == Tier1("EU_EQ", False, at(ago(0.5)), NEVER)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_an_engine_run_is_at_work_once_its_data_is_there_until_it_is_over(phase: Phase) -> None:
+    busy = phase not in (Phase.WAITING_FOR_DATA, Phase.COMPLETED, Phase.FAILED)
+    found = states(runs=[RunState("US", phase, ago(1))])
+    assert found["US_EQ"] == Tier1("US_EQ", busy, at(ago(1)), at(NOW))
+    assert found["US_FUT"].busy == busy and found["EU_EQ"].taken_at == NEVER
+
+
+def test_a_phase_nobody_knows_is_no_work() -> None:
+    assert not states(runs=[RunState("US", "REBALANCING", ago(1))])["US_EQ"].busy
+
+
+def test_busy_since_is_the_earliest_and_idle_since_the_latest_of_jobs_and_runs() -> None:
+    work, done = RunState("US", "SIGNALS_DONE", ago(3)), RunState("US", "COMPLETED", ago(1))
+    assert states([running(hours=2)], [work])["US_EQ"].since == at(ago(3))
+    assert states([ended(hours=2)], [done])["US_EQ"] == Tier1("US_EQ", False, at(ago(1)), at(NOW))
+
+
+def test_an_engine_run_at_work_for_too_long_has_died() -> None:
+    at_the_limit, beyond = RunState("US", "BOOKS_DONE", NOW - LONGEST), RunState("US", "BOOKS_DONE", ago(24.01))
+    assert states(runs=[at_the_limit])["US_EQ"].busy
+    assert states(runs=[beyond])["US_EQ"] == Tier1("US_EQ", False, at(ago(24.01)), at(NOW))
+
+
+JOBS = st.builds(
+    JobState, st.sampled_from(["", *REGIONS]), st.booleans(), st.none() | st.floats(0, 99).map(ago), st.none()
+)
+RUNS = st.builds(RunState, st.sampled_from(["US", "EU"]), st.sampled_from(Phase), st.floats(0, 99).map(ago))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(JOBS, max_size=5), st.lists(RUNS, max_size=3), JOBS)
+def test_one_more_job_never_makes_a_busy_market_idle(
+    jobs: list[JobState], runs: list[RunState], more: JobState
+) -> None:
+    before, after = states(jobs, runs), states([*jobs, more], runs)
+    for market, one in before.items():
+        if one.busy:
+            assert after[market].busy and after[market].since <= one.since

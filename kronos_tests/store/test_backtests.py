@@ -1,0 +1,634 @@
+"""Backtests in the live database: one worker per attempt, and nothing counts that an earlier one still writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from threading import Barrier
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.changes.model import Experiment
+from kronos.core.vocabulary import ExperimentStatus, ResourceClass
+from kronos.errors import ChangeRefused, NotFound
+from kronos.store.backtests import (
+    PieceRecord,
+    Renewed,
+    RunningBacktest,
+    Runtime,
+    admit,
+    attempts_of_queued,
+    end_attempt,
+    pieces_of,
+    plan_pieces,
+    queued_backtests,
+    record_piece,
+    renew,
+    running_backtests,
+    runtimes,
+    save_spec,
+    specs_of,
+    take_up,
+    tell,
+)
+from kronos.store.change_log import newest_entries
+from kronos.store.database import Database, Role
+from kronos.store.experiments import matching_experiments, move_experiment, record_result, results_of
+from kronos_tests.store.attempts import NEW, OLD, QUEUED, RUNNING, admitted, attempts, ended, record, spec_of
+from kronos_tests.store.changes import END, LEASE, START, at_status, begin, created, moved
+
+_, _, _, REVIEW, _, REJECTED = ExperimentStatus
+COMPLETED, PREEMPTED, CRASHED, LOST, CANCELLED = AttemptOutcome
+T0 = datetime(2024, 6, 3, 12, tzinfo=UTC)
+TABLES = (
+    "backtest_specs",
+    "backtest_attempts",
+    "backtest_pieces",
+    "scheduling_decisions",
+    "scheduler_state",
+    "node_readings",
+)
+
+
+def reloaded(database: Database, experiment: Experiment) -> Experiment:
+    with database.connect(Role.READER) as session:
+        return matching_experiments(session, str(experiment.experiment_id))[0]
+
+
+def renewed(database: Database, experiment: Experiment, lease_seconds: float = 60.0) -> Renewed | None:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        return renew(session, experiment.experiment_id, experiment.attempt, lease_seconds)
+
+
+def told(database: Database, experiment: Experiment, why: str, *, forced: bool = False) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        tell(session, experiment.experiment_id, experiment.attempt, why, forced=forced)
+
+
+def taken(database: Database, experiment: Experiment, run_id: str = "run") -> bool:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        return take_up(session, experiment.experiment_id, experiment.attempt, run_id)
+
+
+def running(database: Database) -> list[RunningBacktest]:
+    with database.connect(Role.READER) as session:
+        return running_backtests(session)
+
+
+def as_owner(database: Database, statement: str, *values: object) -> None:
+    """What no grant stops."""
+    with database.connect(Role.OWNER) as session:
+        begin(session)
+        session.execute(statement, list(values))
+
+
+# -- one worker
+
+
+def test_of_ten_that_take_an_attempt_up_at_once_one_does(database: Database) -> None:
+    experiment = admitted(database)
+    everyone = Barrier(10)
+
+    def ask(number: int) -> str | None:
+        with database.connect(Role.ORCHESTRATOR) as session:
+            everyone.wait()
+            mine = take_up(session, experiment.experiment_id, experiment.attempt, f"run {number}")
+        return f"run {number}" if mine else None
+
+    with ThreadPoolExecutor(10) as pool:
+        winners = [run for run in pool.map(ask, range(10)) if run]
+    (attempt,) = attempts(database, experiment)
+    assert winners == [attempt.run_id] and attempt.started_at is not None
+
+
+def test_an_attempt_that_is_over_is_not_taken_up(database: Database) -> None:
+    experiment = admitted(database)
+    ended(database, experiment)
+    assert not taken(database, experiment)
+
+
+def test_an_attempt_begins_with_the_experiments_own(database: Database) -> None:
+    queued = at_status(database, QUEUED)
+    running_one = admitted(database)
+    for experiment, attempt in ((queued, 1), (running_one, 2)):
+        with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(ChangeRefused) as refused:
+            _admit(session, experiment, attempt)
+        assert refused.value.rule == "backtests_attempt"
+
+
+def test_an_attempt_is_admitted_once(database: Database) -> None:
+    experiment = admitted(database)
+    with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(ChangeRefused):
+        _admit(session, experiment, experiment.attempt)
+
+
+def _admit(session: psycopg.Connection[Any], experiment: Experiment, attempt: int) -> None:
+    batch = experiment.experiment_id
+    admit(session, batch, attempt, node="n1", batch=batch, leave_by=None, pieces=1, pieces_before=0)
+
+
+def test_two_attempts_are_never_open(database: Database) -> None:
+    experiment = admitted(database)
+    with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(ChangeRefused) as refused:
+        begin(session, "Kronos")
+        move_experiment(session, experiment.experiment_id, [RUNNING], QUEUED)
+        move_experiment(session, experiment.experiment_id, [QUEUED], RUNNING, leased_until=LEASE)
+        _admit(session, experiment, 2)
+    assert refused.value.rule == "backtest_attempts_one_open"
+    assert len(attempts(database, experiment)) == 1
+
+
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.OWNER])
+@pytest.mark.parametrize("target", [QUEUED, REVIEW, REJECTED])
+def test_an_experiment_with_an_open_attempt_stays_running(
+    database: Database, target: ExperimentStatus, role: Role
+) -> None:
+    """The commit fails, not the statement: in one transaction the two may come in either order."""
+    experiment = admitted(database)
+    session = database.connect(role)
+    begin(session, "Kronos")
+    move_experiment(session, experiment.experiment_id, [RUNNING], target)
+    with pytest.raises(psycopg.errors.RestrictViolation) as refused:
+        session.commit()
+    session.close()
+    assert refused.value.diag.constraint_name == "experiments_attempt_ended"
+    assert reloaded(database, experiment) == experiment
+
+
+@pytest.mark.parametrize("move_first", [True, False])
+@pytest.mark.parametrize("target", [QUEUED, REVIEW, REJECTED])
+def test_it_leaves_in_the_transaction_that_ends_the_attempt(
+    database: Database, target: ExperimentStatus, move_first: bool
+) -> None:
+    experiment = admitted(database)
+    with database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        if not move_first:
+            assert end_attempt(session, experiment.experiment_id, CANCELLED)
+        move_experiment(session, experiment.experiment_id, [RUNNING], target)
+        if move_first:
+            assert end_attempt(session, experiment.experiment_id, CANCELLED)
+    assert reloaded(database, experiment).status is target
+
+
+# -- an earlier attempt
+
+
+@pytest.fixture
+def second(database: Database) -> Experiment:
+    """An experiment in its second attempt, the first one lost."""
+    return admitted(database, ended(database, admitted(database), LOST))
+
+
+def test_an_earlier_attempts_piece_is_refused(database: Database, second: Experiment) -> None:
+    with pytest.raises(ChangeRefused, match="in attempt 2: attempt 1 does not hold it") as refused:
+        record(database, second, "fold-001", attempt=1)
+    assert refused.value.rule == "backtests_attempt"
+    with database.connect(Role.READER) as session:
+        assert pieces_of(session, second.experiment_id, spec_of(second).digest, NEW) == {}
+
+
+def test_an_earlier_attempts_result_is_refused(database: Database, second: Experiment) -> None:
+    with pytest.raises(ChangeRefused, match="a result of attempt 1 is too late") as refused:
+        _result(database, second, 1.0, attempt=1)
+    assert refused.value.rule == "experiment_results_attempt"
+
+
+def test_an_earlier_attempt_hears_that_it_lost_and_changes_nothing(database: Database, second: Experiment) -> None:
+    before = attempts(database, second)
+    with database.connect(Role.ORCHESTRATOR) as session:
+        assert not take_up(session, second.experiment_id, 1, "late")
+        assert renew(session, second.experiment_id, 1, 60.0) is None
+        assert not end_attempt(session, second.experiment_id, COMPLETED, attempt=1)
+        plan_pieces(session, second.experiment_id, 1, 99)
+        tell(session, second.experiment_id, 1, "too late", forced=True)
+    assert attempts(database, second) == before and reloaded(database, second) == second
+
+
+def test_not_even_the_owner_takes_an_earlier_attempt_up(database: Database, second: Experiment) -> None:
+    statement = "UPDATE kronos.backtest_attempts SET started_at = now(), run_id = 'late' WHERE attempt = 1"
+    with pytest.raises(psycopg.errors.RestrictViolation) as refused:
+        as_owner(database, statement)
+    assert refused.value.diag.constraint_name == "backtest_attempts_immutable"
+
+
+@pytest.mark.parametrize("status", [QUEUED, REVIEW, REJECTED])
+def test_a_piece_is_of_an_experiment_that_runs(database: Database, status: ExperimentStatus) -> None:
+    experiment = admitted(database)
+    ended(database, experiment, CANCELLED, status)
+    with pytest.raises(ChangeRefused) as refused:
+        record(database, experiment, "fold-001")
+    assert refused.value.rule == "backtests_attempt"
+
+
+# -- what stays as it was
+
+
+def test_an_attempt_ends_once(database: Database) -> None:
+    experiment = admitted(database)
+    ended(database, experiment, CRASHED)
+    with database.connect(Role.ORCHESTRATOR) as session:
+        assert not end_attempt(session, experiment.experiment_id, COMPLETED)
+        assert not end_attempt(session, experiment.experiment_id, COMPLETED, attempt=1)
+        assert not end_attempt(session, uuid4(), COMPLETED)
+    (attempt,) = attempts(database, experiment)
+    assert (attempt.outcome, attempt.why) == (CRASHED, "because")
+
+
+ANOTHER = {
+    "node": "'n9'",
+    "batch": "gen_random_uuid()",
+    "admitted_at": "now()",
+    "leave_by": "now()",
+    "pieces": "9",
+    "pieces_before": "9",
+    "run_id": "'another'",
+    "started_at": "now()",
+    "told_at": "now()",
+    "told_why": "'x'",
+    "forced": "NOT forced",
+    "ended_at": "now()",
+    "outcome": "'COMPLETED'",
+    "pieces_after": "9",
+    "why": "'x'",
+}
+"""Another value for every column of an attempt but its key."""
+
+
+@pytest.mark.parametrize("column", ANOTHER)
+def test_an_attempt_that_ended_never_changes(database: Database, column: str) -> None:
+    experiment = admitted(database)
+    assert taken(database, experiment)
+    ended(database, experiment)
+    with pytest.raises(psycopg.errors.RestrictViolation, match="it is taken up once and ends once"):
+        as_owner(database, f"UPDATE kronos.backtest_attempts SET {column} = {ANOTHER[column]}")
+
+
+@pytest.mark.parametrize(
+    "column", ["node", "batch", "admitted_at", "leave_by", "run_id", "started_at", "pieces_before"]
+)
+def test_what_an_attempt_began_with_never_changes(database: Database, column: str) -> None:
+    assert taken(database, admitted(database))
+    with pytest.raises(psycopg.errors.RestrictViolation, match="it is taken up once"):
+        as_owner(database, f"UPDATE kronos.backtest_attempts SET {column} = {ANOTHER[column]}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ("outcome = 'COMPLETED'", "backtest_attempts_end"),
+        ("ended_at = now()", "backtest_attempts_end"),
+        ("outcome = 'VANISHED', ended_at = now()", "backtest_attempts_outcome"),
+        ("run_id = 'r'", "backtest_attempts_start"),
+    ],
+)
+def test_half_an_end_or_an_unknown_one_is_refused(database: Database, changes: str, rule: str) -> None:
+    admitted(database)
+    with pytest.raises(psycopg.errors.CheckViolation) as refused:
+        as_owner(database, f"UPDATE kronos.backtest_attempts SET {changes}")
+    assert refused.value.diag.constraint_name == rule
+
+
+@pytest.mark.parametrize("table", TABLES[:4])
+def test_not_even_the_owner_removes_rows(database: Database, table: str) -> None:
+    record(database, admitted(database), "fold-001")
+    for statement in ("DELETE FROM kronos.{}", "TRUNCATE kronos.{} CASCADE"):
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            as_owner(database, statement.format(table))
+
+
+@pytest.mark.parametrize(("table", "column"), [("backtest_specs", "spec"), ("backtest_pieces", "counts")])
+def test_not_even_the_owner_changes_a_spec_or_a_piece(database: Database, table: str, column: str) -> None:
+    record(database, admitted(database), "fold-001")
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        as_owner(database, f"UPDATE kronos.{table} SET {column} = '{{}}'")
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("role", [Role.READER, Role.CHAT, Role.CHANGE_MANAGER, Role.UPSTREAM])
+def test_only_the_orchestrator_writes_them(database: Database, role: Role, table: str) -> None:
+    for statement in (f"INSERT INTO kronos.{table} DEFAULT VALUES", f"DELETE FROM kronos.{table}"):
+        with database.connect(role) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(statement)
+    for column in _columns(database, table):
+        with database.connect(role) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(f"UPDATE kronos.{table} SET {column} = DEFAULT")
+
+
+def _columns(database: Database, table: str) -> list[str]:
+    query = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'kronos' AND table_name = %s"
+    with database.connect(Role.OWNER) as session:
+        return [row[0] for row in session.execute(query, [table])]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_orchestrator_removes_none_of_them(database: Database, table: str) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute(f"DELETE FROM kronos.{table}")
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("backtest_specs", "created_at"),
+        ("backtest_attempts", "admitted_at"),
+        ("backtest_pieces", "recorded_at"),
+        ("node_readings", "taken_at"),
+    ],
+)
+def test_the_database_says_when(database: Database, table: str, column: str) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute(f"INSERT INTO kronos.{table} ({column}) VALUES (now())")
+
+
+# -- the heartbeat
+
+
+def test_a_heartbeat_prolongs_the_lease_from_now_and_brings_no_news(database: Database) -> None:
+    experiment = admitted(database)
+    assert renewed(database, experiment, 60.0) == Renewed(told=False, why="", forced=False, seconds_left=None)
+    with database.connect(Role.OWNER) as session:
+        left = session.execute("SELECT leased_until - clock_timestamp() FROM kronos.experiments").fetchone()
+    assert left is not None and timedelta(0) < left[0] <= timedelta(seconds=60)
+
+
+def test_a_heartbeat_notes_the_run_that_took_the_attempt_up(database: Database) -> None:
+    experiment = admitted(database)
+    renewed(database, experiment)
+    assert reloaded(database, experiment).run_id is None
+    assert taken(database, experiment, "run 7")
+    renewed(database, experiment)
+    assert reloaded(database, experiment).run_id == "run 7"
+
+
+@pytest.mark.parametrize(("minutes", "low", "high"), [(10, 500, 600), (-10, -700, -600)])
+def test_a_heartbeat_says_how_much_time_is_left(database: Database, minutes: int, low: float, high: float) -> None:
+    with database.connect(Role.READER) as session:
+        now = session.execute("SELECT clock_timestamp()").fetchone()
+    assert now is not None
+    heard = renewed(database, admitted(database, leave_by=now[0] + timedelta(minutes=minutes)))
+    assert heard is not None and heard.seconds_left is not None and low <= heard.seconds_left <= high
+
+
+def test_what_was_told_first_stays_and_may_yet_be_forced(database: Database) -> None:
+    experiment = admitted(database)
+    told(database, experiment, "WINDOW US_EQ")
+    heard, since = renewed(database, experiment), attempts(database, experiment)[0].told_at
+    told(database, experiment, "again")
+    assert heard == renewed(database, experiment) == Renewed(True, "WINDOW US_EQ", False, None)
+    told(database, experiment, "TIER1_BUSY", forced=True)
+    told(database, experiment, "calm down")
+    assert renewed(database, experiment) == Renewed(True, "WINDOW US_EQ", True, None)
+    assert attempts(database, experiment)[0].told_at == since is not None
+
+
+@pytest.mark.parametrize(("outcome", "target"), [(LOST, QUEUED), (COMPLETED, REVIEW), (CANCELLED, REJECTED)])
+def test_who_lost_the_experiment_hears_nothing_more(
+    database: Database, outcome: AttemptOutcome, target: ExperimentStatus
+) -> None:
+    experiment = admitted(database)
+    ended(database, experiment, outcome, target)
+    assert renewed(database, experiment) is None
+
+
+def test_a_lapsed_lease_is_seen_and_a_heartbeat_makes_it_good(database: Database) -> None:
+    experiment = admitted(database)
+    renewed(database, experiment, -1.0)
+    assert [one.lapsed for one in running(database)] == [True]
+    renewed(database, experiment, 60.0)
+    assert [one.lapsed for one in running(database)] == [False]
+
+
+# -- the scheduler's memory
+
+
+def _at_times(database: Database, experiment: Experiment, *lasted: tuple[int, AttemptOutcome]) -> Experiment:
+    """Attempts that took exactly so many seconds each, one a day."""
+    for seconds, outcome in lasted:
+        target = REVIEW if outcome is COMPLETED else QUEUED
+        running_one = moved(database, experiment, RUNNING)
+        start = T0 + timedelta(days=running_one.attempt)
+        with database.connect(Role.OWNER) as session:
+            begin(session, "Kronos")
+            session.execute(
+                "INSERT INTO kronos.backtest_attempts (experiment_id, attempt, node, batch, admitted_at)"
+                " VALUES (%s, %s, 'n0', %s, %s)",
+                [experiment.experiment_id, running_one.attempt, experiment.experiment_id, start],
+            )
+            session.execute(
+                "UPDATE kronos.backtest_attempts SET ended_at = %s, outcome = %s"
+                " WHERE experiment_id = %s AND outcome IS NULL",
+                [start + timedelta(seconds=seconds), outcome, experiment.experiment_id],
+            )
+            experiment = move_experiment(session, experiment.experiment_id, [RUNNING], target)
+    return experiment
+
+
+def _runtimes(database: Database, newest: int = 9) -> list[Runtime]:
+    with database.connect(Role.READER) as session:
+        return runtimes(session, newest)
+
+
+def test_a_runtime_is_that_of_all_attempts_up_to_completion(database: Database) -> None:
+    experiment = at_status(database, QUEUED)
+    experiment = _at_times(database, experiment, (100, PREEMPTED), (20, CRASHED), (50, COMPLETED))
+    assert _runtimes(database) == [Runtime("REGIME", ResourceClass.CPU_HEAVY, 170.0)]
+    _at_times(database, moved(database, experiment, QUEUED), (7, LOST), (30, COMPLETED))
+    assert [one.seconds for one in _runtimes(database)] == [170.0, 37.0]
+
+
+def test_only_the_newest_completed_backtests_count_oldest_first(database: Database) -> None:
+    for seconds in (10, 20, 30):
+        steps = [(1, PREEMPTED)] * (seconds // 10) + [(seconds, COMPLETED)]
+        _at_times(database, at_status(database, QUEUED), *steps)
+    _at_times(database, at_status(database, QUEUED), (99, PREEMPTED))
+    assert [one.seconds for one in _runtimes(database, 2)] == [22.0, 33.0]
+
+
+def _queued_at(database: Database) -> datetime:
+    with database.connect(Role.READER) as session:
+        (one,) = queued_backtests(session)
+    return one.queued_at
+
+
+def _logged(database: Database, experiment: Experiment) -> list[datetime]:
+    """When the experiment was put into the queue, each time."""
+    with database.connect(Role.READER) as session:
+        entries = newest_entries(session, 100, str(experiment.experiment_id))
+    return [entry.logged_at for entry in entries if entry.to_status == QUEUED]
+
+
+def test_time_in_the_queue_counts_on_through_a_preemption_and_anew_when_testing_continues(database: Database) -> None:
+    experiment = at_status(database, QUEUED)
+    (asked,) = _logged(database, experiment)
+    assert _queued_at(database) == asked
+    ended(database, admitted(database, experiment))
+    ended(database, admitted(database, experiment), CRASHED)
+    assert _queued_at(database) == asked and len(_logged(database, experiment)) == 3
+    ended(database, admitted(database, experiment), COMPLETED, REVIEW)
+    moved(database, experiment, QUEUED)
+    assert _queued_at(database) == _logged(database, experiment)[-1] > asked
+
+
+def test_attempts_of_the_queue_are_those_of_the_experiments_in_it(database: Database) -> None:
+    queued = ended(database, admitted(database))
+    admitted(database, ended(database, admitted(database)))
+    ended(database, admitted(database), COMPLETED, REVIEW)
+    with database.connect(Role.READER) as session:
+        found = attempts_of_queued(session)
+    assert {one: [attempt.outcome for attempt in held] for one, held in found.items()} == {
+        queued.experiment_id: [PREEMPTED]
+    }
+
+
+def test_running_backtests_are_the_open_attempts_oldest_first(database: Database) -> None:
+    first, second = admitted(database), admitted(database, node="n1", pieces=3)
+    ended(database, admitted(database))
+    record(database, second, "fold-001", "fold-002")
+    found = running(database)
+    assert [one.experiment for one in found] == [first, second]
+    assert [one.pieces_made for one in found] == [0, 2]
+    assert [one.attempt for one in found] == [*attempts(database, first), *attempts(database, second)]
+    assert found[0].attempt.last_piece_at is None and found[1].attempt.last_piece_at is not None
+
+
+def test_the_number_of_pieces_is_told_while_the_attempt_is_open(database: Database) -> None:
+    experiment = admitted(database)
+    with database.connect(Role.ORCHESTRATOR) as session:
+        plan_pieces(session, experiment.experiment_id, 1, 12)
+    ended(database, experiment)
+    assert attempts(database, experiment)[0].pieces == 12
+
+
+# -- specs and pieces
+
+
+def test_a_spec_is_kept_once_and_comes_back_as_it_was(database: Database) -> None:
+    experiment = admitted(database)
+    first, later = spec_of(experiment), spec_of(experiment, end=date(2014, 12, 31))
+    for one in (first, later, first):
+        with database.connect(Role.ORCHESTRATOR) as session:
+            save_spec(session, experiment.experiment_id, one)
+    with database.connect(Role.READER) as session:
+        found = specs_of(session, experiment.experiment_id)
+    assert found == [first, later] and [one.digest for one in found] == [first.digest, later.digest]
+
+
+def test_a_piece_comes_back_as_it_was_under_its_spec_and_code(database: Database) -> None:
+    experiment = admitted(database)
+    record(database, experiment, "fold-001", seconds=2.5)
+    record(database, experiment, "scenario-x", refused="no such regime", counts={}, lake={})
+    record(database, experiment, "fold-001", code=OLD)
+    with database.connect(Role.READER) as session:
+        found = pieces_of(session, experiment.experiment_id, spec_of(experiment).digest, NEW)
+        assert pieces_of(session, experiment.experiment_id, spec_of(experiment, seed=8).digest, NEW) == {}
+    assert found == {
+        "fold-001": PieceRecord("fold-001", 1, {"backtest_cells": "t:3"}, {"decisions": 5}, 2.5, None),
+        "scenario-x": PieceRecord("scenario-x", 1, {}, {}, 1.5, "no such regime"),
+    }
+
+
+def test_a_piece_recorded_twice_stays_as_it_was_first(database: Database) -> None:
+    experiment = admitted(database)
+    record(database, experiment, "fold-001", seconds=1.0)
+    record(database, experiment, "fold-001", seconds=9.0)
+    with database.connect(Role.READER) as session:
+        found = pieces_of(session, experiment.experiment_id, spec_of(experiment).digest, NEW)
+    assert found["fold-001"].seconds == 1.0
+
+
+def test_a_piece_without_its_spec_is_refused(database: Database) -> None:
+    experiment = admitted(database)
+    piece = PieceRecord("fold-001", 1, {}, {}, 1.0, None)
+    with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(NotFound):
+        record_piece(session, experiment.experiment_id, "0" * 64, NEW, piece)
+
+
+def _after(database: Database, experiment: Experiment) -> list[int | None]:
+    return [attempt.pieces_after for attempt in attempts(database, experiment)]
+
+
+def test_an_attempt_ends_with_all_pieces_that_stand(database: Database) -> None:
+    experiment = admitted(database)
+    record(database, experiment, "fold-001", "fold-002")
+    again = admitted(database, ended(database, experiment), pieces_before=2)
+    record(database, again, "fold-003")
+    ended(database, again)
+    assert _after(database, again) == [2, 3]
+    assert [attempt.gained for attempt in attempts(database, again)] == [2, 1]
+
+
+@pytest.mark.parametrize("changed", [{"code": OLD}, {"seed": 8}])
+def test_pieces_of_another_spec_or_code_do_not_stand(database: Database, changed: Mapping[str, Any]) -> None:
+    experiment = admitted(database)
+    record(database, experiment, "fold-001", "fold-002", **changed)
+    record(database, experiment, "fold-001")
+    ended(database, experiment)
+    assert _after(database, experiment) == [1]
+
+
+def test_an_attempt_never_ends_with_fewer_pieces_than_it_began_with(database: Database) -> None:
+    experiment = admitted(database, pieces_before=4)
+    record(database, experiment, "fold-001")
+    ended(database, experiment)
+    assert _after(database, experiment) == [4]
+
+
+# -- results
+
+
+def _result(
+    database: Database, experiment: Experiment, sharpe: float, *, attempt: int, detail: Mapping[str, Any] | None = None
+) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        record_result(
+            session,
+            experiment.experiment_id,
+            (START, END),
+            attempt=attempt,
+            metrics={"sharpe": sharpe},
+            by_regime={},
+            by_market={},
+            by_stability_bucket={},
+            provenance={},
+            detail=detail,
+        )
+
+
+def _details(database: Database, experiment_id: UUID) -> tuple[list[Any], list[Any]]:
+    """Detail of the results that stand, and of those that were replaced."""
+    with database.connect(Role.READER) as session:
+        stand = [one.detail for one in results_of(session, experiment_id)]
+        replaced = session.execute("SELECT detail FROM kronos.superseded_results ORDER BY superseded_at").fetchall()
+    return stand, [row[0] for row in replaced]
+
+
+def test_a_result_that_is_replaced_keeps_its_detail(database: Database) -> None:
+    experiment = admitted(database)
+    _result(database, experiment, 1.0, attempt=1, detail={"observations": {"sharpe": 250}})
+    again = admitted(database, moved(database, ended(database, experiment, COMPLETED, REVIEW), QUEUED))
+    _result(database, again, 1.0, attempt=2, detail={"observations": {"sharpe": 500}})
+    stand, replaced = _details(database, experiment.experiment_id)
+    assert stand == [{"observations": {"sharpe": 500}}] and replaced == [{"observations": {"sharpe": 250}}]
+
+
+def test_the_same_numbers_with_the_same_detail_replace_nothing(database: Database) -> None:
+    experiment = admitted(database)
+    for _ in range(2):
+        _result(database, experiment, 1.0, attempt=1, detail={"n": 1})
+    assert _details(database, experiment.experiment_id) == ([{"n": 1}], [])
+
+
+def test_a_result_without_detail_has_an_empty_one(database: Database) -> None:
+    experiment = admitted(database)
+    _result(database, experiment, 1.0, attempt=1)
+    assert _details(database, experiment.experiment_id) == ([{}], [])
+
+
+def test_an_experiment_that_was_never_started_has_no_attempts(database: Database) -> None:
+    assert attempts(database, created(database)) == []
