@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
-from kronos.sandbox.markets import Floats, Indexes
+from kronos.sandbox.markets import Floats, Indexes, Market, running_squares
 
 REFERENCE_WINDOW = 504
 MIN_REFERENCE = 126
@@ -24,7 +24,7 @@ def returns(prices: Floats) -> Floats:
 
 def volatility(prices: Floats, window: int, at_least: int | None = None) -> Floats:
     """Annualised root mean square return of the last `window` sessions, NaN before `at_least` returns exist."""
-    total = _running_squares(prices)
+    total = running_squares(prices)
     counted = np.minimum(np.arange(len(prices)), window)
     earlier = np.zeros_like(total)
     earlier[window:] = total[:-window]
@@ -33,9 +33,9 @@ def volatility(prices: Floats, window: int, at_least: int | None = None) -> Floa
     return _annual(mean)
 
 
-def volatility_at(prices: Floats, window: int, rows: Indexes) -> Floats:
-    """The same at some rows, each at least `window`."""
-    total = _running_squares(prices)
+def volatility_at(market: Market, window: int, rows: Indexes) -> Floats:
+    """The same of a market's prices at some rows, each at least `window`."""
+    total = market.running_squares
     return _annual((total[rows] - total[rows - window]) * (1.0 / window))
 
 
@@ -64,19 +64,6 @@ def drawdown(prices: Floats, window: int) -> Floats:
     peak = columns.select(pl.all().rolling_max(window, min_samples=1)).to_numpy().reshape(prices.shape)
     below: Floats = prices / peak - 1.0
     return below
-
-
-def _running_squares(prices: Floats) -> Floats:
-    """Sum of all squared returns up to each row."""
-    squares = np.zeros(prices.shape)
-    moved = squares[1:]
-    np.divide(prices[1:], prices[:-1], out=moved)
-    moved -= 1.0
-    np.square(moved, out=moved)
-    if squares.ndim == 2 and squares.shape[-1] % 2 == 0:
-        # a running sum waits for each addition: two columns taken as one complex number wait together, same bytes
-        return np.cumsum(squares.view(np.complex128), axis=0).view(np.float64)
-    return np.asarray(np.cumsum(squares, axis=0))
 
 
 def _annual(mean_square: Floats) -> Floats:

@@ -65,7 +65,7 @@ def decide(config: PortfolioConfig, market: Market, rows: Indexes, seed: int) ->
 def targets(config: PortfolioConfig, market: Market, seed: int, rows: Indexes) -> Floats:
     """Signed weights that rebalances at `rows`, each at least `warm(config)`, aim for."""
     told = rows - config.signal_lag
-    risk = volatility_at(market.prices, _window(config), told)
+    risk = volatility_at(market, _window(config), told)
     if config.style == "inverse_volatility":
         scores = standardised(-risk)
     else:
@@ -104,42 +104,42 @@ def wealth(config: PortfolioConfig, market: Market, seed: int) -> Floats:
 
     The book is the one `decide` holds; one that loses more than all it has is past its end, its numbers mean nothing.
     """
-    rows, block = _rebalances(config, len(market.sessions))
-    worth = np.ones(len(market.sessions))
+    prices, every = market.prices, config.rebalance_every
+    rows = _rebalances(config, len(prices))
+    worth = np.ones(len(prices))
     if not len(rows):
         return worth
     aims = targets(config, market, seed, rows)
-    shares, cash = aims / market.prices[rows], 1.0 - aims.sum(axis=1)
-    # capital at a rebalance: what the book before it had grown to by then
-    grown = cash[:-1] + np.einsum("ri,ri->r", shares[:-1], market.prices[rows[1:]])
+    shares, cash = aims / prices[rows], 1.0 - aims.sum(axis=1)
+    grown = cash[:-1] + np.einsum("ri,ri->r", shares[:-1], prices[rows[1:]])
     capital = np.append(1.0, np.cumprod(grown))
-    held = np.einsum("ti,ti->t", market.prices[rows[0] :], shares[block[rows[0] :]])
-    worth[rows[0] :] = capital[block[rows[0] :]] * (held + cash[block[rows[0] :]])
+    # stretches between rebalances are equally long but for the first and last, which are parts of such
+    begin, whole = rows[0] // every, len(prices) // every
+    stretches = prices[begin * every : whole * every].reshape(-1, every, prices.shape[1])
+    held = np.einsum("rti,ri->rt", stretches, shares[: len(stretches)]).ravel()
+    held = np.append(held, prices[whole * every :] @ shares[-1])[rows[0] - begin * every :]
+    lasting = np.diff(rows, append=len(prices))
+    worth[rows[0] :] = np.repeat(capital, lasting) * (held + np.repeat(cash, lasting))
     return worth
 
 
-def _rebalances(config: PortfolioConfig, sessions: int) -> tuple[Indexes, Indexes]:
-    """Rows of the rebalances, and for each session the number of the latest one (0 before there is any).
-
-    Sessions are counted from the market's own first one, so any range of dates meets the same schedule.
-    """
+def _rebalances(config: PortfolioConfig, sessions: int) -> Indexes:
+    """Rows of the rebalances; sessions are counted from the first, so any range of dates meets the same schedule."""
     first, every = warm(config), config.rebalance_every
-    if first >= sessions:
-        return np.empty(0, dtype=np.int64), np.zeros(sessions, dtype=np.int64)
-    rows = np.append(first, np.arange(first - first % every + every, sessions, every))
-    lasting = np.diff(rows, append=sessions)
-    lasting[0] += first
-    return rows, np.repeat(np.arange(len(rows)), lasting)
+    return np.append(first, np.arange(first - first % every + every, sessions, every))[
+        : None if first < sessions else 0
+    ]
 
 
 def _book(config: PortfolioConfig, market: Market, seed: int) -> tuple[Floats, Floats]:
     """Weights held after each close and what was bought there."""
     prices = market.prices
-    rows, block = _rebalances(config, len(prices))
+    rows = _rebalances(config, len(prices))
     if not len(rows):
         return np.zeros_like(prices), np.zeros_like(prices)
     aims, first = targets(config, market, seed, rows), rows[0]
     sessions = np.arange(len(prices))
+    block = np.maximum(np.searchsorted(rows, sessions, side="right") - 1, 0)
     book = _drifted(aims, prices, rows, block, sessions)
     arriving = np.zeros_like(book)
     arriving[1:] = _drifted(aims, prices, rows, block[:-1], sessions[1:])
