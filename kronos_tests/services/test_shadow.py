@@ -18,7 +18,6 @@ from kronos.core.changes.request import ExperimentRequest
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.fidelity_model import Fidelity, Gap, Safety
 from kronos.errors import NotFound
-from kronos.lake import tables
 from kronos.lake.tables import Lake
 from kronos.services.experiments import create_experiment
 from kronos.services.market_hours import session_closes
@@ -94,21 +93,7 @@ def test_its_shadow_is_what_names_it_or_no_experiment(lake: Lake, experiment: Ex
     assert (set(found["mode"]), set(found["config_id"])) == ({"SHADOW"}, {experiment.proposed_config_id})
 
 
-class Backtests:
-    """A lake that holds nothing but backtest facts."""
-
-    def __init__(self, facts: pl.DataFrame) -> None:
-        self._facts = facts
-
-    def scan(self, table: str) -> pl.LazyFrame:
-        assert table == "backtest_facts"
-        return self._facts.lazy()
-
-
-def test_its_replay_is_without_scenarios_and_other_configs(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(tables.TABLES, "backtest_facts", tables.TABLES["decision_facts"])  # type: ignore[misc, arg-type]
+def test_its_replay_is_without_scenarios_and_other_configs(lake: Lake, experiment: Experiment) -> None:
     own, config = str(experiment.experiment_id), experiment.proposed_config_id
     replay = decided(experiment, "BACKTEST", experiment_id=own)
     facts = pl.concat(
@@ -116,10 +101,12 @@ def test_its_replay_is_without_scenarios_and_other_configs(
             replay,
             replay.with_columns(config_id=pl.lit("base")),
             replay.with_columns(experiment_id=pl.lit(f"{own}/crash")),
-            replay.with_columns(experiment_id=pl.lit("another")),
         ]
-    )
-    assert read_replay(Backtests(facts), own, config).collect().equals(replay)  # type: ignore[arg-type]
+    ).select(pl.lit(own).alias("experiment"), pl.lit("fold-001").alias("piece"), pl.all())
+    lake.replace("backtest_facts", facts, {"experiment": [own], "piece": ["fold-001"]})
+    other = facts.with_columns(experiment=pl.lit("another"))
+    lake.replace("backtest_facts", other, {"experiment": ["another"], "piece": ["fold-001"]})
+    assert read_replay(lake, own, config).collect().select(replay.columns).equals(replay)
 
 
 def test_without_a_backtest_there_is_no_answer(workplace: Workplace, lake: Lake, experiment: Experiment) -> None:
