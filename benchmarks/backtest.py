@@ -40,7 +40,7 @@ FEES = (
 def run() -> dict[str, Any]:
     """Per rule: how many times faster, the largest relative difference between the curves, and what fees change."""
     if importlib.util.find_spec("vectorbt") is None:
-        return {"not_run": "vectorbt is not installed: pip install vectorbt (it is in the `bench` extra)"}
+        return {"not_run": "vectorbt is not installed: `make bench` installs it"}
     market = _market()
     rules = {config.config_id: config for config in CONFIGS if config.config_id in RULES}
     return {
