@@ -3,6 +3,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.peers
+LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: run test prove lint bench lock clean
@@ -22,7 +24,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)
+bench: $(READY) $(PEERS)
 	$(BIN)/python -m benchmarks
 
 $(READY): requirements.lock pyproject.toml
@@ -33,11 +35,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Refresh the lock: names, versions and hashes for every supported Python, no addresses.
+# what benchmarks alone compare with: some 300 MB that nothing else needs
+$(PEERS): benchmarks/requirements.lock | $(READY)
+	@$(PIP) --no-deps --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+# Refresh the locks: names, versions and hashes for every supported Python, no addresses.
 lock: $(READY)
 	$(BIN)/uv --version >/dev/null 2>&1 || $(PIP) uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --all-extras pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile $(LOCKED) --extra sandbox --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile $(LOCKED) --all-extras -c requirements.lock pyproject.toml -o benchmarks/requirements.lock
 
 clean:
 	@test ! -f .kronos/postgres/location || rm -rf "$$(cat .kronos/postgres/location)"

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kronos.errors import BadValue
@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """Last session of the history the sandbox loads at once; its clock starts there."""
     live_start: date | None = None
     """First day partition of engine_daily_summary."""
+    control_token: SecretStr | None = None
+    """Bearer token of upstream's control API, for backtests through it."""
     policy: Path | None = None
     """JSON file with an ObservationPolicy; unknown keys are refused."""
 

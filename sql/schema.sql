@@ -617,6 +617,42 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    today text := ((about ->> 'as_of')::date)::text;
+    since text := ((about ->> 'mined_until')::date - new_evidence)::text;
+    made_today bigint;
+    made_for_engine bigint;
+BEGIN
+    IF today IS NULL OR since IS NULL THEN
+        RAISE EXCEPTION 'a proposal by Kronos says on which day and until when it was mined: as_of % and mined_until %',
+            about ->> 'as_of', about ->> 'mined_until'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'self_proposals_dated';
+    END IF;
+    -- the lock first: what is counted below cannot grow before this transaction ends
+    PERFORM kronos.begin_change('Kronos', why, code => code);
+    IF EXISTS (
+        SELECT FROM kronos.tried_configs
+        WHERE engine_name = engine AND base_config_id = base AND canonical_hash = kronos.canonical_hash(body)
+            AND (is_open OR (created_by = 'Kronos' AND mined_until COLLATE "C" > since))
+    ) THEN
+        RAISE EXCEPTION 'these parameters are under test against % of %, or were decided on this evidence', base, engine
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'self_proposals_once';
+    END IF;
+    SELECT count(*), count(*) FILTER (WHERE engine_name = engine) INTO made_today, made_for_engine
+        FROM kronos.tried_configs WHERE created_by = 'Kronos' AND as_of = today;
+    IF made_today >= most_per_day OR made_for_engine >= most_per_engine THEN
+        RAISE EXCEPTION 'Kronos has made % proposals on %, % of them for %: at most % a day and % an engine',
+            made_today, today, made_for_engine, engine, most_per_day, most_per_engine
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'self_proposals_bounded';
+    END IF;
+    RETURN kronos.propose_config(engine, base, body, 'Kronos', why, about, code);
+END
+$$;
+
 CREATE FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb DEFAULT '{}'::jsonb, code text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1199,6 +1235,34 @@ ALTER TABLE kronos.trials ALTER COLUMN trial_id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE VIEW kronos.tried_configs AS
+ SELECT proposals.engine_name,
+    proposals.base_config_id,
+    kronos.canonical_hash(proposals.proposed_config_body) AS canonical_hash,
+    proposals.created_by,
+    (proposals.metadata ->> 'as_of'::text) AS as_of,
+    (proposals.metadata ->> 'mined_until'::text) AS mined_until,
+    (COALESCE(experiments.status, proposals.status) <> ALL (ARRAY['DISCARDED'::text, 'APPROVED'::text, 'REJECTED'::text])) AS is_open
+   FROM (kronos.config_proposals proposals
+     LEFT JOIN kronos.experiments USING (proposal_id))
+UNION ALL
+ SELECT experiments.engine_name,
+    experiments.base_config_id,
+    kronos.canonical_hash(configs.config_body) AS canonical_hash,
+    experiments.created_by,
+    NULL::text AS as_of,
+    NULL::text AS mined_until,
+    (experiments.status <> ALL (ARRAY['APPROVED'::text, 'REJECTED'::text])) AS is_open
+   FROM (kronos.experiments
+     JOIN kronos.engine_configs configs ON ((configs.config_id = experiments.proposed_config_id)))
+  WHERE ((experiments.proposal_id IS NULL) AND (experiments.evidence <> 'CONTROL'::text));
+
+COMMENT ON VIEW kronos.tried_configs IS 'One row per proposal, and per experiment that came from none: parameters tried against a base. Controls are none.';
+
+COMMENT ON COLUMN kronos.tried_configs.as_of IS 'ISO date in the data on which Kronos proposed it.';
+
+COMMENT ON COLUMN kronos.tried_configs.mined_until IS 'ISO date up to which Kronos had looked at the data.';
+
 CREATE TABLE source.decision_outcomes (
     decision_id uuid NOT NULL,
     horizon_days integer NOT NULL,
@@ -1422,6 +1486,8 @@ CREATE UNIQUE INDEX config_activations_from ON kronos.config_activations USING b
 CREATE UNIQUE INDEX config_activations_one_open ON kronos.config_activations USING btree (engine_name, scope) WHERE (deactivated_at IS NULL);
 
 CREATE INDEX config_proposals_by_status ON kronos.config_proposals USING btree (status, created_at);
+
+CREATE UNIQUE INDEX config_proposals_one_by_kronos ON kronos.config_proposals USING btree (engine_name, base_config_id, kronos.canonical_hash(proposed_config_body)) WHERE ((created_by = 'Kronos'::text) AND (status = 'PENDING_REVIEW'::text));
 
 CREATE INDEX experiments_by_status ON kronos.experiments USING btree (status, priority, created_at);
 
@@ -1663,6 +1729,9 @@ REVOKE ALL ON FUNCTION kronos.log_experiment() FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.log_proposal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) TO kronos_orchestrator;
 
 REVOKE ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_orchestrator;
@@ -1918,6 +1987,11 @@ GRANT SELECT ON TABLE kronos.trials TO kronos_reader;
 GRANT SELECT ON TABLE kronos.trials TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.trials TO kronos_chat;
 GRANT SELECT ON TABLE kronos.trials TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_reader;
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_chat;
+GRANT SELECT ON TABLE kronos.tried_configs TO kronos_change_manager;
 
 GRANT SELECT ON TABLE source.decision_outcomes TO kronos_reader;
 GRANT SELECT ON TABLE source.decision_outcomes TO kronos_orchestrator;

@@ -26,6 +26,7 @@ from kronos.cli.options import (
 from kronos.cli.render import report_console
 from kronos.cli.render_backtests import print_attempts, print_queue, print_scenarios
 from kronos.cli.render_changes import print_experiment, print_experiments, print_log, print_outcome
+from kronos.cli.shadow import shadow
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.modifications import modifications
 from kronos.core.changes.request import ExperimentRequest
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from kronos.services.workplace import Workplace
 
 app = typer.Typer(help="Configs under test: create, queue, cancel, look at.", no_args_is_help=True)
+
+app.command()(shadow)
 
 Id = Annotated[str, typer.Argument(help="Experiment id, or how it begins.")]
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from kronos.cli.mine import mine
 from kronos.cli.options import (
     AsJson,
     Author,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from kronos.services.workplace import Workplace
 
 app = typer.Typer(help="Proposed configs: make, look at, turn into an experiment, discard.", no_args_is_help=True)
+app.command()(mine)
 
 Id = Annotated[str, typer.Argument(help="Proposal id, or how it begins.")]
 

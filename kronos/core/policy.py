@@ -124,6 +124,46 @@ class MonitoringPolicy(_Strict):
         return self
 
 
+class SelfProposalPolicy(_Strict):
+    """What Kronos proposes by itself, on which evidence, and how much of it (DESIGN section 6)."""
+
+    most_per_day: Annotated[int, Field(ge=0)] = 3
+    """Proposals on one day of the data, over all engines; 0: none."""
+    most_per_engine: Annotated[int, Field(ge=0)] = 1
+    """Of them for one engine."""
+    least_dates: Annotated[int, Field(ge=60)] = 504
+    """Dates on which a config and the incumbent both have a record, without which it is not proposed."""
+    least_slice_dates: Annotated[int, Field(ge=60)] = 126
+    """Of them inside the slice that a niche was found in."""
+    newest_within: timedelta = timedelta(days=62)
+    """A comparison of a month that ended longer ago than this is no ground for a proposal, nor an older monitor."""
+    new_evidence: timedelta = timedelta(days=365)
+    """What was decided is proposed again only on evidence that reaches further by this: a month more is the same."""
+    convert: bool = True
+    """Turn the proposal into a queued experiment at once, so that it has backtests before a person sees it."""
+    priority: Annotated[int, Field(ge=0, le=9)] = 3
+    """Of that experiment."""
+
+
+class ShadowPolicy(_Strict):
+    """When a config's SHADOW decisions are what its backtest would have decided, and safe (DESIGN section 6)."""
+
+    least_sessions: Annotated[int, Field(ge=1)] = 20
+    """Market sessions on which both decided, without which nothing is said."""
+    least_matched: Annotated[float, Field(gt=0.0, le=1.0)] = 0.99
+    """Share of all decisions of those sessions that both made."""
+    most_weight_difference: Annotated[float, Field(ge=0.0)] = 0.02
+    """Largest sum of absolute weight differences that any one book may have."""
+    least_agreement: Annotated[float, Field(gt=0.0, le=1.0)] = 0.99
+    """Share of matched decisions with the same label, and with the same sign."""
+    most_probability_difference: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    """Largest difference of a probability that any one matched decision may have."""
+    least_coverage: Annotated[float, Field(gt=0.0, le=1.0)] = MIN_COVERAGE
+    """Share of the replay's sessions on which the shadow decided, and of its due outcomes that came."""
+    on_time: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    """Share of decisions that must come within the service level after the close (`deadline_after_close`)."""
+
+
 CutPoints = Annotated[tuple[float, float, float], Field(description="rising cut points inside (0, 1)")]
 
 
@@ -144,6 +184,8 @@ class ObservationPolicy(_Strict):
     monitoring: MonitoringPolicy = MonitoringPolicy()
     backtests: BacktestPolicy = BacktestPolicy()
     scheduler: SchedulerPolicy = SchedulerPolicy(limits=CLASS_LIMITS, most_running=MOST_BACKTESTS)
+    proposals: SelfProposalPolicy = SelfProposalPolicy()
+    shadow: ShadowPolicy = ShadowPolicy()
     deadline_after_close: timedelta = timedelta(hours=4, minutes=15)
     """After a market's session close by this much, meta jobs run without the missing regions."""
 
@@ -157,7 +199,7 @@ class ObservationPolicy(_Strict):
 
     def of_observation(self) -> str:
         """As JSON what facts, cells and reports depend on: not how backtests are run."""
-        return self.model_dump_json(exclude={"backtests", "scheduler"})
+        return self.model_dump_json(exclude={"backtests", "scheduler", "proposals", "shadow"})
 
     def horizon_of(self, engine_name: str) -> int:
         """Primary horizon of an engine, in sessions."""

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
-from kronos.sandbox.markets import Floats
+from kronos.sandbox.markets import Floats, Indexes, Market, running_squares
 
 REFERENCE_WINDOW = 504
 MIN_REFERENCE = 126
@@ -24,16 +24,19 @@ def returns(prices: Floats) -> Floats:
 
 def volatility(prices: Floats, window: int, at_least: int | None = None) -> Floats:
     """Annualised root mean square return of the last `window` sessions, NaN before `at_least` returns exist."""
-    squares = np.nan_to_num(returns(prices)) ** 2
-    total = np.cumsum(squares, axis=0)
+    total = running_squares(prices)
     counted = np.minimum(np.arange(len(prices)), window)
     earlier = np.zeros_like(total)
     earlier[window:] = total[:-window]
     mean = _rows(total - earlier, 1.0 / np.maximum(counted, 1))
     mean[counted < (at_least or window)] = np.nan
-    # an absolute floor: a week of repeated quotations must not divide by zero
-    annual: Floats = np.sqrt(np.maximum(mean, 1e-8) * DEFAULT_SESSIONS_PER_YEAR)
-    return annual
+    return _annual(mean)
+
+
+def volatility_at(market: Market, window: int, rows: Indexes) -> Floats:
+    """The same of a market's prices at some rows, each at least `window`."""
+    total = market.running_squares
+    return _annual((total[rows] - total[rows - window]) * (1.0 / window))
 
 
 def reference_volatility(prices: Floats) -> Floats:
@@ -49,6 +52,12 @@ def momentum(prices: Floats, lookback: int, skip: int) -> Floats:
     return result
 
 
+def momentum_at(prices: Floats, lookback: int, skip: int, rows: Indexes) -> Floats:
+    """The same at some rows, each at least `lookback`."""
+    change: Floats = prices[rows - skip] / prices[rows - lookback] - 1.0
+    return change
+
+
 def drawdown(prices: Floats, window: int) -> Floats:
     """Distance below the highest close of the last `window` sessions, at most 0."""
     columns = pl.DataFrame(prices.reshape(len(prices), -1))
@@ -57,13 +66,10 @@ def drawdown(prices: Floats, window: int) -> Floats:
     return below
 
 
-def lagged(values: Floats, sessions: int) -> Floats:
-    """The same feature as it was `sessions` earlier."""
-    if sessions == 0:
-        return values
-    result = np.full_like(values, np.nan)
-    result[sessions:] = values[:-sessions]
-    return result
+def _annual(mean_square: Floats) -> Floats:
+    # an absolute floor: a week of repeated quotations must not divide by zero
+    annual: Floats = np.sqrt(np.maximum(mean_square, 1e-8) * DEFAULT_SESSIONS_PER_YEAR)
+    return annual
 
 
 def _rows(matrix: Floats, factor: Floats) -> Floats:

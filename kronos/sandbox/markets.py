@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -63,6 +63,11 @@ class Market:
     """Cost of trading one unit of the book one way."""
     limits: Limits
 
+    @cached_property
+    def running_squares(self) -> Floats:
+        """`running_squares` of the prices: all configs that are run over a market share it."""
+        return running_squares(self.prices)
+
     def until(self, last: date) -> Market:
         """The market as it was known after the close of `last`."""
         n = int(np.searchsorted(self.sessions, np.datetime64(last), side="right"))
@@ -99,6 +104,19 @@ def load_markets() -> dict[str, Market]:
 def sandbox_sessions() -> tuple[date, ...]:
     """The sandbox's own days: every session of its longest market, in order."""
     return tuple(load_markets()["US_EQ"].sessions.astype("datetime64[D]").tolist())
+
+
+def running_squares(prices: Floats) -> Floats:
+    """Sum of all squared returns up to each row."""
+    total: Floats = np.empty_like(prices)
+    total[:1], moved = 0.0, total[1:]
+    np.divide(prices[1:], prices[:-1], out=moved)
+    moved -= 1.0
+    moved *= moved
+    # a running sum waits for each addition: two columns taken as one complex number wait together, for the same bytes
+    paired = total.view(np.complex128) if total.ndim == 2 and total.shape[-1] % 2 == 0 else total
+    np.cumsum(paired, axis=0, out=paired)
+    return total
 
 
 def instants(values: Instants) -> pl.Series:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from kronos.core.backtests.attempts import AttemptOutcome, standing
@@ -25,6 +26,11 @@ from kronos.store import backtests as store
 from kronos.store.backtests import Renewed
 from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
+
+RESULTS_VERSION: Final = "1"
+"""Rises when the code gives results of backtests another meaning."""
+REJECTED: Final = "rejected "
+"""Before the name of a rule, among the counts of a piece: rows the runner gave that break it."""
 
 
 class Leaving(Exception):

@@ -30,7 +30,7 @@ from kronos.core.frames import (
 )
 from kronos.errors import BacktestFailed
 from kronos.lake.tables import BACKTESTS
-from kronos.services.attempts import Bench, Heartbeat, handing_back, taken_up
+from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, taken_up
 from kronos.services.backtest_results import conclude
 from kronos.services.backtest_spec import backtest_spec
 from kronos.services.experiments import find_experiment
@@ -146,4 +146,4 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced) -> dict[str
 def _counts(produced: Produced) -> dict[str, int]:
     rejected = dict(produced.rejected.group_by("rule").len().sort("rule").iter_rows())
     counts = {"decisions": produced.decisions.height, "outcomes": produced.outcomes.height}
-    return counts | {f"rejected {rule}": count for rule, count in rejected.items()}
+    return counts | {f"{REJECTED}{rule}": count for rule, count in rejected.items()}

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-import polars as pl
-
-from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.policy import ObservationPolicy
 from kronos.core.scheduling.barrier import RegionSession, Verdict, is_due, judge
 from kronos.core.scheduling.expectation import ACTIVE_FOR, expected_sessions
@@ -22,8 +19,8 @@ from kronos.core.scheduling.periods import (
     periods_between,
     runs_of_neighbours,
 )
-from kronos.core.vocabulary import Cube, Mode
 from kronos.services.market_hours import session_closes
+from kronos.services.markets import live_activity
 from kronos.services.pipeline import Pipeline
 from kronos.store import meta_runs
 from kronos.store.meta_runs import Claim
@@ -124,18 +121,6 @@ def _expected(pipeline: Pipeline, first: date, last: date) -> list[RegionSession
     activity = live_activity(pipeline, since, last)
     markets = {*activity["market_id"], *_markets_of(pipeline.policy, runs["region"].unique())}
     return expected_sessions(session_closes(pipeline.policy, markets, first, last), runs, activity)
-
-
-def live_activity(pipeline: Pipeline, first: date, last: date) -> pl.DataFrame:
-    """Markets and dates with LIVE decisions."""
-    months = [period.key for period in periods_between(Cadence.MONTHLY, first, last)]
-    decided = pipeline.lake.scan("cells", months).filter(
-        pl.col("horizon") == DECISION_HORIZON,
-        pl.col("cube") == Cube.REGIME.value,
-        pl.col("mode") == Mode.LIVE.value,
-        pl.col("as_of_date").is_between(first, last),
-    )
-    return decided.select("market_id", "as_of_date").unique().collect()
 
 
 def _markets_of(policy: ObservationPolicy, regions: Iterable[str]) -> set[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import psycopg
 
 from kronos.core.backtests.attempts import Attempt, AttemptOutcome
 from kronos.core.changes.model import Experiment, ExperimentResult
-from kronos.core.changes.power import PowerPlan, plan_power
 from kronos.core.changes.request import (
     CONTROLS,
     KRONOS,
@@ -42,6 +41,9 @@ from kronos.store.experiments import (
 )
 from kronos.store.experiments import list_experiments as stored_experiments
 from kronos.store.trials import Trial, count_trials, record_trial
+
+if TYPE_CHECKING:
+    from kronos.core.changes.power import PowerPlan
 
 Session = psycopg.Connection[Any]
 
@@ -218,6 +220,9 @@ def _register_proposed(session: Session, asked: CheckedRequest, experiment_id: U
 
 
 def _power(session: Session, workplace: Workplace, asked: CheckedRequest) -> PowerPlan:
+    # scipy: only who creates an experiment waits for it
+    from kronos.core.changes.power import plan_power
+
     counted = count_trials(session, asked.engine_name)
     return plan_power(
         asked.hoped_ratio,

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.changes.model import ConfigProposal, Experiment
-from kronos.core.changes.request import KRONOS, ExperimentRequest, config_body, text, word
+from kronos.core.changes.request import KRONOS, DateRange, ExperimentRequest, config_body, text, word
 from kronos.core.vocabulary import ProposalStatus, ResourceClass
-from kronos.services.experiments import changing, create_within, enqueue_within, require_base
+from kronos.services.experiments import Session, changing, create_within, enqueue_within, require_base
 from kronos.services.identifiers import by_prefix
 from kronos.services.workplace import Workplace
 from kronos.store.database import Database, Role
@@ -64,19 +64,26 @@ def convert_proposal(
     workplace: Workplace, proposal_id: UUID, author: str, conversion: Conversion | None = None
 ) -> Experiment:
     """Make the proposal's experiment and put it in the queue; `ChangeRefused` when the proposal was settled before."""
-    how, data = conversion or Conversion(), workplace.data()
+    data = workplace.data()
     with changing(workplace, author) as session:
-        proposal = settle_proposal(session, proposal_id, ProposalStatus.CONVERTED_TO_EXPERIMENT)
-        created = create_within(
-            session,
-            workplace,
-            _request(proposal, how),
-            author,
-            data,
-            auto_generated=proposal.created_by == KRONOS,
-            proposal_id=proposal_id,
-        )
-        return enqueue_within(session, created.experiment_id)
+        return convert_within(session, workplace, proposal_id, author, conversion or Conversion(), data)
+
+
+def convert_within(
+    session: Session, workplace: Workplace, proposal_id: UUID, author: str, how: Conversion, data: DateRange
+) -> Experiment:
+    """`convert_proposal` inside a transaction that has begun its change; data: the workplace's dates."""
+    proposal = settle_proposal(session, proposal_id, ProposalStatus.CONVERTED_TO_EXPERIMENT)
+    created = create_within(
+        session,
+        workplace,
+        _request(proposal, how),
+        author,
+        data,
+        auto_generated=proposal.created_by == KRONOS,
+        proposal_id=proposal_id,
+    )
+    return enqueue_within(session, created.experiment_id)
 
 
 def discard_proposal(workplace: Workplace, proposal_id: UUID, author: str, reason: str) -> ConfigProposal:

@@ -21,8 +21,8 @@ from kronos.core.quality import (
 )
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.periods import Cadence, period_from_key
-from kronos.services.barrier import live_activity
 from kronos.services.market_hours import session_closes
+from kronos.services.markets import live_activity
 from kronos.services.pipeline import Pipeline
 from kronos.services.sightings import label_contexts
 from kronos.services.summaries import Report

@@ -2,29 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from kronos.backtests.command import CommandConfig, CommandRunner
 from kronos.backtests.isolated import Isolated
 from kronos.backtests.processes import Limits
+from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
 from kronos.core.backtests.runner import ChosenRunner
-from kronos.core.vocabulary import ResourceClass
-from kronos.errors import BacktestFailed
+from kronos.core.changes.model import Experiment
+from kronos.errors import BacktestFailed, BadValue
+from kronos.services.markets import markets_in_use
 from kronos.services.pipeline import Pipeline
 from kronos.settings import Settings
 
-SANDBOX = "sandbox"
-_SANDBOX_FUNCTION = "kronos.sandbox.backtest:produce"
+SANDBOX: Final = "sandbox"
+EVERY_ENGINE: Final = "*"
+_SANDBOX_FUNCTION: Final = "kronos.sandbox.backtest:produce"
+
+_Markets = Annotated[tuple[str, ...], Field(description="where the engine decides; none named: where it lately did")]
 
 
-def choose_runner(
-    settings: Settings, pipeline: Pipeline, engine_name: str, resource_class: ResourceClass
-) -> ChosenRunner:
-    """The engine's runner; `BacktestFailed`, finally, when there is none."""
-    terms, need = pipeline.policy.backtests, pipeline.policy.scheduler.need(engine_name, resource_class)
-    limits = Limits(terms.nice, need.memory_mb)
+class ApiChoice(PrometheusApiConfig):
+    """Upstream's control API."""
+
+    kind: Literal["prometheus_api"]
+    markets: _Markets = ()
+
+
+class CommandChoice(CommandConfig):
+    """A command that speaks Dagster Pipes."""
+
+    kind: Literal["command"]
+    markets: _Markets = ()
+
+
+Choice = Annotated[ApiChoice | CommandChoice, Field(discriminator="kind")]
+_CHOICES: Final[TypeAdapter[ApiChoice | CommandChoice]] = TypeAdapter(Choice)
+
+
+def parsed_runners(runners: Mapping[str, Mapping[str, Any]]) -> dict[str, ApiChoice | CommandChoice]:
+    """The policy's runners by engine; `BadValue` names the engine, the key and what is expected."""
+    found = {}
+    for engine, raw in runners.items():
+        try:
+            found[engine] = _CHOICES.validate_python(dict(raw))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(["backtests.runners", engine, *(str(part) for part in first["loc"])])
+            raise BadValue(f"policy {where}", first["input"], first["msg"]) from error
+    return found
+
+
+def choose_runner(settings: Settings, pipeline: Pipeline, experiment: Experiment, now: datetime) -> ChosenRunner:
+    """The runner of an experiment's engine; `BacktestFailed`, finally, when there is none. now: in the data's time."""
+    policy, engine = pipeline.policy, experiment.engine_name
+    need = policy.scheduler.need(engine, experiment.resource_class)
+    limits = Limits(policy.backtests.nice, need.memory_mb)
+    named = parsed_runners(policy.backtests.runners)
+    choice = named.get(engine) or named.get(EVERY_ENGINE)
+    if choice is not None:
+        markets = choice.markets or tuple(markets_in_use(pipeline, now.date(), engine))
+        return _chosen(settings, pipeline, choice, limits, markets, now)
     if settings.sandbox:
         # only who backtests loads the prices
         from kronos.sandbox.engines import ENGINES
         from kronos.sandbox.markets import load_markets
 
-        if engine_name in ENGINES:
+        if engine in ENGINES:
             return ChosenRunner(SANDBOX, lambda: Isolated(_SANDBOX_FUNCTION, limits), tuple(load_markets()))
-    raise BacktestFailed(f"engine {engine_name!r} has no runner: name one in policy backtests.runners", final=True)
+    raise BacktestFailed(f"engine {engine!r} has no runner: name one in KRONOS_POLICY, backtests.runners", final=True)
+
+
+def _chosen(
+    settings: Settings,
+    pipeline: Pipeline,
+    choice: ApiChoice | CommandChoice,
+    limits: Limits,
+    markets: tuple[str, ...],
+    now: datetime,
+) -> ChosenRunner:
+    if not markets:
+        raise BacktestFailed("no market is known to test in: name them beside the runner in KRONOS_POLICY", final=True)
+    if isinstance(choice, CommandChoice):
+        return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits), markets)
+    token = settings.control_token.get_secret_value() if settings.control_token else None
+    return ChosenRunner(
+        choice.kind,
+        lambda: PrometheusApiRunner(
+            choice, lambda start, end: pipeline.source.read(start, end, today=now.date()), token=token
+        ),
+        markets,
+    )

@@ -26,8 +26,8 @@ from kronos.core.scheduling.prediction import Kind, Profiles, profiles
 from kronos.core.scheduling.snapshot import NEVER, Nodes, Queue, Running, Snapshot
 from kronos.core.scheduling.tier1 import JobState, RunState, tier1_states
 from kronos.core.scheduling.windows import Windows, moved, windows
-from kronos.services.barrier import live_activity
 from kronos.services.market_hours import session_closes
+from kronos.services.markets import markets_in_use
 from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
 from kronos.settings import Settings
@@ -99,7 +99,8 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
     forecasts = _profiles(session, policy, queued, running)
     # in the sandbox tier 1 lives in the sandbox's own time
     shift = now - current_instant(settings, pipeline.database) if settings.sandbox else timedelta(0)
-    markets = _markets(pipeline, now - shift)
+    # theirs are the windows to protect
+    markets = markets_in_use(pipeline, (now - shift).date())
     readings = scheduler.node_readings(session)
     snapshot = Snapshot(
         now=_seconds(now),
@@ -199,12 +200,6 @@ def _nodes(readings: Sequence[scheduler.NodeReading], now: datetime) -> Nodes:
         alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
         **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
     )
-
-
-def _markets(pipeline: Pipeline, now: datetime) -> list[str]:
-    """Markets in which engines decided lately: theirs are the windows to protect."""
-    today = now.date()
-    return sorted(live_activity(pipeline, today - ACTIVE_FOR, today)["market_id"].unique())
 
 
 def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from kronos.errors import ChangeRefused, NotFound
 
 _EXPECTED: Final = {
     "change_log_author": "a change needs an author; only Kronos itself signs as Kronos",
+    "config_proposals_one_by_kronos": "Kronos has this very config in review for this base already",
     "config_proposals_body": "a proposed config is an object of parameters",
     "config_proposals_reason": "a discarded proposal needs a reason",
     "experiments_config_of_its_own": "this proposed config belongs to another experiment",
@@ -25,7 +26,7 @@ _EXPECTED: Final = {
     "experiments_reason": "a rejected experiment needs a reason",
     "experiments_resource_class": "the resource class is not a known one",
 }
-"""The constraints of sql/migrations/0010 and 0011 whose own words are SQL; triggers speak for themselves."""
+"""The constraints of sql/migrations/0010, 0011 and 0013 whose own words are SQL; triggers speak for themselves."""
 
 _FOREIGN: Final = {
     "config_proposals_base": "config of this engine",

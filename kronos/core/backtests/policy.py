@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,9 @@ class BacktestPolicy(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 20_240_613
     battery: Battery | None = None
     """Scenarios of every experiment; None: the built-in ones."""
+    runners: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Engine, or `*` for all, -> its runner: `kind` prometheus_api or command, with that one's own keys. The sandbox's
+    engines need none."""
     nice: Annotated[int, Field(ge=0, le=19)] = 10
     """Added to the niceness of whatever computes."""
     heartbeat: Duration = timedelta(seconds=2)

@@ -13,8 +13,11 @@ from kronos.defs.presentation import table
 from kronos.defs.resources import Kronos
 from kronos.defs.sources.assets import source_deps
 from kronos.errors import KronosError
+from kronos.services.attempts import RESULTS_VERSION
+from kronos.services.pipeline import CELLS_VERSION
 
 GROUP = "experiments"
+Results = Iterator[dg.MaterializeResult[None]]
 BACKTEST, RESULT = dg.AssetKey("experiment_backtest"), dg.AssetKey("experiment_result")
 _CONTEXTS = ("engine_configs", "regimes", "stability_vectors", "fragility_measures", "soft_target_classes")
 _SHOWN = ("avg_return", "volatility", "sharpe", "max_dd", "hit_rate_day", "brier", "brier_multi", "mean_loss")
@@ -22,8 +25,9 @@ _SHOWN = ("avg_return", "volatility", "sharpe", "max_dd", "hit_rate_day", "brier
 _SPECS = (
     dg.AssetSpec(
         BACKTEST,
-        description="One partition per experiment: decisions, outcomes and cells of its configs over its dates and in "
-        "every scenario, in the lake's backtest tables; one checkpoint per fold and scenario.",
+        description="One row per decision of an experiment's configs over its dates and in every scenario, with its "
+        "outcomes and the cells they add up to. One partition per experiment, one checkpoint per fold and scenario.",
+        code_version=CELLS_VERSION,
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
@@ -36,6 +40,7 @@ _SPECS = (
         RESULT,
         description="One row per experiment and period in experiment_results: the numbers of the proposed config with "
         "intervals and reasons, the base and the incumbent beside it, and what came of it in every scenario.",
+        code_version=RESULTS_VERSION,
         group_name=GROUP,
         owners=OWNERS,
         kinds={"postgres"},
@@ -48,7 +53,7 @@ _SPECS = (
 
 
 @dg.multi_asset(specs=_SPECS, name="experiment", can_subset=False)
-def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg] # dagster annotates results plainly
+def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]) -> Results:
     """Work on the run's attempts, one after the other; one that is taken away or told to leave gives nothing."""
     from kronos.services.backtest import run_backtest
     from kronos.services.bench import bench_over
@@ -77,9 +82,7 @@ def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Krono
         raise dg.Failure("; ".join(failures), allow_retries=False)
 
 
-def _results(
-    context: dg.AssetExecutionContext, done: Experiment, periods: tuple[PeriodResult, ...]
-) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg] # as above
+def _results(context: dg.AssetExecutionContext, done: Experiment, periods: tuple[PeriodResult, ...]) -> Results:
     """What Dagster records: of the experiment the run is named after as results, of others in its batch as events."""
     whole = max(periods, key=lambda one: one.period_end - one.period_start)
     told = {

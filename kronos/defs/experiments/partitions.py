@@ -6,7 +6,8 @@ from uuid import UUID
 
 import dagster as dg
 
-EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
+EXPERIMENTS_NAME = "experiments"
+EXPERIMENTS = dg.DynamicPartitionsDefinition(name=EXPERIMENTS_NAME)
 """One partition per experiment that ever was in the queue, by its id."""
 
 LAUNCH_TAG, MEMBERS_TAG = "kronos/launch", "kronos/attempts"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from kronos.defs.experiments.partitions import EXPERIMENTS, LAUNCH_TAG, MEMBERS_TAG, members_tag
+from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_tag
 from kronos.defs.resources import Kronos
 from kronos.services.scheduling import Launch, Scheduling, tick
 from kronos.services.workplace import workplace_over
@@ -15,7 +15,6 @@ _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 experiment_job = dg.define_asset_job(
     "experiment_backtests",
     selection=dg.AssetSelection.assets("experiment_backtest", "experiment_result"),
-    partitions_def=EXPERIMENTS,
     description="The backtests of one experiment, or of a batch of controls. Started by the scheduler alone.",
     # what crashed comes back through the queue, with its checkpoint
     tags={"kronos/tier": "3", "dagster/max_retries": "0"},
@@ -45,10 +44,8 @@ def scheduler_sensor(seconds_between: int) -> dg.SensorDefinition:
         if not done.launches:
             return dg.SkipReason(done.note)
         keys = [str(experiment_id) for launch in done.launches for experiment_id, _ in launch.members]
-        return dg.SensorResult(
-            run_requests=[request(launch) for launch in done.launches],
-            dynamic_partitions_requests=[EXPERIMENTS.build_add_request(keys)],
-        )
+        instance.add_dynamic_partitions(EXPERIMENTS_NAME, keys)
+        return dg.SensorResult(run_requests=[request(launch) for launch in done.launches])
 
     return backtest_scheduler
 

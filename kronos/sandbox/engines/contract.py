@@ -58,20 +58,20 @@ def rounded(values: Floats) -> Floats:
     return np.round(values, DECIMALS)
 
 
-def standard_noise(market: Market, seed: int) -> Floats:
-    """Uniform noise in (-sqrt 3, sqrt 3), unit variance, fixed by seed, session date and instrument."""
-    days = market.sessions.astype(np.int64)[:, None]
+def standard_noise(market: Market, seed: int, rows: Indexes | None = None) -> Floats:
+    """Uniform noise in (-sqrt 3, sqrt 3), unit variance, fixed by seed, session date and instrument; rows None: all."""
+    days = market.sessions[slice(None) if rows is None else rows].astype(np.int64)[:, None]
     columns = np.arange(len(market.instruments))[None, :]
     width = 2.0 * np.sqrt(3.0)
     noise: Floats = (chances(days + 0 * columns, columns + 0 * days, seed) - 0.5) * width
     return noise
 
 
-def blurred(scores: Floats, share: float, market: Market, seed: int) -> Floats:
-    """Cross-sectionally standardised scores with a share of their variance replaced by noise."""
+def blurred(scores: Floats, share: float, market: Market, seed: int, rows: Indexes | None = None) -> Floats:
+    """Cross-sectionally standardised scores with a share of their variance replaced by noise; rows None: all."""
     if share == 0.0:
         return scores
-    blend: Floats = np.sqrt(1.0 - share) * scores + np.sqrt(share) * standard_noise(market, seed)
+    blend: Floats = np.sqrt(1.0 - share) * scores + np.sqrt(share) * standard_noise(market, seed, rows)
     return blend
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from kronos.sandbox.engines.contract import Engine, EngineConfig, blurred, rounded, standardised
-from kronos.sandbox.features import lagged, momentum, volatility
+from kronos.sandbox.features import momentum_at, volatility_at
 from kronos.sandbox.markets import Floats, Indexes, Market
 from kronos.sandbox.paths import PricePath, instrument_columns, net
 
@@ -62,18 +62,25 @@ def decide(config: PortfolioConfig, market: Market, rows: Indexes, seed: int) ->
     }
 
 
-def targets(config: PortfolioConfig, market: Market, seed: int) -> Floats:
-    """Signed weights a rebalance at each session would aim for; NaN until the signal is known."""
-    risk = volatility(market.prices, max(config.lookback, 21))
+def targets(config: PortfolioConfig, market: Market, seed: int, rows: Indexes) -> Floats:
+    """Signed weights that rebalances at `rows`, each at least `warm(config)`, aim for."""
+    told = rows - config.signal_lag
+    risk = volatility_at(market, _window(config), told)
     if config.style == "inverse_volatility":
         scores = standardised(-risk)
     else:
         sign = 1.0 if config.style == "momentum" else -1.0
-        scores = standardised(sign * momentum(market.prices, config.lookback, config.skip) / risk)
-    scores = blurred(scores, config.noise, market, seed)
-    weights = _sized(config, scores, risk)
-    weights[np.isnan(scores).any(axis=1) | np.isnan(risk).any(axis=1)] = np.nan
-    return lagged(weights, config.signal_lag)
+        scores = standardised(sign * momentum_at(market.prices, config.lookback, config.skip, told) / risk)
+    return _sized(config, blurred(scores, config.noise, market, seed, told), risk)
+
+
+def warm(config: PortfolioConfig) -> int:
+    """The first row at which the signal is known."""
+    return _window(config) + config.signal_lag
+
+
+def _window(config: PortfolioConfig) -> int:
+    return max(config.lookback, 21)
 
 
 def _sized(config: PortfolioConfig, scores: Floats, risk: Floats) -> Floats:
@@ -92,30 +99,62 @@ def _sized(config: PortfolioConfig, scores: Floats, risk: Floats) -> Floats:
     return np.asarray(config.gross * raw / np.abs(raw).sum(axis=1, keepdims=True))
 
 
+def wealth(config: PortfolioConfig, market: Market, seed: int) -> Floats:
+    """What 1 invested before the first session has become after each close, before costs; no decision is made a row.
+
+    The book is the one `decide` holds; one that loses more than all it has is past its end, its numbers mean nothing.
+    """
+    prices, every = market.prices, config.rebalance_every
+    rows = _rebalances(config, len(prices))
+    worth = np.ones(len(prices))
+    if not len(rows):
+        return worth
+    aims = targets(config, market, seed, rows)
+    shares, cash = aims / prices[rows], 1.0 - aims.sum(axis=1)
+    grown = cash[:-1] + np.einsum("ri,ri->r", shares[:-1], prices[rows[1:]])
+    capital = np.append(1.0, np.cumprod(grown))
+    # stretches between rebalances are equally long but for the first and last, which are parts of such
+    begin, whole = rows[0] // every, len(prices) // every
+    stretches = prices[begin * every : whole * every].reshape(-1, every, prices.shape[1])
+    held = np.einsum("rti,ri->rt", stretches, shares[: len(stretches)]).ravel()
+    held = np.append(held, prices[whole * every :] @ shares[-1])[rows[0] - begin * every :]
+    lasting = np.diff(rows, append=len(prices))
+    worth[rows[0] :] = np.repeat(capital, lasting) * (held + np.repeat(cash, lasting))
+    return worth
+
+
+def _rebalances(config: PortfolioConfig, sessions: int) -> Indexes:
+    """Rows of the rebalances; sessions are counted from the first, so any range of dates meets the same schedule."""
+    first, every = warm(config), config.rebalance_every
+    return np.append(first, np.arange(first - first % every + every, sessions, every))[
+        : None if first < sessions else 0
+    ]
+
+
 def _book(config: PortfolioConfig, market: Market, seed: int) -> tuple[Floats, Floats]:
     """Weights held after each close and what was bought there."""
-    aims = targets(config, market, seed)
-    known = ~np.isnan(aims).any(axis=1)
-    if not known.any():
-        return np.zeros_like(aims), np.zeros_like(aims)
-    sessions = np.arange(len(aims))
-    first = int(np.argmax(known))
-    # sessions are counted from the market's own first one, so any range of dates meets the same schedule
-    rebalanced = np.maximum(sessions - sessions % config.rebalance_every, first)
-    book = _drifted(aims, market.prices, rebalanced)
+    prices = market.prices
+    rows = _rebalances(config, len(prices))
+    if not len(rows):
+        return np.zeros_like(prices), np.zeros_like(prices)
+    aims, first = targets(config, market, seed, rows), rows[0]
+    sessions = np.arange(len(prices))
+    block = np.maximum(np.searchsorted(rows, sessions, side="right") - 1, 0)
+    book = _drifted(aims, prices, rows, block, sessions)
     arriving = np.zeros_like(book)
-    arriving[1:] = _drifted(aims, market.prices, rebalanced[:-1], sessions[1:])
+    arriving[1:] = _drifted(aims, prices, rows, block[:-1], sessions[1:])
     book[:first] = arriving[: first + 1] = 0.0
     kept = np.where(np.sign(arriving) == np.sign(book), np.abs(arriving), 0.0)
-    bought = np.maximum(np.abs(book) - kept, 0.0) * (rebalanced == sessions)[:, None]
+    bought = np.zeros_like(book)
+    bought[rows] = np.maximum(np.abs(book) - kept, 0.0)[rows]
     return book, bought + config.churn * np.abs(book)
 
 
-def _drifted(aims: Floats, prices: Floats, since: Indexes, sessions: Indexes | None = None) -> Floats:
-    """Weights at `sessions` of the book that was rebalanced at `since` and then left alone."""
-    at = np.arange(len(since)) if sessions is None else sessions
-    value = aims[since] * prices[at] / prices[since]
-    capital = 1.0 + (value - aims[since]).sum(axis=1, keepdims=True)
+def _drifted(aims: Floats, prices: Floats, rows: Indexes, block: Indexes, sessions: Indexes) -> Floats:
+    """Weights at `sessions` of the book that was rebalanced at `rows[block]` and then left alone."""
+    aimed = aims[block]
+    value = aimed * prices[sessions] / prices[rows[block]]
+    capital = 1.0 + (value - aimed).sum(axis=1, keepdims=True)
     # a levered book that has lost nearly everything keeps finite weights
     return np.asarray(value / np.maximum(capital, 0.05))
 

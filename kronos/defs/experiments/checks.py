@@ -1,0 +1,59 @@
+"""Checks of an experiment's backtest: what it rests on is whole."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import dagster as dg
+
+from kronos.core.changes.model import PeriodResult
+from kronos.core.conventions import MIN_COVERAGE
+from kronos.defs.experiments.assets import BACKTEST, RESULT
+from kronos.defs.resources import Kronos
+from kronos.services.attempts import REJECTED
+
+_PARTITION = "dagster/partition"
+
+
+@dg.asset_check(
+    asset=BACKTEST,
+    name="no_row_rejected",
+    description="Every row the runner gave keeps the contract; others are counted by the rule they break.",
+)
+def no_row_rejected(context: dg.AssetCheckExecutionContext, kronos: dg.ResourceParam[Kronos]) -> dg.AssetCheckResult:
+    """Over the whole backtest of the run's experiment."""
+    whole = _whole(kronos, context.run.tags)
+    rejected = {name: count for name, count in whole.provenance["rows"].items() if name.startswith(REJECTED)}
+    return dg.AssetCheckResult(
+        passed=not rejected, severity=dg.AssetCheckSeverity.WARN, metadata={"rows": whole.provenance["rows"]}
+    )
+
+
+@dg.asset_check(
+    asset=RESULT,
+    name="covered",
+    description="At least 95 % of the proposed config's due outcomes are there, and every scenario was played.",
+)
+def covered(context: dg.AssetCheckExecutionContext, kronos: dg.ResourceParam[Kronos]) -> dg.AssetCheckResult:
+    """Over the whole period of the run's experiment."""
+    whole = _whole(kronos, context.run.tags)
+    valid, due = whole.detail["coverage"]["valid"], whole.detail["coverage"]["due"]
+    scenarios = whole.detail.get("scenarios", {})
+    refused = {name: one["refused"] for name, one in scenarios.items() if "refused" in one}
+    return dg.AssetCheckResult(
+        passed=due > 0 and valid >= MIN_COVERAGE * due and not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"valid": valid, "due": due, "not played": refused},
+    )
+
+
+CHECKS: Sequence[dg.AssetChecksDefinition] = (no_row_rejected, covered)
+
+
+def _whole(kronos: Kronos, tags: Mapping[str, str]) -> PeriodResult:
+    from kronos.services.experiments import experiment_results
+
+    with kronos.open() as opened:
+        whole = experiment_results(opened.pipeline.database, UUID(tags[_PARTITION])).whole
+    if whole is None:
+        raise dg.Failure(f"experiment {tags[_PARTITION]} has no result to check", allow_retries=False)
+    return whole

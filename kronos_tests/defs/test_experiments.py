@@ -1,0 +1,168 @@
+"""The scheduler's sensor and the backtest's job on a Dagster instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+import yaml
+
+from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.changes.model import Experiment
+from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.core.vocabulary import ExperimentStatus
+from kronos.defs.assembly import assemble
+from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_of, members_tag
+from kronos.defs.experiments.sensors import is_alive
+from kronos.defs.resources import Kronos
+from kronos.services.experiments import cancel
+from kronos.settings import Settings, dagster_root
+from kronos.store.backtests import running_backtests
+from kronos.store.database import Database, Role
+from kronos_tests.defs.ticks import tick
+from kronos_tests.services.backtest_world import PIECES, World, backtest_world, policy
+
+SCHEDULER = "backtest_scheduler"
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    terms = policy()
+    path = tmp_path / "policy.json"
+    path.write_text(terms.model_dump_json())
+    with backtest_world(database, tmp_path, terms) as found:
+        settings = Settings(home=tmp_path, database_url=database.url, policy=path)
+        object.__setattr__(found, "settings", settings)
+        yield found
+
+
+@pytest.fixture
+def kronos(world: World) -> Kronos:
+    return Kronos(world.settings)
+
+
+def launched(kronos: Kronos, instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    """The run of a request, as the daemon would start it."""
+    for experiment_id, _ in members_of(request.tags):
+        instance.add_dynamic_partitions(EXPERIMENTS_NAME, [str(experiment_id)])
+    job = assemble(kronos).resolve_job_def("experiment_backtests")
+    return job.execute_in_process(
+        instance=instance, partition_key=request.partition_key, tags=dict(request.tags), raise_on_error=False
+    )
+
+
+def materialised(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    return set(instance.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+def now(world: World, experiment: Experiment) -> ExperimentStatus:
+    return world.now(experiment).status
+
+
+def test_a_queued_experiment_becomes_a_run_and_then_results(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    """Through the sandbox's own runner, in its child process."""
+    experiment = world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    assert request.tags["kronos/resource_class"] == "CPU_HEAVY" and request.tags["dagster/priority"] == "-5"
+    result = launched(kronos, instance, request)
+    assert result.success and now(world, experiment) is ExperimentStatus.AWAITING_REVIEW
+    ids = {str(experiment.experiment_id)}
+    assert materialised(instance, "experiment_backtest") == materialised(instance, "experiment_result") == ids
+
+
+def test_the_runs_record_shows_what_was_tested(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:
+    experiment = world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    launched(kronos, instance, request)
+    event = instance.get_latest_materialization_event(dg.AssetKey("experiment_result"))
+    assert event is not None and event.asset_materialization is not None
+    shown = event.asset_materialization.metadata["whole"].value
+    assert "proposed" in str(shown) and "base and incumbent" in str(shown)
+    assert event.asset_materialization.partition == str(experiment.experiment_id)
+
+
+def test_the_runs_steps_are_checkpoints(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:
+    experiment = world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    result = launched(kronos, instance, request)
+    (attempt,) = world.attempts(experiment.experiment_id)
+    assert (attempt.pieces, attempt.pieces_after, attempt.run_id) == (PIECES, PIECES, result.run_id)
+
+
+def test_a_run_nobody_scheduled_is_refused(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:
+    experiment = world.queued()
+    request = dg.RunRequest(partition_key=str(experiment.experiment_id))
+    instance.add_dynamic_partitions(EXPERIMENTS_NAME, [str(experiment.experiment_id)])
+    assert not launched(kronos, instance, request).success
+    assert now(world, experiment) is ExperimentStatus.QUEUED_FOR_BACKTEST
+
+
+def test_a_run_whose_experiment_was_cancelled_ends_quietly(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    experiment = world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    cancel(world.workplace, experiment.experiment_id, "ben", "not now")
+    assert launched(kronos, instance, request).success
+    assert materialised(instance, "experiment_backtest") == set()
+
+
+def test_a_failing_member_does_not_take_the_others_along(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    """Here the first of a batch is not the run's any more."""
+    good, bad = world.queued(), world.queued(lookback=42)
+    tick(kronos, instance, SCHEDULER)
+    members = [(bad.experiment_id, 2), (good.experiment_id, 1)]
+    request = dg.RunRequest(
+        partition_key=str(bad.experiment_id), tags={LAUNCH_TAG: "batch", MEMBERS_TAG: members_tag(members)}
+    )
+    launched(kronos, instance, request)
+    assert now(world, good) is ExperimentStatus.AWAITING_REVIEW
+    assert materialised(instance, "experiment_result") == {str(good.experiment_id)}
+
+
+def test_a_run_is_alive_until_dagster_has_seen_its_end(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    with world.database.connect(Role.READER) as session:
+        (running,) = running_backtests(session)
+    assert is_alive(instance)(running) is None
+    assert launched(kronos, instance, request).success
+    assert is_alive(instance)(running) is False
+
+
+def test_a_config_the_engine_refuses_is_rejected_with_the_reason(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    """Registered past the door's check, as an upstream without schemas could."""
+    object.__setattr__(world.workplace, "check_config", lambda *_: None)
+    experiment = world.queued(proposed_config={"style": "astrology"})
+    (request,) = tick(kronos, instance, SCHEDULER)
+    assert not launched(kronos, instance, request).success
+    found = world.now(experiment)
+    assert found.status is ExperimentStatus.REJECTED and "astrology" in found.metadata["reason"]
+    assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.CRASHED
+
+
+def test_members_are_told_by_a_tag() -> None:
+    members = [(uuid4(), 3), (uuid4(), 1)]
+    assert members_of({MEMBERS_TAG: members_tag(members)}) == members and members_of({}) == []
+
+
+def test_the_run_queue_holds_the_caps_the_scheduler_plans_with() -> None:
+    limits: list[dict[str, Any]] = yaml.safe_load((dagster_root() / "dagster.yaml").read_text())["concurrency"]["runs"][
+        "tag_concurrency_limits"
+    ]
+    by_class = {one["value"]: one["limit"] for one in limits if one["key"] == "kronos/resource_class"}
+    assert by_class == {name.value: limit for name, limit in CLASS_LIMITS.items()}
+    (tier,) = [one["limit"] for one in limits if (one["key"], str(one["value"])) == ("kronos/tier", "3")]
+    assert tier == MOST_BACKTESTS

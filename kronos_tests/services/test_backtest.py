@@ -1,0 +1,282 @@
+"""One attempt at a backtest: checkpoints, resumption, and every way in which it can end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.changes.chain import verify
+from kronos.core.changes.model import Experiment
+from kronos.core.frames import PIECE_KEY
+from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus
+from kronos.errors import BacktestFailed
+from kronos.lake.backtests import BacktestRecord
+from kronos.lake.tables import BACKTESTS, TABLES
+from kronos.services.backtest import run_backtest
+from kronos.services.experiments import cancel, experiment_results, requeue
+from kronos.store.backtests import specs_of, tell
+from kronos.store.change_log import entries
+from kronos.store.database import Database, Role
+from kronos_tests.services.backtest_world import BATTERY, END, PIECES, START, Direct, World, backtest_world, policy
+
+QUEUED, RUNNING, REVIEW, REJECTED = (
+    ExperimentStatus.QUEUED_FOR_BACKTEST,
+    ExperimentStatus.RUNNING_BACKTESTS,
+    ExperimentStatus.AWAITING_REVIEW,
+    ExperimentStatus.REJECTED,
+)
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    with backtest_world(database, tmp_path) as found:
+        yield found
+
+
+def ran(world: World, experiment: Experiment, run_id: str = "run") -> Experiment | None:
+    """The experiment after one more attempt."""
+    return run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), run_id)
+
+
+def numbers(world: World, experiment: Experiment) -> list[dict[str, Any]]:
+    """What is stored of an experiment's results, ids, times and lake versions aside."""
+    found = experiment_results(world.database, experiment.experiment_id).to_json_dict()["periods"]
+    text = [
+        {name: one[name] for name in one if name not in ("recorded_at", "attempt", "experiment_id")} for one in found
+    ]
+    for one in text:
+        del one["provenance"]["lake"], one["provenance"]["spec"]
+        one["detail"] = str(one["detail"]).replace(experiment.proposed_config_id, "proposed")
+    return text
+
+
+def rows(world: World, experiment: Experiment, table: str) -> pl.DataFrame:
+    """The lake's rows of an experiment, its own ids aside."""
+    lf = BacktestRecord(world.pipeline.lake, str(experiment.experiment_id)).scan(table)
+    names = {experiment.proposed_config_id: "proposed"}
+    df = lf.with_columns(
+        pl.col("config_id").replace(names), experiment_id=pl.col("experiment_id").str.slice(36)
+    ).collect()
+    return df.drop("decision_id", "portfolio_id", strict=False).sort(
+        pl.all().exclude(pl.List(pl.String), pl.List(pl.Float64))
+    )
+
+
+def test_a_backtest_ends_in_review_with_results_of_every_period(world: World) -> None:
+    done = ran(world, world.queued())
+    assert done is not None and done.status is REVIEW and done.leased_until is None
+    found = experiment_results(world.database, done.experiment_id)
+    whole = found.whole
+    assert whole is not None and (whole.period_start, whole.period_end) == (START, END)
+    assert len(found.periods) == 5 and whole.evidence is EvidenceLabel.HUMAN_TRIGGERED
+    assert set(whole.by_regime) == {"CALM", "STRESS"} and set(whole.by_market) == {"US_EQ", "US_FUT"}
+
+
+def test_every_number_has_its_interval_count_or_reason(world: World) -> None:
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None
+    for name in whole.metrics:
+        assert name in whole.detail["observations"]
+        assert name in whole.detail["intervals"] or name in whole.detail["interval_undefined"]
+
+
+def test_the_incumbent_runs_beside_and_in_every_scenario(world: World) -> None:
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None
+    assert [one["role"] for one in whole.detail["beside"].values()] == ["base and incumbent"]
+    assert set(whole.detail["scenarios"]) == {"summer", "gaps"}
+    for one in whole.detail["scenarios"].values():
+        assert {"metrics"} <= set(one["configs"][done.proposed_config_id])
+
+
+def test_provenance_is_enough_to_run_it_again(world: World) -> None:
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    with world.database.connect(Role.READER) as session:
+        (spec,) = specs_of(session, done.experiment_id)
+    assert whole is not None and whole.provenance["spec"] == spec.digest and spec.battery == BATTERY
+    assert whole.provenance["code_version"] == "test" and set(whole.provenance["lake"]) == {
+        name for name in TABLES if name.startswith(BACKTESTS)
+    }
+
+
+def test_a_resumed_backtest_equals_an_undisturbed_one(world: World) -> None:
+    """And it makes no piece twice but the one at which it crashed."""
+    undisturbed, disturbed = world.queued(), world.queued(lookback=63)
+    assert ran(world, undisturbed) is not None
+    world.runner.ran.clear()
+    world.runner.fails["fold-003"] = BacktestFailed("the child died")
+    with pytest.raises(BacktestFailed):
+        ran(world, disturbed)
+    assert world.now(disturbed).status is QUEUED
+    assert ran(world, disturbed) is not None
+    assert world.runner.ran.count("fold-003") == 2 and len(world.runner.ran) == PIECES + 1
+    assert numbers(world, disturbed) == numbers(world, undisturbed)
+    for table in ("decision_facts", "cells"):
+        assert_frame_equal(rows(world, disturbed, table), rows(world, undisturbed, table))
+
+
+def test_a_backtest_goes_through_the_cells_of_live_decisions(world: World) -> None:
+    """What the cells say of the replay is the weighted sum of its facts' returns."""
+    done = ran(world, world.queued())
+    assert done is not None
+    facts, cells = (
+        rows(world, done, table).filter(pl.col("experiment_id") == "") for table in ("decision_facts", "cells")
+    )
+    book = cells.filter(pl.col("cube") == "regime", pl.col("horizon") == 1)["weighted_return"].sum()
+    assert book == pytest.approx((facts["weight"] * facts["return_h1"]).sum(), abs=1e-9)
+
+
+def test_other_code_makes_every_piece_anew(world: World) -> None:
+    experiment = world.queued()
+    world.runner.fails["fold-002"] = BacktestFailed("the child died")
+    with pytest.raises(BacktestFailed):
+        ran(world, experiment)
+    object.__setattr__(world.workplace, "code_version", "other")
+    assert ran(world, experiment) is not None
+    assert world.runner.ran.count("fold-001") == 2
+
+
+def test_only_one_run_works_on_an_attempt(world: World) -> None:
+    experiment = world.queued()
+    attempt = world.admitted(experiment)
+    assert run_backtest(world.bench(), experiment.experiment_id, attempt, "first") is not None
+    assert run_backtest(world.bench(), experiment.experiment_id, attempt, "second") is None
+    assert [one.run_id for one in world.attempts(experiment.experiment_id)] == ["first"]
+
+
+def test_a_run_told_to_leave_returns_to_the_queue_with_its_checkpoints(world: World) -> None:
+    experiment = world.queued()
+    attempt = world.admitted(experiment)
+    with world.database.connect() as session:
+        tell(session, experiment.experiment_id, attempt, "TIER1_RUNNING US_EQ", forced=False)
+    assert run_backtest(world.bench(), experiment.experiment_id, attempt, "run") is None
+    (one,) = world.attempts(experiment.experiment_id)
+    assert one.outcome is AttemptOutcome.PREEMPTED and one.why == "TIER1_RUNNING US_EQ"
+    assert world.now(experiment).status is QUEUED and world.runner.closed == 1
+
+
+def test_a_run_leaves_by_itself_before_the_window(world: World) -> None:
+    experiment = world.queued()
+    attempt = world.admitted(experiment, leave_in=-1.0)
+    assert run_backtest(world.bench(), experiment.experiment_id, attempt, "run") is None
+    assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.PREEMPTED
+
+
+def test_what_is_cancelled_while_it_runs_leaves_nothing(world: World) -> None:
+    experiment = world.queued()
+    attempt = world.admitted(experiment)
+    cancel(world.workplace, experiment.experiment_id, "ben", "no longer wanted")
+    assert run_backtest(world.bench(), experiment.experiment_id, attempt, "run") is None
+    assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.CANCELLED
+    assert world.now(experiment).status is REJECTED and world.runner.ran == []
+
+
+def test_an_attempt_that_lost_the_experiment_in_the_middle_writes_no_result(database: Database, tmp_path: Path) -> None:
+    eager = policy()
+    terms = eager.backtests.model_copy(update={"heartbeat": timedelta(0)})
+    with backtest_world(database, tmp_path, eager.model_copy(update={"backtests": terms})) as world:
+        experiment = world.queued()
+
+        class Cancelled(Direct):
+            def run(self, task: Any, watch: Any) -> Any:
+                made = super().run(task, watch)
+                if task.piece == "fold-002":
+                    cancel(world.workplace, experiment.experiment_id, "ben", "changed my mind")
+                return made
+
+        object.__setattr__(world, "runner", Cancelled())
+        assert ran(world, experiment) is None
+        assert experiment_results(world.database, experiment.experiment_id).periods == ()
+        assert world.runner.ran == ["fold-001", "fold-002"]
+
+
+def test_a_failure_that_would_come_again_rejects_the_experiment(world: World) -> None:
+    experiment = world.queued()
+    world.runner.fails["fold-001"] = BacktestFailed("the config is refused: no such market", final=True)
+    with pytest.raises(BacktestFailed):
+        ran(world, experiment)
+    now = world.now(experiment)
+    assert now.status is REJECTED and "no such market" in now.metadata["reason"]
+
+
+def test_an_experiment_that_fails_too_often_is_rejected_with_the_reason(world: World) -> None:
+    experiment = world.queued()
+    most = world.pipeline.policy.scheduler.retries.attempts
+    for number in range(most):
+        assert world.now(experiment).status is QUEUED
+        world.runner.fails["fold-001"] = BacktestFailed(f"crash {number}")
+        with pytest.raises(BacktestFailed):
+            ran(world, experiment)
+    now = world.now(experiment)
+    assert now.status is REJECTED and f"crash {most - 1}" in now.metadata["reason"]
+
+
+def test_a_scenario_that_cannot_be_played_is_a_stated_outcome(world: World) -> None:
+    world.runner.fails["scenario-gaps"] = BacktestFailed("too few sessions", final=True)
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None and whole.detail["scenarios"]["gaps"]["refused"] == "too few sessions"
+
+
+def test_an_unexpected_error_is_not_swallowed(world: World) -> None:
+    experiment = world.queued()
+    world.runner.fails["fold-001"] = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError):
+        ran(world, experiment)
+    assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.CRASHED
+
+
+def test_continued_testing_reaches_further_and_keeps_the_earlier_result(world: World) -> None:
+    experiment = world.queued(end_date=END.replace(year=1995))
+    assert ran(world, experiment) is not None
+    requeue(world.workplace, experiment.experiment_id, "ben", "another year", end_date=END)
+    again = ran(world, experiment, "second")
+    assert again is not None and again.status is REVIEW
+    whole = experiment_results(world.database, experiment.experiment_id).whole
+    assert whole is not None and whole.period_end == END
+
+
+@pytest.mark.parametrize(
+    ("author", "outcome", "label"),
+    [
+        ("Kronos", ExpectedOutcome.CANDIDATE, EvidenceLabel.AUTO_PRESCREEN),
+        ("ann", ExpectedOutcome.NEGATIVE_CONTROL, EvidenceLabel.CONTROL),
+    ],
+)
+def test_the_label_is_of_the_path_taken(
+    world: World, author: str, outcome: ExpectedOutcome, label: EvidenceLabel
+) -> None:
+    done = ran(world, world.queued(author, expected_outcome=outcome))
+    assert done is not None
+    assert {one.evidence for one in experiment_results(world.database, done.experiment_id).periods} == {label}
+
+
+def test_every_move_is_in_the_chain(world: World) -> None:
+    experiment = world.queued()
+    assert ran(world, experiment) is not None
+    with world.database.connect(Role.READER) as session:
+        found = list(entries(session))
+    assert verify(found).broken is None
+    assert [entry.to_status for entry in found] == ["PENDING", QUEUED, RUNNING, REVIEW]
+
+
+def test_pieces_of_an_experiment_lie_apart_from_those_of_others(world: World) -> None:
+    first, second = world.queued(), world.queued(lookback=42)
+    assert ran(world, first) is not None and ran(world, second) is not None
+    held = world.pipeline.lake.scan(f"{BACKTESTS}cells").select(*PIECE_KEY).unique().collect()
+    assert held.height == 2 * PIECES
+    assert set(rows(world, first, "cells")["config_id"]) == {"proposed", "portfolio-momentum-hasty"}

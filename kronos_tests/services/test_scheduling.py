@@ -1,0 +1,256 @@
+"""The scheduler's tick on a real database: what it starts, once, and what it takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.changes.model import Experiment
+from kronos.core.scheduling.policy import Need, RuntimePrior
+from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass
+from kronos.services.backtest_queue import queue_status
+from kronos.services.experiments import cancel
+from kronos.services.scheduling import IsAlive, Scheduling, Ticked, tick
+from kronos.store.backtests import RunningBacktest, renew, take_up
+from kronos.store.database import Database, Role
+from kronos.store.scheduler import KeptDecision, decisions_of
+from kronos_tests.builders import insert
+from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy
+
+QUEUED, RUNNING, REJECTED = (
+    ExperimentStatus.QUEUED_FOR_BACKTEST,
+    ExperimentStatus.RUNNING_BACKTESTS,
+    ExperimentStatus.REJECTED,
+)
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    with backtest_world(database, tmp_path) as found:
+        yield found
+
+
+def ticked(world: World, is_alive: IsAlive = lambda _: None) -> Ticked:
+    return tick(Scheduling(world.settings, world.workplace, world.pipeline, is_alive))
+
+
+def last(world: World, experiment: Experiment) -> KeptDecision:
+    with world.database.connect(Role.READER) as session:
+        return decisions_of(session, experiment.experiment_id)[-1]
+
+
+def lapse(world: World, experiment: Experiment) -> None:
+    """The lease of a running experiment is over."""
+    with world.database.connect(Role.OWNER) as session:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        statement = "UPDATE kronos.experiments SET leased_until = %s WHERE experiment_id = %s"
+        session.execute(statement, [past, experiment.experiment_id])
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    """A tier-1 job that is running in the sandbox's time."""
+    row = {
+        "execution_id": "e1",
+        "job_id": "j",
+        "job_type": "ENGINES",
+        "dag_id": "d",
+        "market_id": "US_EQ",
+        "as_of_date": NOW.date(),
+        "status": "RUNNING",
+        "started_at": NOW - timedelta(minutes=10),
+        "completed_at": None,
+        "attempt_number": 1,
+    }
+    return row | changes
+
+
+def test_what_finds_room_is_started_and_asked_for(world: World) -> None:
+    experiment = world.queued()
+    done = ticked(world)
+    (launch,) = done.launches
+    assert launch.members == ((experiment.experiment_id, 1),) and launch.priority == 5
+    now = world.now(experiment)
+    assert now.status is RUNNING and now.leased_until is not None
+    assert (last(world, experiment).action, last(world, experiment).reason) == ("ADMIT", "FREE")
+
+
+def test_a_launch_is_asked_for_under_one_key_until_a_run_takes_it_up(world: World) -> None:
+    """The tick that asked for it may have died before anyone heard."""
+    experiment = world.queued()
+    first, second = ticked(world), ticked(world)
+    assert [one.key for one in first.launches] == [one.key for one in second.launches]
+    with world.database.connect() as session:
+        assert take_up(session, experiment.experiment_id, 1, "run")
+    assert ticked(world).launches == ()
+
+
+def test_two_schedulers_at_once_start_everything_once(world: World) -> None:
+    experiments = [world.queued(lookback=40 + n, resource_class=ResourceClass.CPU_HEAVY) for n in range(3)]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            list(pool.map(lambda _: ticked(world), range(2)))
+    assert [world.now(one).attempt for one in experiments] == [1, 1, 1]
+    assert all(len(world.attempts(one.experiment_id)) == 1 for one in experiments)
+
+
+def test_they_start_in_the_order_of_priority(world: World) -> None:
+    later, first, middle = (world.queued(lookback=40 + p, priority=p) for p in (7, 1, 5))
+    ticked(world)
+    order = sorted((later, first, middle), key=lambda one: world.attempts(one.experiment_id)[0].admitted_at)
+    assert [one.priority for one in order] == [1, 5, 7]
+
+
+def test_caps_hold_and_who_waits_is_told_why(world: World) -> None:
+    many = [world.queued(lookback=40 + n) for n in range(5)]
+    ticked(world)
+    running = [one for one in many if world.now(one).status is RUNNING]
+    assert len(running) == 3
+    waits = last(world, next(one for one in many if one not in running))
+    assert (waits.action, waits.reason) == ("WAIT", "CLASS_LIMIT") and waits.expected_start is not None
+
+
+def test_a_wait_that_lasts_is_one_row(world: World) -> None:
+    many = [world.queued(lookback=40 + n) for n in range(4)]
+    ticked(world)
+    ticked(world)
+    (waiting,) = [one for one in many if world.now(one).status is QUEUED]
+    with world.database.connect(Role.READER) as session:
+        (kept,) = decisions_of(session, waiting.experiment_id)
+    assert kept.last_at > kept.first_at
+
+
+def test_a_worker_that_fell_silent_loses_the_experiment_to_the_queue(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    with world.database.connect() as session:
+        take_up(session, experiment.experiment_id, 1, "run")
+    lapse(world, experiment)
+    done = ticked(world, lambda _: True)
+    assert [one.experiment.experiment_id for one in done.stopped] == [experiment.experiment_id]
+    (lost,) = world.attempts(experiment.experiment_id)
+    assert lost.outcome is AttemptOutcome.LOST and world.now(experiment).status is QUEUED
+    with world.database.connect() as session:
+        assert renew(session, experiment.experiment_id, 1, 60) is None
+    assert last(world, experiment).reason == "NOT_BEFORE"
+
+
+def test_a_run_that_dagster_says_is_over_is_taken_back_at_once(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    with world.database.connect() as session:
+        take_up(session, experiment.experiment_id, 1, "run")
+    ticked(world, lambda _: False)
+    assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.LOST
+
+
+def test_a_run_that_waits_in_dagsters_queue_keeps_the_experiment(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    lapse(world, experiment)
+    ticked(world, lambda _: True)
+    now = world.now(experiment)
+    assert now.status is RUNNING and now.leased_until is not None and now.leased_until > datetime.now(UTC)
+
+
+def test_a_run_that_never_began_does_not_count_as_a_crash(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    lapse(world, experiment)
+    ticked(world)
+    assert world.now(experiment).status is RUNNING
+    assert [one.outcome for one in world.attempts(experiment.experiment_id)] == [AttemptOutcome.LOST, None]
+
+
+def test_tier_1_at_work_starts_nothing_and_makes_runs_leave(world: World) -> None:
+    running = world.queued()
+    ticked(world)
+    insert(world.database, job_executions=[job()])
+    waiting = world.queued(lookback=42)
+    ticked(world)
+    assert (last(world, waiting).reason, last(world, waiting).blocker) == ("TIER1_RUNNING", "US_EQ")
+    assert last(world, running).action == "PREEMPT"
+    assert world.attempts(running.experiment_id)[0].told_why == "TIER1_RUNNING US_EQ"
+
+
+def test_without_a_market_in_use_nothing_is_started(world: World) -> None:
+    """Nobody knows whose windows to protect."""
+    world.pipeline.lake.write_months("cells", world.pipeline.lake.scan("cells").clear().collect(), ["1996-12"])
+    experiment = world.queued()
+    ticked(world)
+    assert last(world, experiment).reason == "NO_CALENDAR"
+
+
+def test_a_market_of_which_tier_1_says_nothing_starts_nothing(world: World) -> None:
+    with world.database.connect(Role.UPSTREAM) as session:
+        session.execute("DELETE FROM source.engine_runs")
+    experiment = world.queued()
+    ticked(world)
+    assert (last(world, experiment).reason, last(world, experiment).blocker) == ("TIER1_UNKNOWN", "US_EQ")
+
+
+def test_a_machine_without_room_is_the_blocker(database: Database, tmp_path: Path) -> None:
+    huge = policy(needs=dict.fromkeys(ResourceClass, Need(cpu=0.01, memory_mb=10**9, io=0.0)))
+    with backtest_world(database, tmp_path, huge) as world:
+        experiment = world.queued()
+        ticked(world)
+        assert last(world, experiment).reason == "NO_SUCH_NODE"
+
+
+def test_controls_share_a_run(database: Database, tmp_path: Path) -> None:
+    short = RuntimePrior(median=timedelta(minutes=1), p95=timedelta(minutes=2))
+    terms = policy(control_batch=2, prior=short)
+    with backtest_world(database, tmp_path, terms) as world:
+        controls = [world.queued(lookback=40 + n, expected_outcome=ExpectedOutcome.NEGATIVE_CONTROL) for n in range(2)]
+        (launch,) = ticked(world).launches
+        assert {experiment_id for experiment_id, _ in launch.members} == {one.experiment_id for one in controls}
+        assert {one.batch for c in controls for one in world.attempts(c.experiment_id)} == {launch.members[0][0]}
+
+
+def test_cancelling_what_waits_to_be_launched_ends_its_attempt(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    cancel(world.workplace, experiment.experiment_id, "ben", "not now")
+    assert ticked(world).launches == () and world.now(experiment).status is REJECTED
+
+
+def test_the_queue_page_tells_what_is_true(world: World) -> None:
+    many = [world.queued(lookback=40 + n, priority=n) for n in range(4)]
+    before = queue_status(world.database, world.pipeline.policy.scheduler)
+    assert before.silent and [one.experiment.priority for one in before.waiting] == [0, 1, 2, 3]
+    assert all(one.decision is None for one in before.waiting)
+    ticked(world)
+    after = queue_status(world.database, world.pipeline.policy.scheduler)
+    assert not after.silent and len(after.running) == 3
+    (waiting,) = after.waiting
+    assert waiting.experiment.experiment_id == many[3].experiment_id and waiting.decision is not None
+    told = after.to_json_dict()
+    assert told["running"][0]["pieces"] == PIECES and told["waiting"][0]["reason"] == "CLASS_LIMIT"
+
+
+def test_a_tick_at_the_same_time_as_another_says_so(world: World) -> None:
+    world.queued()
+    with world.database.connect() as session:
+        session.execute("SELECT pg_advisory_xact_lock(hashtextextended('kronos backtest scheduler', 0))")
+        assert ticked(world).note == "another scheduler is planning"
+    assert len(ticked(world).launches) == 1
+
+
+def test_an_alive_worker_is_left_alone(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    with world.database.connect() as session:
+        take_up(session, experiment.experiment_id, 1, "run")
+    asked: list[RunningBacktest] = []
+
+    def alive(one: RunningBacktest) -> bool:
+        asked.append(one)
+        return True
+
+    assert ticked(world, alive).stopped == () and asked[0].attempt.run_id == "run"
+    assert world.now(experiment).status is RUNNING
