@@ -102,9 +102,7 @@ def _seconds(instant: datetime | None) -> int:
 
 
 @many
-@given(
-    st.lists(st.tuples(st.sampled_from([PREEMPTED, CRASHED, LOST, CANCELLED]), st.integers(0, 3), st.booleans()))
-)  # fmt: skip
+@given(st.lists(st.tuples(st.sampled_from([PREEMPTED, CRASHED, LOST, CANCELLED]), st.integers(0, 3), st.booleans())))
 def test_pieces_done_never_fall_unless_a_backtest_was_completed(
     steps: list[tuple[AttemptOutcome, int, bool]],
 ) -> None:

@@ -36,9 +36,7 @@ def noise(count: int) -> np.ndarray:
     return np.random.default_rng(1).normal(5e-4, 0.01, count)
 
 
-RETURNS = st.lists(
-    st.none() | st.floats(-0.2, 0.2) | st.sampled_from([0.0, 0.01]), min_size=1, max_size=60
-)  # fmt: skip
+RETURNS = st.lists(st.none() | st.floats(-0.2, 0.2) | st.sampled_from([0.0, 0.01]), min_size=1, max_size=60)
 
 
 @few
