@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from kronos.core.vocabulary import Phase
@@ -160,19 +161,17 @@ def test_a_region_whose_runs_did_not_change_lately_is_left_out(source: Source) -
     assert source.runs(engine_run(date(2024, 6, 3), updated_at=ago(24 * 10 + 1))) == []
 
 
-def test_naive_times_are_utc_whatever_the_sessions_zone(foreign: Foreign) -> None:
-    """Hours apart they would make a job that runs stale, or one that died busy."""
+@pytest.mark.parametrize("since", [SINCE, NOW - timedelta(hours=20)])
+def test_naive_times_are_utc_whatever_the_sessions_zone(foreign: Foreign, since: datetime) -> None:
+    """Hours apart they would make a job that runs stale, or one that died busy. Read past the source's own connection,
+    whose driver works in UTC."""
     foreign.insert(job_executions=[naive(row) for row in (job("a", "RUNNING", 20), job("b", "SUCCESS", 2, 1))])
-    statement = adapter(Dialect.PROMETHEUS_V2, "tier1_jobs")
+    statement = adapter(Dialect.PROMETHEUS_V2, "tier1_jobs").replace("$1", "%(since)s").replace("$2", "%(alive)s")
     for zone in ("UTC", "Asia/Tokyo", "America/Los_Angeles"):
-        with SourceConnection(foreign.url) as connection:
-            connection.fetch("SELECT set_config('TimeZone', $1, false)", [zone])
-            found = connection.fetch(statement, [SINCE, ALIVE])
-        assert _in_utc(found.rows()) == [("US_EQ", False, None, ago(1)), ("US_EQ", True, ago(20), None)]
-
-
-def _in_utc(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return [tuple(value.astimezone(UTC) if isinstance(value, datetime) else value for value in row) for row in rows]
+        with psycopg.connect(foreign.url) as session:
+            session.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+            found = session.execute(statement, {"since": since, "alive": ALIVE}).fetchall()
+        assert found == [("US_EQ", False, None, ago(1)), ("US_EQ", True, ago(20), None)]
 
 
 def test_a_database_in_another_zone_reads_the_same(foreign: Foreign) -> None:
