@@ -31,6 +31,7 @@ from kronos_tests.backtesting import (
     environment,
     settings_in,
     supervised,
+    up,
 )
 
 CASES = ["ten"]
