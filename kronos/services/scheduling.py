@@ -30,7 +30,7 @@ from kronos.settings import Settings
 from kronos.store import backtests as store
 from kronos.store import scheduler
 from kronos.store.backtests import RunningBacktest
-from kronos.store.database import Connection, Role
+from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
 
 CHILDREN = "kronos.backtests"
@@ -85,7 +85,7 @@ def tick(scheduling: Scheduling) -> Ticked:
         scheduler.save_reading(session, node_name(), reading.to_json_dict())
         seen = see(scheduling.settings, scheduling.pipeline, session)
         said = plan(seen.snapshot)
-        forced = _preempt(session, seen, said)
+        forced = _preempt(scheduling, seen, said)
         admitted = _admit(scheduling, seen, said)
         scheduler.save_decisions(session, seen.now, _decisions(seen, said, admitted))
         scheduler.save_state(session, seen.state(len(admitted)))
@@ -126,15 +126,20 @@ def _why(one: RunningBacktest, alive: bool | None) -> str:
     return "its run never began" if one.attempt.started_at is None else "its worker fell silent for a whole lease"
 
 
-def _preempt(session: Connection, seen: Seen, said: Plan) -> list[RunningBacktest]:
-    """Tell runs to leave; those that are to be stopped without waiting for them."""
+def _preempt(scheduling: Scheduling, seen: Seen, said: Plan) -> list[RunningBacktest]:
+    """Tell runs to leave; those that are to be stopped without waiting for them.
+
+    Committed at once: a worker that hands back has the change log's lock and waits for its attempt's row, and whoever
+    held that row until something is admitted would wait for the lock.
+    """
     forced = []
     for row in np.flatnonzero(said.running.preempted).tolist():
         reason, by = seen.words(said, int(said.running.reason[row]), int(said.running.blocker[row]))
         hard = bool(said.running.forced[row])
         for one in seen.members_of(str(said.running.ids[row])):
             why = f"{reason} {by}".strip()
-            store.tell(session, one.experiment.experiment_id, one.attempt.attempt, why, forced=hard)
+            with scheduling.workplace.database.connect(Role.ORCHESTRATOR) as session:
+                store.tell(session, one.experiment.experiment_id, one.attempt.attempt, why, forced=hard)
             if hard:
                 forced.append(one)
     return forced

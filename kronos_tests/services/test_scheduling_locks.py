@@ -1,0 +1,70 @@
+"""Scheduler and workers change the same rows at once, and neither waits for the other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.vocabulary import ExperimentStatus
+from kronos.services import scheduling
+from kronos.services.attempts import hand_back
+from kronos.services.scheduling import Scheduling, tick
+from kronos.store.backtests import take_up
+from kronos.store.database import Database
+from kronos_tests.builders import insert
+from kronos_tests.services.backtest_world import NOW, World, backtest_world
+
+LONGEST_S = 30.0
+
+
+def ticked(world: World) -> None:
+    tick(Scheduling(world.settings, world.workplace, world.pipeline, lambda _: True))
+
+
+def test_a_worker_hands_back_while_the_tick_that_told_it_to_is_still_admitting(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both take the change log's lock: a tick that held the attempt's row meanwhile would wait for ever."""
+    with backtest_world(database, tmp_path) as world:
+        experiment = world.queued()
+        ticked(world)
+        with world.database.connect() as session:
+            assert take_up(session, experiment.experiment_id, 1, "run")
+        insert(database, job_executions=[_job()])
+        admit, leaving = scheduling._admit, _leaving(world, experiment.experiment_id)
+
+        def admit_while_it_leaves(*given: Any) -> Any:
+            leaving.start()
+            leaving.join(LONGEST_S)
+            assert not leaving.is_alive()
+            return admit(*given)
+
+        monkeypatch.setattr(scheduling, "_admit", admit_while_it_leaves)
+        ticked(world)
+        (attempt,) = world.attempts(experiment.experiment_id)
+        assert (attempt.outcome, attempt.told_at is not None) == (AttemptOutcome.PREEMPTED, True)
+        assert world.now(experiment).status is ExperimentStatus.QUEUED_FOR_BACKTEST
+
+
+def _leaving(world: World, experiment_id: Any) -> Thread:
+    given = (world.workplace, experiment_id, 1, AttemptOutcome.PREEMPTED, "told to")
+    return Thread(target=hand_back, args=given, daemon=True)
+
+
+def _job() -> dict[str, Any]:
+    """A tier-1 job that runs."""
+    return {
+        "execution_id": "e1",
+        "job_id": "j",
+        "job_type": "ENGINES",
+        "market_id": "US_EQ",
+        "as_of_date": NOW.date(),
+        "status": "RUNNING",
+        "started_at": NOW - timedelta(minutes=10),
+        "attempt_number": 1,
+    }

@@ -1,0 +1,164 @@
+"""What a machine says of itself: sizes that are its own, and what is in use without the backtests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from kronos.core.scheduling.snapshot import Nodes
+from kronos.services import telemetry
+from kronos.services.telemetry import Reading, node_name, take_reading
+from kronos_tests.backtests.children import gone, until
+
+MARK = f"kronos-telemetry-{uuid4()}"
+"""Nobody else's, on a machine where several may test at once."""
+MEMORY_MB = 150
+FAMILY = f"""
+import os, sys
+if os.fork() == 0:
+    os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)"])
+kept = b"x" * ({MEMORY_MB} << 20)
+while True: pass
+"""
+"""Works without end, holds some memory, and has a child under another command line."""
+
+
+@pytest.fixture
+def busy() -> Iterator[psutil.Process]:
+    """A backtest's process with its child, known by MARK."""
+    family = subprocess.Popen([sys.executable, "-c", FAMILY, MARK], start_new_session=True)
+    process = psutil.Process(family.pid)
+    assert until(lambda: process.memory_info().rss >> 20 > MEMORY_MB and len(_others(process)) == 1)
+    yield process
+    with suppress(ProcessLookupError):
+        os.killpg(family.pid, signal.SIGKILL)
+    family.wait()
+
+
+def _others(process: psutil.Process) -> list[psutil.Process]:
+    """Its children that are no copies of it any more."""
+    return [child for child in process.children() if MARK not in child.cmdline()]
+
+
+def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
+    reading = take_reading([], tmp_path, 0.1)
+    assert reading.cpu == 1000 * psutil.cpu_count()
+    assert reading.memory == psutil.virtual_memory().total >> 20
+    assert 0 <= reading.cpu_used <= 1.5 * reading.cpu  # processor time is counted in ticks
+    assert 0 <= reading.memory_used <= reading.memory
+    assert 0 <= reading.gpu_used <= reading.gpu
+    assert 0 <= reading.io_pressure <= 1000
+    assert reading.load_1m >= 0 and 0 < reading.disk_free_mb <= psutil.disk_usage(str(tmp_path)).total >> 20
+
+
+def test_a_reading_is_json_and_has_the_columns_of_a_node(tmp_path: Path) -> None:
+    said = take_reading([], tmp_path, 0.05).to_json_dict()
+    assert Reading(**json.loads(json.dumps(said))).to_json_dict() == said
+    assert {column.name for column in fields(Nodes)} - {"ids", "alive", "taken_at"} <= set(said)
+
+
+def test_a_machine_has_a_name() -> None:
+    assert node_name() and node_name() == node_name()
+
+
+@pytest.mark.parametrize("marks", [[MARK], ["nobody's", MARK]])
+def test_backtests_are_found_by_their_command_lines_and_with_their_children(
+    busy: psutil.Process, marks: list[str]
+) -> None:
+    assert {one.pid for one in telemetry._backtests(marks)} == {busy.pid, _others(busy)[0].pid}
+    assert telemetry._backtests([]) == telemetry._backtests(["nobody's"]) == []
+
+
+def test_memory_of_backtests_is_left_out(busy: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a machine of 8 GB of which one is in use."""
+    fixed = SimpleNamespace(total=8_000 << 20, available=7_000 << 20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: fixed)
+    assert take_reading([], tmp_path, 0.01).memory_used == 1_000
+    used = take_reading([MARK], tmp_path, 0.01).memory_used
+    assert 0 <= used <= 1_000 - MEMORY_MB
+
+
+def test_processor_time_of_backtests_is_left_out(
+    busy: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a second of which others and the backtest together worked 60 seconds' worth."""
+    clock, worked = iter([0.0, 1.0] * 2), iter([0.0, 60.0] * 2)
+
+    def until_it_worked(_: float) -> None:
+        before = busy.cpu_times().user
+        assert until(lambda: busy.cpu_times().user >= before + 0.3)
+
+    monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=until_it_worked))
+    monkeypatch.setattr(telemetry, "_busy_seconds", lambda: next(worked))
+    assert take_reading([], tmp_path).cpu_used == 60_000
+    assert 0 <= take_reading([MARK], tmp_path).cpu_used <= 59_700
+
+
+def test_what_backtests_use_is_never_more_than_everything(
+    busy: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two counters that are read one after the other may disagree."""
+    monkeypatch.setattr(telemetry, "_busy_seconds", lambda: 0.0)
+    fixed = SimpleNamespace(total=8_000 << 20, available=7_999 << 20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: fixed)
+    reading = take_reading([MARK], tmp_path, 0.1)
+    assert (reading.cpu_used, reading.memory_used) == (0, 0)
+
+
+def test_a_process_that_is_gone_counts_no_longer(busy: psutil.Process) -> None:
+    mine = {one.pid: one for one in telemetry._backtests([MARK])}
+    assert telemetry._cpu_seconds(mine) > 0 and telemetry._resident(mine) >> 20 > MEMORY_MB
+    os.killpg(busy.pid, signal.SIGKILL)
+    busy.wait()
+    assert until(lambda: all(gone(pid) for pid in mine))
+    assert telemetry._resident(mine) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("some avg10=99.00 avg60=1.00 avg300=0.00 total=1\nfull avg10=12.34 avg60=1.00 avg300=0.00 total=1\n", 123),
+        ("some avg10=99.00 avg60=1.00 avg300=0.00 total=1\n", 0),
+        ("", 0),
+        (None, 0),
+    ],
+)
+def test_io_pressure_is_the_share_of_time_in_which_everybody_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, expected: int
+) -> None:
+    if text is not None:
+        (tmp_path / "io").write_text(text)
+    monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "io")
+    assert telemetry._io_pressure() == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "size", "used"),
+    [("echo 37; echo 0", 2000, 370), ("echo '[N/A]'; echo 100", 1000, 1000), ("exit 9", 0, 0), ("echo", 0, 0)],
+)
+def test_gpus_are_those_the_driver_tells_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, size: int, used: int
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(f"#!/bin/sh\n{program}\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    reading = take_reading([], tmp_path, 0.01)
+    assert (reading.gpu, reading.gpu_used) == (size, used)
+
+
+def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert telemetry._gpus() == []
