@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -25,8 +26,9 @@ from kronos.core.facts import facts_schema
 from kronos.core.frames import REVISIONS, empty, month_of
 from kronos.core.policy import ObservationPolicy
 from kronos.lake.tables import Lake
+from kronos.services.cell_builds import sum_months, worker_processes, workers
 from kronos.services.pipeline import FACT_TABLES
-from kronos.services.refresh import CHUNK_MONTHS, sum_months
+from kronos.services.refresh import CHUNK_MONTHS
 from kronos.store.month_builds import MonthBuild
 
 ROUNDS = 3
@@ -135,8 +137,15 @@ def cells(folder: Path) -> None:
     lake = Lake(str(folder))
     marks = {table: lake.mark(table) or "" for table in FACT_TABLES}
     builds = [MonthBuild(month, "", "", marks) for month in lake.months("decision_facts")]
-    for n in range(0, len(builds), CHUNK_MONTHS):
-        sum_months(lake, builds[n : n + CHUNK_MONTHS], ObservationPolicy())
+    chunks = [builds[n : n + CHUNK_MONTHS] for n in range(0, len(builds), CHUNK_MONTHS)]
+    with worker_processes(workers()) as processes:
+        for _ in processes.map(partial(_sum_up, lake), chunks):
+            pass
+
+
+def _sum_up(lake: Lake, chunk: Sequence[MonthBuild]) -> None:
+    # the worker that adds up writes, so cells do not leave it
+    sum_months(lake, ObservationPolicy(), chunk)
 
 
 LABELS = ("regime", "stability_bucket", "fragility_bucket")
@@ -224,7 +233,13 @@ def _work(what: str, folder: Path) -> None:
     began = time.perf_counter()
     WORK[what](folder)
     took = time.perf_counter() - began
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    print(took, _peak_gb())
+
+
+def _peak_gb() -> float:
+    """Of this process and its workers: of all workers as much as of the largest."""
+    own, largest = (resource.getrusage(whose).ru_maxrss for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return (own + workers() * largest) / 2**20
 
 
 def main() -> None:
