@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from kronos.errors import KronosError, PortBusy
+from kronos.errors import BadValue, KronosError, PortBusy
 from kronos.services.guard import Stack, guarded
 
 LOOPBACK = "127.0.0.1"
@@ -26,9 +26,12 @@ class AlreadyRunning(KronosError):
 @contextmanager
 def single_instance(home: Path) -> Iterator[None]:
     """Hold the home's lock; the kernel releases it however this process ends."""
-    home.mkdir(parents=True, exist_ok=True)
     path = home / "up.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadValue("KRONOS_HOME", str(home), f"a folder that can be written ({error.strerror})") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -49,15 +49,16 @@ class Stack:
         return list(found.values())
 
     def stop(self) -> None:
-        """Ask all to end, then end them."""
-        processes = self.members()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            for process in processes:
+        """Ask all to end, then end those that do not, and whatever they started meanwhile."""
+        left = self.members()
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+            for process in left:
                 try:
                     process.send_signal(number)
                 except psutil.NoSuchProcess:
                     continue
-            _, processes = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+            _, stubborn = psutil.wait_procs(left, timeout=STOP_SECONDS)
+            left = list({*stubborn, *self.members()})
 
 
 @contextmanager

@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
+
+from kronos.services.guard import Stack
 
 UP = """
 import signal, sys
@@ -28,6 +31,15 @@ pathlib.Path({pids!r} + '.new').write_text(str(child.pid))
 pathlib.Path({pids!r} + '.new').rename({pids!r})
 child.wait()
 """
+
+HYDRA = """
+import signal, subprocess, sys
+sleeper = [sys.executable, '-c', 'import time; time.sleep(600)']
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(subprocess.Popen(sleeper).pid * 0))
+print('ready', flush=True)
+signal.pause()
+"""
+"""What is told to end starts another, as Dagster's proxy does with its code server."""
 
 
 def serving(home: Path, *, own_session: bool) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
@@ -56,6 +68,19 @@ def test_what_is_served_ends_with_its_server(tmp_path: Path, number: signal.Sign
     up.wait(timeout=60)
     _, left = psutil.wait_procs(started, timeout=60)
     assert left == []
+
+
+def test_what_is_started_while_stopping_is_stopped_too() -> None:
+    """Only a second look finds it."""
+    hydra = subprocess.Popen([sys.executable, "-c", HYDRA], stdout=subprocess.PIPE, start_new_session=True)
+    assert hydra.stdout is not None
+    hydra.stdout.readline()
+    stack = Stack.of(hydra.pid)
+    reaper = Thread(target=hydra.wait)
+    reaper.start()
+    stack.stop()
+    reaper.join()
+    assert stack.members() == []
 
 
 def test_server_ends_with_what_it_serves(tmp_path: Path) -> None:
