@@ -52,7 +52,7 @@ def bootstrap(returns: Floats) -> dict[str, float]:
 
     arch resamples one config at a time (as its users do for a number per config, and with draws of its own for each) or
     the whole matrix at once, where copying the resampled matrix is most of its work. Against the latter some 25 times
-    is all that is to be had: the product of counts and features alone is 1 GFlop, which takes a core 8 ms, and drawing 5.
+    is all that is to be had: the product of counts and features, 1 GFlop, takes a core 8 ms, and drawing 5.
     """
     ours = best_of(lambda: resampled_sharpes(returns, draw(SESSIONS, BLOCK_LENGTH, rng=_rng(), resamples=RESAMPLES)))
     each = best_of(lambda: [_arch_sharpes(column) for column in returns.T], 3)
