@@ -3,7 +3,7 @@
     python -m benchmarks statistics
 
 Times are CPU seconds of one thread, the best of several runs of either side in this process, so that a busy machine
-does not decide. Size and power: a sample with fixed seeds, beside what `make prove` found with 5,000 nulls and 1,000
+does not decide. Size and power: a sample with fixed seeds, beside what `make prove` found with 5,000 nulls and 2,000
 planted worlds a case (improvement_size, improvement_power; nothing where it has not run).
 """
 

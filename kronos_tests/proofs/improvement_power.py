@@ -10,7 +10,7 @@ from scipy.stats import beta
 from kronos.core.conventions import IMPROVEMENT_ALPHA
 from kronos_tests.worlds import WORLDS_PER_PART, Truth, acceptances
 
-PARTS = 2
+PARTS = 4
 """Of 500 worlds each."""
 
 NEEDED = {(20, 1.5): 0.89, (20, 1.0): 0.40, (100, 1.5): 0.80}
