@@ -8,13 +8,14 @@ Ratios only: each is measured in a process of its own, on facts generated once i
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -25,8 +26,9 @@ from kronos.core.facts import facts_schema
 from kronos.core.frames import REVISIONS, empty, month_of
 from kronos.core.policy import ObservationPolicy
 from kronos.lake.tables import Lake
+from kronos.services.cell_builds import sum_months, worker_processes, workers
 from kronos.services.pipeline import FACT_TABLES
-from kronos.services.refresh import CHUNK_MONTHS, sum_months
+from kronos.services.refresh import CHUNK_MONTHS
 from kronos.store.month_builds import MonthBuild
 
 ROUNDS = 3
@@ -124,26 +126,37 @@ def _outcomes(h: int, config: np.ndarray, rng: np.random.Generator) -> list[pl.E
     return [column.alias(f"{name}_h{h}") for name, column in columns.items()]
 
 
-def scan(folder: Path) -> None:
+def scan(folder: Path) -> float:
     """Decode the needed columns, a month at a time, and drop them."""
     for file in sorted(folder.glob("decision_facts/month=*/*.parquet")):
         pl.read_parquet(file, columns=list(NEEDED))
+    return 0.0
 
 
-def cells(folder: Path) -> None:
-    """What a refresh does between the lake's facts and its writing of cells, calibration and confusion included."""
+def cells(folder: Path) -> float:
+    """What a refresh does between the lake's facts and its writing of cells, calibration and confusion included.
+
+    Returns the gigabytes that its processes held at most, all together.
+    """
     lake = Lake(str(folder))
     marks = {table: lake.mark(table) or "" for table in FACT_TABLES}
     builds = [MonthBuild(month, "", "", marks) for month in lake.months("decision_facts")]
-    for n in range(0, len(builds), CHUNK_MONTHS):
-        sum_months(lake, builds[n : n + CHUNK_MONTHS], ObservationPolicy())
+    chunks = [builds[n : n + CHUNK_MONTHS] for n in range(0, len(builds), CHUNK_MONTHS)]
+    with worker_processes(workers()) as processes:
+        return sum(dict(processes.map(partial(_sum_up, lake), chunks)).values())
+
+
+def _sum_up(lake: Lake, chunk: Sequence[MonthBuild]) -> tuple[int, float]:
+    """The process that adds up writes, so cells do not leave it: its number and its peak so far."""
+    sum_months(lake, ObservationPolicy(), chunk)
+    return os.getpid(), _peak_gb()
 
 
 LABELS = ("regime", "stability_bucket", "fragility_bucket")
 SQL_KEYS = ", ".join([*KEYS, *(f"due_date_h{h}" for h in HORIZONS)])
 
 
-def duckdb_sums(folder: Path) -> None:
+def duckdb_sums(folder: Path) -> float:
     """The same measures of the same three cubes over the same files, in the fastest SQL found.
 
     One pass over all horizons by book and all labels, rolled up into each cube: a statement per horizon and cube, or
@@ -161,6 +174,7 @@ def duckdb_sums(folder: Path) -> None:
     rolled = ", ".join(f"sum({name}) AS {name}" for name in sums)
     for label in LABELS:
         connection.sql(f"SELECT {SQL_KEYS}, {label}, {rolled} FROM joint GROUP BY ALL").pl()
+    return 0.0
 
 
 def _duckdb_measures(h: int) -> dict[str, str]:
@@ -202,7 +216,7 @@ def _duckdb_calibration(files: str, h: int) -> str:
     """
 
 
-WORK: dict[str, Callable[[Path], None]] = {"scan": scan, "cells": cells, "duckdb": duckdb_sums}
+WORK: dict[str, Callable[[Path], float]] = {"scan": scan, "cells": cells, "duckdb": duckdb_sums}
 
 
 def _measure(folder: Path) -> dict[str, tuple[float, float]]:
@@ -222,9 +236,15 @@ def _child(what: str, folder: Path) -> tuple[float, float]:
 
 def _work(what: str, folder: Path) -> None:
     began = time.perf_counter()
-    WORK[what](folder)
+    beside = WORK[what](folder)
     took = time.perf_counter() - began
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    print(took, _peak_gb() + beside)
+
+
+def _peak_gb() -> float:
+    """Of this process; getrusage would tell its starter's where that was larger."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def main() -> None:

@@ -6,6 +6,14 @@ from __future__ import annotations
 class KronosError(Exception):
     """Base of every error a user can act on; the CLI prints it as one line, without a traceback."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # pickled by what it holds: the message does not tell the arguments it was made of
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[KronosError], args: tuple[object, ...]) -> KronosError:
+    return kind.__new__(kind, *args)
+
 
 class BadValue(KronosError):
     """A named value does not meet its expectation."""
@@ -57,6 +65,16 @@ class BacktestFailed(KronosError):
 
 class LakeUnavailable(KronosError):
     """The lake location cannot be read or written."""
+
+
+class WorkerDied(KronosError):
+    """A process that was building months ended before it answered."""
+
+    def __init__(self, months: list[str]) -> None:
+        self.months = months
+        super().__init__(
+            f"the process building {months[0]} to {months[-1]} died, perhaps of too little memory: run again"
+        )
 
 
 class SourceMismatch(KronosError):

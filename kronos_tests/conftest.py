@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -14,6 +15,10 @@ from psycopg import sql
 from kronos.store.database import Database, Role
 from kronos.store.migrate import migrate
 from kronos.store.server import EmbeddedServer, running_server
+
+# how long an example takes says something about the machine, not about the law
+hypothesis.settings.register_profile("kronos", deadline=None)
+hypothesis.settings.load_profile("kronos")
 
 _TEMPLATE = "kronos_template"
 

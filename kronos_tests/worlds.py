@@ -10,7 +10,7 @@ import numpy as np
 
 from kronos.core.stats.bootstrap import DEFAULT_RESAMPLES, Drawing, Draws, GivenDraws, draw
 from kronos.core.stats.matrix import Inconclusive, ReturnMatrix
-from kronos.core.stats.paired import Measure, Plan, planned_improvement
+from kronos.core.stats.paired import Improvement, Measure, Plan, planned_improvement
 from kronos.core.stats.selection import PValue
 
 SESSIONS = 2520
@@ -20,6 +20,8 @@ WORLDS_PER_PART = 500
 """Worlds that share one set of resamples, which makes thousands of tests affordable and each no less random."""
 FIRST_RESAMPLES = 1_000
 """Looked at first: they refuse most worlds in which nothing is better, and no later resample could change that."""
+LARGEST_ALPHA = 0.01
+"""P-values up to here are kept."""
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -79,26 +81,31 @@ def _cluster(shocks: Floats, alpha: float, beta: float) -> None:
         variance = 1.0 - alpha - beta + alpha * today**2 + beta * variance
 
 
-def decisions(truth: Truth, count: int, seed: Sequence[int], alpha: float) -> Iterator[str | None]:
-    """The config the improvement test accepts in each world: "c1" is the planted one."""
+def acceptances(truth: Truth, count: int, seed: Sequence[int]) -> Iterator[tuple[str, float]]:
+    """The best config and its p-value in each world in which the improvement test accepts it at `LARGEST_ALPHA`.
+
+    Levels below that can then be judged without another simulation. "c1" is the planted config.
+    """
     names = ("incumbent", *(f"c{i}" for i in range(1, truth.candidates + 1)))
     dates = np.datetime64("2010-01-01") + np.arange(SESSIONS)
     drawn = _shared_draws(tuple(seed))
     for values in worlds(truth, count, seed):
-        yield _accepted(ReturnMatrix(values, names, dates), drawn, alpha)
+        best = _accepted(ReturnMatrix(values, names, dates), drawn)
+        if best is not None:
+            yield best.name, best.p_value.value
 
 
-def _accepted(returns: ReturnMatrix, drawn: Drawing, alpha: float) -> str | None:
+def _accepted(returns: ReturnMatrix, drawn: Drawing) -> Improvement | None:
     """What the test with all resamples accepts; they are not needed once the first ones exceed too often."""
 
     def first(n_sessions: int, block_length: float) -> Draws:
         return GivenDraws(next(drawn(n_sessions, block_length).chunks())[:FIRST_RESAMPLES], block_length)
 
     early = planned_improvement(returns, "incumbent", Measure.SHARPE, Plan(first))
-    if isinstance(early, Inconclusive) or _least_p_value(early.best.p_value) > alpha:
+    if isinstance(early, Inconclusive) or _least_p_value(early.best.p_value) > LARGEST_ALPHA:
         return None
     result = planned_improvement(returns, "incumbent", Measure.SHARPE, Plan(drawn))
-    return None if isinstance(result, Inconclusive) else result.accepted(alpha)
+    return None if isinstance(result, Inconclusive) or result.accepted(LARGEST_ALPHA) is None else result.best
 
 
 def _least_p_value(early: PValue) -> float:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
-import psutil
-
-from kronos.errors import KronosError, PortBusy
+from kronos.errors import BadValue, KronosError, PortBusy
+from kronos.services.guard import Stack, guarded
 
 LOOPBACK = "127.0.0.1"
-STOP_SECONDS = 20.0
 
 
 class AlreadyRunning(KronosError):
@@ -28,9 +26,12 @@ class AlreadyRunning(KronosError):
 @contextmanager
 def single_instance(home: Path) -> Iterator[None]:
     """Hold the home's lock; the kernel releases it however this process ends."""
-    home.mkdir(parents=True, exist_ok=True)
     path = home / "up.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadValue("KRONOS_HOME", str(home), f"a folder that can be written ({error.strerror})") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,56 +59,33 @@ def require_free_port(port: int, variable: str) -> None:
 def serve_dagster(home: Path, workspace: Path, port: int, env: dict[str, str]) -> int:
     """Run Dagster's UI and daemon until one of them ends or this process is told to stop; return its exit code."""
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", LOOPBACK, "-p", str(port)]
+    return serve(home, command, env)
+
+
+def serve(home: Path, command: list[str], env: dict[str, str]) -> int:
+    """Run a command until it ends or this process does, killed or not; nothing that it started outlives it."""
     child = subprocess.Popen(command, env={**os.environ, **env}, start_new_session=True, stdin=subprocess.DEVNULL)
-    _remember(home, child.pid)
-    try:
-        return child.wait()
-    finally:
-        stop_recorded(home)
+    stack = Stack.of(child.pid)
+    _remember(home, stack)
+    with guarded(stack):
+        try:
+            return child.wait()
+        finally:
+            stop_recorded(home)
 
 
 def stop_recorded(home: Path) -> None:
     """Stop the stack this home recorded, with all its descendants; a process id reused by a stranger is left alone."""
     record = home / "stack.json"
     try:
-        entry = json.loads(record.read_text())
-    except (FileNotFoundError, ValueError):
+        stack = Stack(**json.loads(record.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
         return
-    _stop(_members(int(entry["pid"]), float(entry["started"]), str(entry["mark"])))
+    stack.stop()
     record.unlink(missing_ok=True)
 
 
-def _remember(home: Path, pid: int) -> None:
-    entry = {"pid": pid, "started": psutil.Process(pid).create_time(), "mark": _mark(pid)}
+def _remember(home: Path, stack: Stack) -> None:
     temporary = home / "stack.json.new"
-    temporary.write_text(json.dumps(entry))
+    temporary.write_text(json.dumps(asdict(stack)))
     temporary.replace(home / "stack.json")
-
-
-def _mark(pid: int) -> str:
-    """The session id names the stack's processes even after their parent was killed."""
-    return str(os.getsid(pid))
-
-
-def _members(pid: int, started: float, session: str) -> list[psutil.Process]:
-    members: dict[int, psutil.Process] = {}
-    for process in psutil.process_iter():
-        try:
-            is_root = process.pid == pid and abs(process.create_time() - started) < 1.0
-            in_session = str(os.getsid(process.pid)) == session and process.create_time() >= started - 1.0
-            if is_root or in_session:
-                members.update({p.pid: p for p in [process, *process.children(recursive=True)]})
-        except (psutil.NoSuchProcess, ProcessLookupError, PermissionError):
-            continue
-    members.pop(os.getpid(), None)
-    return list(members.values())
-
-
-def _stop(processes: list[psutil.Process]) -> None:
-    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
-        for process in processes:
-            try:
-                process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
-        _, processes = psutil.wait_procs(processes, timeout=patience)

@@ -6,6 +6,7 @@ Sums are exact, and thus the same whatever the order: every float is cut into in
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -21,6 +22,8 @@ from kronos.errors import BadValue
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Flags = defaultdict[int, list[tuple[pl.Series, Integers]]]
+"""Flags and their sums, by how many rows have them."""
 
 _BITS: Final = round(math.log2(FIXED_POINT_SCALE))
 """Fixed point in powers of two: sums are multiples of 2 ** -_BITS."""
@@ -137,7 +140,7 @@ def add_up(measures: pl.DataFrame, groups: Groups) -> list[Sum]:
     Raises `BadValue` for NaN, infinity, and values whose sum might not fit Int128.
     """
     sums: list[Sum] = []
-    flags: list[tuple[pl.Series, Integers]] = []
+    flags: Flags = defaultdict(list)
     spare = (np.empty(measures.height), np.empty(measures.height), np.empty(measures.height, dtype=np.int64))
     for values in measures.select(_FILLED):
         if values.dtype == pl.Float64:
@@ -150,12 +153,14 @@ def add_up(measures: pl.DataFrame, groups: Groups) -> list[Sum]:
     return sums
 
 
-def _counted(flag: pl.Series, groups: Groups, flags: list[tuple[pl.Series, Integers]]) -> Integers:
+def _counted(flag: pl.Series, groups: Groups, flags: Flags) -> Integers:
     """Sums of a flag; those of one seen before are not found again."""
-    known = next((sums for seen, sums in flags if seen.equals(flag)), None)
+    # the number of rows that have it tells most flags apart at once
+    seen = flags[int(flag.sum())]
+    known = next((sums for same, sums in seen if same.equals(flag)), None)
     if known is None:
         known = groups.add_up(flag.to_numpy().astype(np.int64))
-        flags.append((flag, known))
+        seen.append((flag, known))
     return known
 
 

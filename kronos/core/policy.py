@@ -93,7 +93,7 @@ class MonitoringPolicy(_Strict):
 
     alpha: Annotated[float, Field(gt=0.0, le=0.2)] = 0.05
     """Probability, at most, that a config which is as good as before ever raises an alarm, on any of its metrics."""
-    return_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    return_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Part of alpha spent on the return when the config both earns and forecasts; the score gets the rest. A config
     that does only one of them spends all of alpha on it."""
     watch_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25

@@ -5,7 +5,6 @@ Lake first, record second: a build that dies is built again, and gives the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,13 +13,10 @@ from typing import Final
 
 import polars as pl
 
-from kronos.core.cells import CellsBatch, build_cells
-from kronos.core.contributions import columns_needed
 from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.frames import FACT_KEYS, INSTANT, REVISIONS, empty
-from kronos.core.policy import ObservationPolicy
 from kronos.core.revisions import first_seen_outcomes, merge_revisions
-from kronos.lake.tables import Lake
+from kronos.services.cell_builds import cell_builder
 from kronos.services.held_facts import HeldFacts
 from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
@@ -99,22 +95,26 @@ def refresh_facts(
 
 def refresh_cells(pipeline: Pipeline, months: Sequence[str], *, progress: Progress | None = None) -> Refreshed:
     """Add the facts of these months up into cells again; a month without built facts is left alone."""
+    with cell_builder(pipeline.lake, pipeline.policy, _decisions(pipeline, months)) as builder:
 
-    def build(session: Session, chunk: Sequence[str]) -> dict[str, int]:
-        known = builds(session, Stage.FACTS)
-        facts = [known[month] for month in chunk if month in known]
-        if not facts:
-            return dict.fromkeys(CELL_TABLES, 0)
-        tables = sum_months(pipeline.lake, facts, pipeline.policy)
-        built = [record.month for record in facts]
-        marks = {table: pipeline.lake.write_months(table, df, built) for table, df in tables.items()}
-        definition = pipeline.cells_definition
-        save_builds(
-            session, Stage.CELLS, [MonthBuild(record.month, facts_mark(record), definition, marks) for record in facts]
-        )
-        return {table: df.height for table, df in tables.items()}
+        def build(session: Session, chunk: Sequence[str]) -> dict[str, int]:
+            known = builds(session, Stage.FACTS)
+            facts = [known[month] for month in chunk if month in known]
+            if not facts:
+                return dict.fromkeys(CELL_TABLES, 0)
+            written, definition = builder.build(facts), pipeline.cells_definition
+            built = [MonthBuild(record.month, facts_mark(record), definition, written.marks) for record in facts]
+            save_builds(session, Stage.CELLS, built)
+            return dict(written.rows)
 
-    return _refresh(pipeline, Stage.CELLS, months, build, progress)
+        return _refresh(pipeline, Stage.CELLS, months, build, progress, at_once=builder.at_once)
+
+
+def _decisions(pipeline: Pipeline, months: Sequence[str]) -> int:
+    """About how many decisions the lake holds of these months."""
+    mark = pipeline.lake.mark("decision_facts")
+    held = pipeline.lake.row_counts("decision_facts", mark=mark) if mark else {}
+    return sum(held.get(month, 0) for month in months)
 
 
 def _refresh(
@@ -123,17 +123,25 @@ def _refresh(
     months: Sequence[str],
     build: Callable[[Session, Sequence[str]], dict[str, int]],
     progress: Progress | None,
+    *,
+    at_once: int = 1,
 ) -> Refreshed:
     """Build chunk by chunk, each in one transaction that keeps other builders of its months waiting."""
-    wanted, rows, done = sorted(set(months)), dict[str, int](), 0
-    for chunk in month_chunks(wanted):
+
+    def one(chunk: Sequence[str]) -> dict[str, int]:
         with pipeline.database.connect() as connection:
             lock_months(connection, stage, chunk)
-            written = build(connection, chunk)
-        rows = {table: rows.get(table, 0) + count for table, count in written.items()}
-        done += len(chunk)
-        if progress is not None:
-            progress(done, len(wanted))
+            return build(connection, chunk)
+
+    wanted, rows, done = sorted(set(months)), dict[str, int](), 0
+    chunks = list(month_chunks(wanted))
+    with ThreadPoolExecutor(at_once) as threads:
+        each = map(one, chunks) if at_once == 1 else threads.map(one, chunks)
+        for chunk, written in zip(chunks, each, strict=True):
+            rows = {table: rows.get(table, 0) + count for table, count in written.items()}
+            done += len(chunk)
+            if progress is not None:
+                progress(done, len(wanted))
     return Refreshed(wanted, rows)
 
 
@@ -223,19 +231,6 @@ def _merged(
         return facts
     redefined = any(build.definition != pipeline.facts_definition for build in previous)
     return merge_revisions(before, facts, today, redefined=redefined)
-
-
-def sum_months(lake: Lake, facts: Sequence[MonthBuild], policy: ObservationPolicy) -> dict[str, pl.DataFrame]:
-    """Cells of months, a batch of months per core at a time."""
-    held = HeldFacts(lake)
-
-    def one(records: list[MonthBuild]) -> CellsBatch:
-        return build_cells(held.read(records, columns_needed), policy)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        batches = list(pool.map(one, held.batches(facts)))
-    tables = ([batch.cells, batch.calibration, batch.confusion] for batch in batches)
-    return dict(zip(CELL_TABLES, map(pl.concat, zip(*tables, strict=True)), strict=True))
 
 
 def _first_seen(facts: pl.DataFrame) -> list[tuple[str, str, datetime]]:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import polars as pl
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_postgresql import dbapi
 
 from kronos.errors import BadValue, DatabaseUnavailable, SourceMismatch
 
@@ -52,6 +51,8 @@ class SourceConnection:
         self._turn = RLock()
         if urlsplit(url).scheme not in _SCHEMES:
             raise BadValue("the source URL", str(self), "postgresql://user:password@host:port/database")
+        from adbc_driver_postgresql import dbapi  # brings pandas, half a second, which not every process needs
+
         try:
             self._connection = dbapi.connect(_with_timeout(url), autocommit=True)
         except AdbcError as error:

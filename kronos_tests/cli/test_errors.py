@@ -101,6 +101,14 @@ def test_a_lake_that_cannot_be_written_is_one_line(tmp_path: Path, database: Dat
     assert_one_clear_line(done, str(blocker / "lake"))
 
 
+@pytest.mark.parametrize("command", [("up", "--once"), ("alerts",), ("sandbox", "advance", "--days", "1")])
+def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """The home's parent is a file, which stops root as well."""
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    assert_one_clear_line(kronos(*command, home=str(blocker / "home")), str(blocker / "home"))
+
+
 def test_a_busy_port_is_one_line(tmp_path: Path, database: Database) -> None:
     """Something else listens on Dagster's port."""
     with socket.socket() as taken:

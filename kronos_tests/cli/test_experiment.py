@@ -151,3 +151,18 @@ def _assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> Non
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
     assert all(word in lines[0] for word in words), lines[0]
+
+
+def test_the_queue_tells_what_waits_and_that_nobody_plans(instance: Instance) -> None:
+    made = instance.json(*CREATE, "--enqueue", "--priority", "2")
+    page = instance.json("experiment", "queue")
+    (waiting,) = [one for one in page["waiting"] if one["experiment_id"] == made["experiment_id"]]
+    assert waiting["priority"] == 2 and waiting["reason"] is None and page["silent"] and page["running"] == []
+    shown = instance.kronos("experiment", "queue").stdout
+    assert "nothing was ever planned" in shown and made["experiment_id"][:8] in shown
+
+
+def test_a_shadow_nobody_ran_is_a_stated_outcome(instance: Instance) -> None:
+    made = instance.json(*CREATE)
+    found = instance.json("experiment", "shadow", made["experiment_id"])
+    assert (found["fidelity"], found["safety"]) == ("NO_SHADOW", "NO_SHADOW")

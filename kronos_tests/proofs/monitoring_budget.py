@@ -2,8 +2,8 @@
 
 What `sequential_size` does not cover: the split of alpha over return and score by the shipped policy, series that move
 together or not, and the path through `core.monitoring.judge`. A false-alarm case holds when the exact one-sided 95 %
-upper bound of the joint rate is at most 5 %; a power case when the lower bound is at least 60 % (both metrics drop by 2
-annual standard deviations) or 90 % (one of them by 3).
+upper bound of the joint rate is at most 5 %; a power case when the lower bound is at least 60 % (one metric or both
+drop by 2 annual standard deviations) or 90 % (one of them by 3), whichever metric it is.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _WORLDS = {
     **{f"false-alarm-{kind}-{r:g}": World(kind, r) for kind in ("normal", "t5", "garch-t5") for r in (0.0, 0.7)},
     **{f"both-drop-2-{kind}": World(kind, 0.0, (2.0, 2.0), 0.60) for kind in ("normal", "t5")},
     **{f"return-drops-3-{kind}": World(kind, 0.0, (3.0, 0.0), 0.90) for kind in ("normal", "t5")},
+    **{f"return-drops-2-{kind}": World(kind, 0.0, (2.0, 0.0), 0.60) for kind in ("normal", "t5")},
+    **{f"calibration-drops-2-{kind}": World(kind, 0.0, (0.0, 2.0), 0.60) for kind in ("normal", "t5")},
+    **{f"calibration-drops-3-{kind}": World(kind, 0.0, (0.0, 3.0), 0.90) for kind in ("normal", "t5")},
 }
 CASES = list(_WORLDS)
 

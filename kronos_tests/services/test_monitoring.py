@@ -167,7 +167,7 @@ def test_an_alert_is_raised_once_with_its_evidence_on_the_first_day_seen(pipelin
     seen = pipeline.lake.scan("monitoring").filter(state="DEGRADING").collect()["period"].min()
     assert (str(found.raised_on), found.monitored_from, found.state) == (seen, LIVE, "OPEN")
     evidence = found.evidence
-    assert evidence["e"]["largest"] >= evidence["e"]["threshold"] == pytest.approx(25.0)
+    assert evidence["e"]["largest"] >= evidence["e"]["threshold"] == pytest.approx(40.0)
     assert evidence["reference"]["n"] == BEFORE
 
 

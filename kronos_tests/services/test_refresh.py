@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from polars.testing import assert_frame_equal
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import NotFound
 from kronos.lake.tables import TABLES, Lake
+from kronos.services import cell_builds
 from kronos.services.pipeline import Pipeline
 from kronos.services.recompute import recompute_month
 from kronos.services.refresh import refresh_cells, refresh_facts
@@ -101,6 +103,23 @@ def test_rebuilding_unchanged_months_changes_no_row(pipeline: Pipeline) -> None:
     refresh_cells(pipeline, ["2020-03", "2020-04"])
     for table, rows in contents(pipeline).items():
         assert_frame_equal(rows, before[table])
+
+
+def test_chunks_built_at_once_by_processes_give_the_same(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Months that are no neighbours are chunks of their own; each is recorded with its own marks."""
+    fill(pipeline)
+    june = decision("j", date(2020, 6, 1))
+    insert(pipeline.database, engine_decisions=[june], regimes=[builders.regime(date(2020, 6, 1))])
+    refresh(pipeline)
+    before, shown = contents(pipeline), list[tuple[int, int]]()
+    monkeypatch.setattr(cell_builds, "MANY_DECISIONS", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    done = refresh_cells(pipeline, ["2020-03", "2020-04", "2020-06"], progress=lambda *counts: shown.append(counts))
+    assert shown == [(2, 3), (3, 3)]
+    assert done.rows["cells"] == before["cells"].height
+    for table, rows in contents(pipeline).items():
+        assert_frame_equal(rows, before[table])
+    assert refresh(pipeline) == ([], [])
 
 
 def test_late_outcome_rebuilds_only_its_month(pipeline: Pipeline) -> None:

@@ -5,6 +5,7 @@ References
 Dimitriadis, Gneiting & Jordan (2021), PNAS 118 e2016191118: recalibrate by isotonic regression (pool adjacent
 violators); with the mean scores S of the forecast, C of the recalibrated and R of the constant forecast,
 miscalibration = S - C, discrimination = R - C, uncertainty = R, and S = miscalibration - discrimination + uncertainty.
+Broecker & Smith (2007), Weather and Forecasting 22: consistency bars, where the curve lies if the forecasts are right.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from scipy import special
 from scipy.optimize import isotonic_regression
 
-from kronos.core.conventions import CALIBRATION_BINS, ECE_BINS
+from kronos.core.conventions import CALIBRATION_BINS, CONFIDENCE, ECE_BINS
 from kronos.core.metrics.metric import CalibrationParts, Floats
 
 
 @dataclass(frozen=True)
 class ReliabilityPoint:
-    """One pool of the isotonic fit: mean forecast, share of events, number of forecasts."""
+    """One pool of the isotonic fit: mean forecast, share of events, number of forecasts.
+
+    consistent_low and consistent_high: where the share lies with 95 % probability (or more) if the forecasts are
+    right and independent of each other; a share outside speaks against the forecasts.
+    """
 
     forecast: float
     realised: float
     n: int
+    consistent_low: float
+    consistent_high: float
 
 
 def calibration_parts(bins: pl.DataFrame, raw_score: float) -> CalibrationParts:
@@ -71,15 +79,24 @@ def expected_calibration_error(grid: Floats, n: Floats, sum_p: Floats, sum_y: Fl
 
 
 def reliability_curve(bins: pl.DataFrame) -> tuple[ReliabilityPoint, ...]:
-    """CORP reliability diagram of one target: the pools of the isotonic fit, forecasts rising."""
+    """CORP reliability diagram of one target with its consistency band: pools of the isotonic fit, forecasts rising."""
     target = bins.filter(pl.col("n") > 0).sort("bin")
     if target.is_empty():
         return ()
     n, sum_p, sum_y = (target[name].to_numpy().astype(float) for name in ("n", "sum_p", "sum_y"))
     fit = isotonic_regression(sum_y / n, weights=n)
     starts = fit.blocks[:-1]
-    pooled_n, pooled_p = np.add.reduceat(n, starts), np.add.reduceat(sum_p, starts)
-    return tuple(
-        ReliabilityPoint(float(p / count), float(y), int(count))
-        for p, y, count in zip(pooled_p, fit.x[starts], pooled_n, strict=True)
-    )
+    pooled_n = np.add.reduceat(n, starts)
+    forecast = np.clip(np.add.reduceat(sum_p, starts) / pooled_n, 0.0, 1.0)
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = (_binomial_quantile(level, pooled_n, forecast) / pooled_n for level in (tail, 1.0 - tail))
+    points = zip(forecast, fit.x[starts], pooled_n.astype(int), low, high, strict=True)
+    return tuple(ReliabilityPoint(float(p), float(y), int(count), *map(float, band)) for p, y, count, *band in points)
+
+
+def _binomial_quantile(level: float, trials: Floats, chance: Floats) -> Floats:
+    """Smallest k with P(X <= k) >= level for X ~ binomial(trials, chance); the chance may be 0 or 1."""
+    certain = (chance == 0.0) | (chance == 1.0)
+    k = np.ceil(special.bdtrik(level, trials, np.where(certain, 0.5, chance)))
+    reached_before = (k > 0.0) & (special.bdtr(np.maximum(k - 1.0, 0.0), trials.astype(np.int64), chance) >= level)
+    return np.where(certain, trials * chance, np.where(reached_before, k - 1.0, k))

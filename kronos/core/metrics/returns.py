@@ -7,13 +7,14 @@ guards, so that a formula reads like the textbook. Influence functions take the 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import polars as pl
 from scipy import special
 
 from kronos.core.conventions import CONFIDENCE, STD_DDOF, TAIL_LEVEL, ZERO_TOLERANCE
-from kronos.core.metrics.metric import Basis, Bounds, Floats, Number, Numbers
+from kronos.core.metrics.metric import Basis, Bounds, Composed, Floats, Number, Numbers
 from kronos.core.vocabulary import Undefined
 
 
@@ -37,40 +38,92 @@ def volatility(r: pl.Expr, basis: Basis) -> pl.Expr:
     return r.std(ddof=STD_DDOF) * root(basis.factor)
 
 
-def sharpe(r: pl.Expr, basis: Basis) -> pl.Expr:
-    """mean(r - rf) / std(r, ddof=1) x sqrt(factor)."""
-    return (r - basis.risk_free).mean() / r.std(ddof=STD_DDOF) * root(basis.factor)
+def annual_excess(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """(mean(r) - rf) x factor."""
+    return (r.mean() - basis.risk_free) * basis.factor
 
 
 def downside(r: pl.Expr, basis: Basis) -> pl.Expr:
     """Downside deviation over all n: sqrt(sum(min(r - rf, 0)^2) / n)."""
-    return ((r - basis.risk_free).clip(upper_bound=0.0) ** 2).mean().sqrt()
+    excess = r - basis.risk_free
+    return ((excess - excess.abs()) ** 2).mean().sqrt() / 2.0  # x - |x| is 2 min(x, 0), and clip takes twice the time
 
 
-def sortino(r: pl.Expr, basis: Basis) -> pl.Expr:
-    """mean(r - rf) / downside deviation x sqrt(factor)."""
-    return (r - basis.risk_free).mean() / downside(r, basis) * root(basis.factor)
+def annual_downside(r: pl.Expr, basis: Basis) -> pl.Expr:
+    """Downside deviation x sqrt(factor)."""
+    return downside(r, basis) * root(basis.factor)
 
 
-def value_at_risk(r: pl.Expr, _: Basis) -> pl.Expr:
-    """Historical 5 % quantile of the series, linearly interpolated between order statistics."""
-    return r.quantile(TAIL_LEVEL, interpolation="linear")
+def _quotient(of: pl.Expr, by: pl.Expr) -> pl.Expr:
+    return of / by
 
 
-def expected_shortfall(r: pl.Expr, _: Basis) -> pl.Expr:
-    """Mean of the floor(0.05 (n - 1)) + 1 smallest returns."""
-    worst = (TAIL_LEVEL * (r.count() - 1)).floor().cast(pl.Int64) + 1
-    return r.drop_nulls().bottom_k(worst.clip(lower_bound=0)).mean()
+sharpe: Final = Composed((annual_excess, volatility), _quotient)
+"""mean(r - rf) / std(r, ddof=1) x sqrt(factor)."""
+
+sortino: Final = Composed((annual_excess, annual_downside), _quotient)
+"""mean(r - rf) / downside deviation x sqrt(factor)."""
 
 
-def day_hit_rate(r: pl.Expr, _: Basis) -> pl.Expr:
-    """Days with r > 0 among days with r != 0."""
-    return (r > 0).sum() / (r != 0).sum()
+def observations(r: pl.Expr, _: Basis) -> pl.Expr:
+    """n, without the missing ones."""
+    return r.count()
 
 
-def zero_days(r: pl.Expr, _: Basis) -> pl.Expr:
-    """Days with r = 0, which the day hit rate leaves out."""
-    return (r == 0).sum().cast(pl.Float64)
+def _tail_place(n: pl.Expr) -> pl.Expr:
+    """Where the 5 % quantile lies among n sorted values, counted from 0; a fraction lies between two of them."""
+    return TAIL_LEVEL * (n.cast(pl.Float64) - 1.0)
+
+
+def worst(r: pl.Expr, _: Basis) -> pl.Expr:
+    """The floor(0.05 (n - 1)) + 2 smallest returns as a list, rising; all of them where there are fewer."""
+    wanted = _tail_place(r.count()).floor().cast(pl.Int64) + 2
+    return r.bottom_k(pl.min_horizontal(wanted, r.count()).clip(lower_bound=0)).implode().list.sort()
+
+
+def _between(worst: pl.Expr, n: pl.Expr) -> pl.Expr:
+    place = _tail_place(n)
+    low = worst.list.get(place.floor().clip(lower_bound=0.0).cast(pl.Int64), null_on_oob=True)
+    return low + (worst.list.last() - low) * (place - place.floor())
+
+
+def _mean_of_tail(worst: pl.Expr, n: pl.Expr) -> pl.Expr:
+    return worst.list.head(_tail_place(n).floor().clip(lower_bound=0.0).cast(pl.Int64) + 1).list.mean()
+
+
+value_at_risk: Final = Composed((worst, observations), _between)
+"""Historical 5 % quantile of the series, linearly interpolated between order statistics."""
+
+expected_shortfall: Final = Composed((worst, observations), _mean_of_tail)
+"""Mean of the floor(0.05 (n - 1)) + 1 smallest returns."""
+
+
+def won_days(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Days with r > 0."""
+    return (r > 0).sum()
+
+
+def played_days(r: pl.Expr, _: Basis) -> pl.Expr:
+    """Days with r != 0."""
+    return (r != 0).sum()
+
+
+def _rest(of: pl.Expr, without: pl.Expr) -> pl.Expr:
+    return of.cast(pl.Float64) - without.cast(pl.Float64)
+
+
+def _none(count: pl.Expr) -> pl.Expr:
+    return count == 0
+
+
+day_hit_rate: Final = Composed((won_days, played_days), _quotient)
+"""Days with r > 0 among days with r != 0."""
+
+zero_days: Final = Composed((observations, played_days), _rest)
+"""Days with r = 0, which the day hit rate leaves out."""
+
+has_only_zeros: Final = Composed((played_days,), _none)
+"""Every day is a zero day."""
 
 
 def has_zero_variance(r: pl.Expr, _: Basis) -> pl.Expr:
@@ -81,11 +134,6 @@ def has_zero_variance(r: pl.Expr, _: Basis) -> pl.Expr:
 def has_no_downside(r: pl.Expr, basis: Basis) -> pl.Expr:
     """No return below the risk-free rate."""
     return downside(r, basis) <= ZERO_TOLERANCE * r.abs().max()
-
-
-def has_only_zeros(r: pl.Expr, _: Basis) -> pl.Expr:
-    """Every day is a zero day."""
-    return (r != 0).sum() == 0
 
 
 def mean_influence(r: Floats, _: Numbers) -> Floats:

@@ -16,35 +16,64 @@ from numpy.typing import NDArray
 from kronos.core.metrics.metric import Basis, Composed, Floats, Numbers
 
 
-def cagr(g: pl.Expr, basis: Basis) -> pl.Expr:
-    """prod(1 + g) ^ (factor / n) - 1."""
-    return (1.0 + g).product() ** (basis.factor / g.count()) - 1.0
+def course(g: pl.Expr, _: Basis) -> pl.Expr:
+    """A struct of wealth at the `end` and its `deepest` value over the highest so far, for 1 at the start.
+
+    From one pass over a list: an aggregation would compound once for each time that wealth is named.
+    """
+    wealth = pl.element()
+    peak = pl.max_horizontal(wealth.cum_max(), 1.0)
+    found = pl.struct(end=wealth.drop_nulls().last(), deepest=(wealth / peak).nan_min())
+    return (1.0 + g).cum_prod().implode().list.agg(found)
 
 
-def max_drawdown(g: pl.Expr, _: Basis) -> pl.Expr:
-    """min over t of wealth(t) / highest wealth so far - 1, never above 0; -1 once everything is lost."""
-    wealth = (1.0 + g).cum_prod()
-    peak = wealth.cum_max().clip(lower_bound=1.0)
-    return (wealth / peak - 1.0).nan_min().clip(-1.0, 0.0)
+def share_of_year(g: pl.Expr, basis: Basis) -> pl.Expr:
+    """factor / n: the part that a year is of the series."""
+    return basis.factor / g.count()
 
 
-def is_ruined(g: pl.Expr, _: Basis) -> pl.Expr:
-    """Wealth reached zero or less (also when it is too small for a float)."""
-    return (g.min() <= -1.0) | ((1.0 + g).product() <= 0.0)
+def lowest(g: pl.Expr, _: Basis) -> pl.Expr:
+    """The worst return."""
+    return g.min()
 
 
-def _growth_by_fall(growth: pl.Expr, fall: pl.Expr) -> pl.Expr:
-    return growth / fall.abs()
+def _growth(course: pl.Expr, share: pl.Expr) -> pl.Expr:
+    return _end(course) ** share - 1.0
 
 
-def _never_fell(fall: pl.Expr) -> pl.Expr:
-    return fall == 0.0
+def _fall(course: pl.Expr) -> pl.Expr:
+    return (course.struct.field("deepest") - 1.0).clip(-1.0, 0.0)
 
 
-calmar: Final = Composed((cagr, max_drawdown), _growth_by_fall)
+def _end(course: pl.Expr) -> pl.Expr:
+    return course.struct.field("end")
+
+
+def _growth_by_fall(course: pl.Expr, share: pl.Expr) -> pl.Expr:
+    return _growth(course, share) / _fall(course).abs()
+
+
+def _lost_all(lowest: pl.Expr, course: pl.Expr) -> pl.Expr:
+    return (lowest <= -1.0) | (_end(course) <= 0.0)
+
+
+def _never_fell(course: pl.Expr) -> pl.Expr:
+    return _fall(course) == 0.0
+
+
+cagr: Final = Composed((course, share_of_year), _growth)
+"""prod(1 + g) ^ (factor / n) - 1."""
+
+max_drawdown: Final = Composed((course,), _fall)
+"""min over t of wealth(t) / highest wealth so far - 1, never above 0; -1 once everything is lost."""
+
+calmar: Final = Composed((course, share_of_year), _growth_by_fall)
 """CAGR / |max drawdown|."""
 
-has_zero_drawdown: Final = Composed((max_drawdown,), _never_fell)
+is_ruined: Final = Composed((lowest, course), _lost_all)
+"""Wealth reached zero or less (also when it is too small for a float)."""
+
+has_zero_drawdown: Final = Composed((course,), _never_fell)
 """Wealth never fell below an earlier peak."""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,17 @@ from kronos.core.fixed_point import from_fixed, to_fixed
 from kronos.core.metrics.hac import Ints
 from kronos.core.metrics.metric import Floats
 from kronos.core.policy import ObservationPolicy
-from kronos.core.reports.evidence import NEVER, Codes, Evidence, day_number, named, place_of, rows_where, unplaced
+from kronos.core.reports.evidence import (
+    NEVER,
+    Codes,
+    Evidence,
+    day_number,
+    named,
+    place_of,
+    rising,
+    rows_within,
+    unplaced,
+)
 from kronos.core.reports.groups import Grouping
 from kronos.core.vocabulary import Cube
 
@@ -44,6 +55,16 @@ class Window:
     def chosen(self) -> pl.Expr:
         """Rows decided in the window."""
         return pl.col("as_of_date").is_between(self.start, self.end)
+
+    def known_days(self, newest: date) -> dict[str, tuple[int, int]]:
+        """`known` as limits on day numbers."""
+        if self.as_of is None:
+            return {"eval_date": (NEVER, day_number(newest))}
+        return dict.fromkeys(("eval_date", "known_date"), (NEVER, day_number(self.as_of)))
+
+    def chosen_days(self) -> dict[str, tuple[int, int]]:
+        """`chosen` as limits on day numbers."""
+        return {"as_of_date": (day_number(self.start), day_number(self.end))}
 
 
 @dataclass(frozen=True)
@@ -106,6 +127,11 @@ class Axis:
         )
 
 
+_PLACED: Final = ("place", "due", "returns", "weighted_return", "eval_date", "as_of_date")
+_DECIDED: Final = ("place", "decisions", "as_of_date")
+"""What is read of the regime cube: columns that are not read need not be filtered."""
+
+
 @dataclass(frozen=True)
 class _Sums:
     """What the regime cube holds per place, in rising order."""
@@ -121,10 +147,11 @@ class _Sums:
 def build_axis(held: Evidence, grouping: Grouping, window: Window, policy: ObservationPolicy) -> Axis:
     """Complete the dates of each book and share the capital out. A decision on a date without session keeps its row."""
     outcomes, decisions = (
-        rows_where(cubes[Cube.REGIME], window.known(held.newest)) for cubes in (held.outcomes, held.decisions)
+        rows_within(cubes[Cube.REGIME], window.known_days(held.newest)) for cubes in (held.outcomes, held.decisions)
     )
     spans = _spans(decisions, outcomes, held.codes)
-    sums = _placed(rows_where(outcomes, window.chosen()), rows_where(decisions, window.chosen()))
+    chosen = window.chosen_days()
+    sums = _placed(rows_within(outcomes.select(_PLACED), chosen), rows_within(decisions.select(_DECIDED), chosen))
     place, session_due = _completed(*_sessions(held, spans, window), sums.place)
     at = np.searchsorted(place, sums.place)
     spread = _spread(sums, at, place.size)
@@ -198,7 +225,7 @@ def _placed(outcomes: pl.DataFrame, decisions: pl.DataFrame) -> _Sums:
     exact = fixed.group_by("place", maintain_order=True).agg(from_fixed(pl.col("weighted_return").sum()))
     earned = exact.collect(optimizations=pl.QueryOptFlags.none())
     decided = decisions["place"].to_numpy()
-    place = np.union1d(earned["place"].to_numpy(), decided)
+    place = rising(earned["place"].to_numpy(), decided)
     weighted_return = np.zeros(place.size)
     weighted_return[np.searchsorted(place, earned["place"].to_numpy())] = earned["weighted_return"].to_numpy()
     at = np.searchsorted(place, outcomes["place"].to_numpy())

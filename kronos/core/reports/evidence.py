@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -140,10 +141,23 @@ def newest_date(cells: pl.DataFrame) -> date | None:
     return max((day for day in reached if day is not None), default=None)
 
 
-def rows_where(frame: pl.DataFrame, *conditions: pl.Expr) -> pl.DataFrame:
-    """The rows that meet all conditions; where all do, the frame itself and not a copy."""
-    kept = frame.select(pl.all_horizontal(conditions).fill_null(False)).to_series()
-    return frame if kept.all() else frame.filter(kept)
+def rows_within(frame: pl.DataFrame, limits: Mapping[str, tuple[int, int]]) -> pl.DataFrame:
+    """The rows whose dates lie within limits, as day numbers, both included; where all do, the frame itself.
+
+    A missing date lies within none.
+    """
+    kept = np.ones(frame.height, dtype=np.bool_)
+    for name, (first, last) in limits.items():
+        days = frame[name].cast(pl.Int32).to_numpy()
+        kept &= (days >= first) & (days <= last)
+    return frame if kept.all() else frame.filter(pl.Series(kept))
+
+
+def rising(*sorted_numbers: Ints) -> Ints:
+    """The distinct numbers of arrays that rise, in rising order: np.unique hashes, which takes ten times as long."""
+    merged = np.concatenate(sorted_numbers)
+    merged.sort(kind="stable")
+    return np.asarray(merged[np.diff(merged, prepend=merged[:1] - 1) != 0])
 
 
 def named(codes: Ints, names: pl.Enum) -> pl.Series:

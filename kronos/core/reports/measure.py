@@ -146,9 +146,10 @@ def _numbers(
     )
     ingredients, values, settled = _expressions(metrics, next(iter(bases.values())).horizon)
     grouped = based.group_by(GROUP, maintain_order=True).agg(ingredients)
+    wanted = [GROUP, *(name for metric in metrics for name in (metric.id, f"{metric.id}?", f"{metric.column}#"))]
     plan = grouped.with_columns(values).with_columns(settled.reasons).with_columns(settled.values)
     # nothing is left to optimise, and trying costs more than the numbers of a month
-    return plan.collect(optimizations=pl.QueryOptFlags.none()).to_dicts()
+    return plan.select(*dict.fromkeys(wanted)).collect(optimizations=pl.QueryOptFlags.none()).to_dicts()
 
 
 @dataclass(frozen=True)

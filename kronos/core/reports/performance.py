@@ -11,7 +11,7 @@ from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
 from kronos.core.metrics.hac import Ints
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Axis, Window, build_axis
-from kronos.core.reports.evidence import Evidence
+from kronos.core.reports.evidence import Evidence, rising, rows_within
 from kronos.core.reports.forecast_quality import (
     Bins,
     confusion_table,
@@ -146,7 +146,7 @@ def _union_count(active: dict[str, _Active], yearly: dict[str, float]) -> float:
     span = active[busiest]
     if span.sessions.size == 0:
         return max(yearly.values())
-    union = np.unique(np.concatenate([_between(one.sessions, span.first, span.last) for one in active.values()]))
+    union = rising(*(_between(one.sessions, span.first, span.last) for one in active.values()))
     return yearly[busiest] * union.size / span.sessions.size
 
 
@@ -165,8 +165,9 @@ def mixed_currencies(
     number = np.array([names.index(currencies[str(name)]) for name in held.codes["market_id"].categories])
     mixed: list[int] = []
     for cube, mine in cubes_of(dimensions).items():
-        paid = held.outcomes[cube].lazy().filter(window.known(held.newest), window.chosen(), pl.col("pnl_n") != 0.0)
-        labels = Labels.of(paid.select("kind").collect()["kind"].to_numpy(), held.codes)
+        limits = window.known_days(held.newest) | window.chosen_days()
+        cells = rows_within(held.outcomes[cube].select("kind", "pnl_n", *limits), limits)
+        labels = Labels.of(cells["kind"].to_numpy()[cells["pnl_n"].to_numpy() != 0.0], held.codes)
         for dimension in mine:
             groups, index = labels.groups(dimension, grouping)
             met = np.zeros((groups.size, len(names)), dtype=bool)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kronos.core.metrics.hac import Ints
 from kronos.core.metrics.metric import Floats
 from kronos.core.reports.axis import Axis, Bools, Places, Window
-from kronos.core.reports.evidence import READ, Codes, Evidence, kinds_of, rows_where, unkind
+from kronos.core.reports.evidence import READ, Codes, Evidence, kinds_of, rows_within, unkind
 from kronos.core.reports.groups import CUTS, GROUP, Cut, Grouping
 from kronos.core.vocabulary import Cube, Dimension
 
@@ -164,7 +164,9 @@ def build_series(
 
 def _cells(held: Evidence, axis: Axis, cube: Cube, window: Window) -> _Cells:
     """Outcome cells of one cube in the window."""
-    frame = rows_where(held.outcomes[cube], window.known(held.newest), window.chosen())
+    limits = window.known_days(held.newest) | window.chosen_days()
+    read = ("place", "kind", *held.measures, "place_opens", "slice_opens")
+    frame = rows_within(held.outcomes[cube].select(*read, *limits), limits)
     place = frame["place"].to_numpy()
     starts = np.flatnonzero(np.diff(place, prepend=-1))
     found = np.searchsorted(axis.places.place, place[starts])
@@ -205,7 +207,7 @@ def _decisions(held: Evidence, window: Window, grouping: Grouping, dimensions: I
     """Decisions of the window per group."""
     counted: dict[int, int] = {}
     for cube, mine in cubes_of(dimensions).items():
-        made = rows_where(held.decisions[cube], window.known(held.newest), window.chosen())
+        made = rows_within(held.decisions[cube], window.known_days(held.newest) | window.chosen_days())
         labels = Labels.of(made["kind"].to_numpy(), held.codes)
         decisions = np.bincount(labels.of_row, made["decisions"].to_numpy())
         for dimension in mine:

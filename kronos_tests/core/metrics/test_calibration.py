@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binom
 from sklearn.isotonic import IsotonicRegression
 
 from kronos.core.calibration import probability_bin
@@ -80,3 +81,28 @@ def test_reliability_curve_rises_and_counts_everything() -> None:
     assert [point.realised for point in curve] == sorted(point.realised for point in curve)
     assert sum(point.n for point in curve) == 4000
     assert reliability_curve(bins(p, y).clear()) == ()
+
+
+def test_the_band_is_the_binomial_quantiles_of_right_forecasts() -> None:
+    p, y = forecasts()
+    for point in reliability_curve(bins(p, y)):
+        low, high = binom.ppf([0.025, 0.975], point.n, point.forecast) / point.n
+        assert (point.consistent_low, point.consistent_high) == pytest.approx((low, high), abs=1e-12)
+
+
+def test_certain_forecasts_have_no_room_for_error() -> None:
+    curve = reliability_curve(bins(np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0])))
+    assert [(point.consistent_low, point.consistent_high) for point in curve] == [(0.0, 0.0), (1.0, 1.0)]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.15])
+def test_the_band_holds_right_forecasts_and_shows_wrong_ones(shift: float) -> None:
+    """Share of forecasts whose pool lies inside, over 60 worlds of 2,000 forecasts: about 95 % or more if right."""
+    rng = np.random.default_rng(5)
+    inside = []
+    for _ in range(60):
+        p = rng.integers(2, 8, 2000) / 10.0
+        y = (rng.uniform(size=2000) < p + shift).astype(float)
+        for point in reliability_curve(bins(p, y)):
+            inside += [point.consistent_low <= point.realised <= point.consistent_high] * point.n
+    assert np.mean(inside) > 0.93 if shift == 0.0 else np.mean(inside) < 0.05

@@ -90,7 +90,7 @@ def test_only_the_newest_observations_are_evidence() -> None:
 
 def test_the_budget_is_split_over_what_the_config_does() -> None:
     both = {one.metric: one.alpha for one in look(book(returns(), **forecasts(SHARP))).findings}
-    assert both == {Watch.RETURN: pytest.approx(0.04), Watch.CALIBRATION: pytest.approx(0.01)}
+    assert both == {Watch.RETURN: pytest.approx(0.025), Watch.CALIBRATION: pytest.approx(0.025)}
     assert finding(book(returns())).alpha == 0.05
     assert finding(_forecaster(SHARP), Watch.CALIBRATION).alpha == 0.05
 

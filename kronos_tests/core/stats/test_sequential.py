@@ -7,11 +7,10 @@ from datetime import date
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from kronos.core.stats.matrix import Inconclusive, LossMatrix, Reason, ReturnMatrix
 from kronos.core.stats.sequential import (
-    DESIGN_DROPS,
-    DESIGN_WEIGHTS,
     Monitoring,
     log_e_process,
     monitor_loss,
@@ -107,22 +106,50 @@ def test_the_statistic_is_the_sum_of_recursive_residuals() -> None:
 
 
 def test_the_e_process_equals_a_loop_over_its_definition() -> None:
-    """Slow twin: bets, clock and variance summed observation by observation."""
+    """Slow twin: bets, clock and variance observation by observation."""
     rng = np.random.default_rng(8)
-    reference, live = rng.standard_normal(500), rng.standard_normal(40)
-    drops = np.array(DESIGN_DROPS) / math.sqrt(252)
-    found = log_e_process(reference, live, drops)
-    centred = reference - reference.mean()
-    inflation = found_inflation(centred)
-    clock_before, squares, variance = 0.0, 63.0, 0.0
+    n, year, alpha = 500, 12.0, 0.04
+    reference, live = rng.standard_normal(n), rng.standard_normal(40) - 0.4
+    found = log_e_process(reference, live, year, alpha)
+    inflation = found_inflation(reference - reference.mean())
+    end = n * 2 * year / (n + 2 * year)
+    clock = s = patient = quick = 0.0
+    squares, quick_bet = 63.0, 5.0 / math.sqrt(year)
     for m, value in enumerate(live, start=1):
+        bet = slow_bet(s, clock, end, year, 0.9 * alpha)
         r = (value - reference.mean()) / reference.std()
-        clock = 500 * m / (500 + m)
-        variance += (clock - clock_before) * (r * r + 2 * squares / (63 + m - 1)) / 3
-        squares, clock_before = squares + r * r, clock
-        s = clock * (reference.mean() - live[:m].mean()) / reference.std() / inflation
-        e = sum(w * math.exp(d * s - d * d / 2 * variance) for w, d in zip(DESIGN_WEIGHTS, drops, strict=True))
-        assert found[m - 1] == pytest.approx(math.log(e), abs=1e-9)
+        new_clock = n * m / (n + m)
+        new_s = new_clock * (reference.mean() - live[:m].mean()) / reference.std() / inflation
+        variance = (new_clock - clock) * (r * r + 2 * squares / (63 + m - 1)) / 3
+        patient += bet * (new_s - s) - bet**2 / 2 * variance
+        quick += quick_bet * (new_s - s) - quick_bet**2 / 2 * variance
+        squares, clock, s = squares + r * r, new_clock, new_s
+        assert found[m - 1] == pytest.approx(math.log(0.9 * math.exp(patient) + 0.1 * math.exp(quick)), abs=1e-9)
+
+
+def slow_bet(s: float, clock: float, end: float, year: float, alpha: float) -> float:
+    """Slope in s of the logarithm of P(max of Brownian motion from s before the end >= level), by differences."""
+    if clock >= end:
+        return 0.0
+    level, spread = norm.isf(alpha / 2) * math.sqrt(end), math.sqrt(max(end - clock, year / 24))
+    low, high = (norm.logsf((level - s - step) / spread) for step in (-1e-5, 1e-5))
+    return min((high - low) / 2e-5, 6 / math.sqrt(year))
+
+
+def test_a_collapse_is_found_in_weeks() -> None:
+    found = watch(series(13, drop=10.0))
+    assert found.alarm_date is not None
+    assert (found.alarm_date - START).days < 63
+
+
+def test_a_drop_that_begins_after_the_horizon_is_found_by_a_restart() -> None:
+    dates = DATES[0] + np.arange(EVIDENCE + 5 * LIVE // 2)
+    values = series(15)[np.arange(len(dates)) % EVIDENCE].copy()
+    values[EVIDENCE + LIVE :] -= 0.01 * 5.0 / math.sqrt(252)
+    found = monitor_sharpe(ReturnMatrix(values[:, None], ("a",), dates), "a", START)
+    assert isinstance(found, Monitoring)
+    assert found.alarm_date is not None
+    assert found.alarm_date > dates[EVIDENCE + LIVE].item()
 
 
 def found_inflation(centred: np.ndarray) -> float:

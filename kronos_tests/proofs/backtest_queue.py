@@ -1,0 +1,128 @@
+"""Ten proposals become experiments and are tested by the real daemon, run queue and Postgres: caps and order hold.
+
+While they are, the page of the queue is read again and again, from the database and by the command, and held against
+the caps and against itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kronos.core.backtests.attempts import Attempt, AttemptOutcome
+from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.errors import KronosError
+from kronos.services.backtest_queue import queue_status
+from kronos.services.experiments import list_experiments
+from kronos.settings import Settings
+from kronos_tests.backtesting import (
+    all_reviewed,
+    at_work,
+    attempts_of_all,
+    create,
+    environment,
+    settings_in,
+    supervised,
+    up,
+)
+
+CASES = ["ten"]
+EXPERIMENTS = 10
+LONGEST_S = 1_500.0
+_EVERY_S = 2.0
+
+
+def run(case: str, experiments: int = EXPERIMENTS) -> dict[str, object]:
+    """Everything is in the queue before the scheduler starts, so that the order is known."""
+    del case
+    with tempfile.TemporaryDirectory(prefix="kronos-queue-") as folder:
+        # the account that runs Postgres for root must be able to pass
+        Path(folder).chmod(0o755)
+        settings = settings_in(Path(folder) / "a")
+        up(settings, "--once").wait()
+        create(settings, experiments)
+        seen = _Seen(settings)
+        with supervised(settings) as supervisor:
+            finished = supervisor.until(lambda: seen.look() or all_reviewed(settings, experiments), LONGEST_S)
+        attempts, ordered = attempts_of_all(settings), _in_order(settings)
+    once = all([one.outcome for one in each] == [AttemptOutcome.COMPLETED] for each in attempts.values())
+    return {
+        "holds": finished and once and ordered and not seen.broken and seen.looks > 0,
+        "finished": finished,
+        "each_started_and_completed_once": once,
+        "in_order_of_priority": ordered,
+        "broken": seen.broken,
+        "looks": seen.looks,
+        "most_at_once": seen.most,
+        "seconds_from_admission_to_end": sorted(round(_seconds(each)) for each in attempts.values()),
+    }
+
+
+@dataclass
+class _Seen:
+    """What the page said, again and again."""
+
+    settings: Settings
+    looks: int = 0
+    most: int = 0
+    broken: list[str] = field(default_factory=list)
+    _last: float = 0.0
+
+    def look(self) -> bool:
+        """Read the page; False, so that waiting goes on."""
+        if time.monotonic() - self._last >= _EVERY_S:
+            self._last = time.monotonic()
+            with at_work(self.settings) as workplace:
+                page = queue_status(workplace.database, workplace.policy.scheduler).to_json_dict()
+            self.broken += _broken(page)
+            self.most = max(self.most, len(page["running"]))
+            self.looks += 1
+            if self.looks % 10 == 1:
+                self.broken += _broken(self._command())
+        return False
+
+    def _command(self) -> dict[str, Any]:
+        command = [sys.executable, "-m", "kronos.cli", "experiment", "queue", "--json"]
+        done = subprocess.run(command, env=environment(self.settings), capture_output=True, text=True, check=True)
+        page: dict[str, Any] = json.loads(done.stdout)
+        return page
+
+
+def _broken(page: Mapping[str, Any]) -> Iterable[str]:
+    """Caps that are exceeded, an experiment in two places, a wait without a reason after a plan."""
+    running, waiting = page["running"], page["waiting"]
+    by_class = Counter(one["resource_class"] for one in running)
+    yield from (f"{by_class[name]} {name} run" for name, limit in CLASS_LIMITS.items() if by_class[name] > limit)
+    if len(running) > MOST_BACKTESTS:
+        yield f"{len(running)} run"
+    ids = Counter(one["experiment_id"] for one in (*running, *waiting))
+    yield from (f"{name} stands {count} times" for name, count in ids.items() if count > 1)
+    yield from (f"{one['attempt']} attempts" for one in running if one["attempt"] != 1)
+    yield from (f"{one['experiment_id']} waits for nothing" for one in waiting if one["reason"] == "FREE")
+
+
+def _in_order(settings: Settings) -> bool:
+    """Within a class whoever is more important was admitted no later."""
+    try:
+        with at_work(settings) as workplace:
+            experiments = list_experiments(workplace.database)
+    except KronosError:
+        return False
+    attempts = attempts_of_all(settings)
+    by_class: dict[str, list[tuple[int, float]]] = {}
+    for one in experiments:
+        first = attempts[one.description][0].admitted_at.timestamp()
+        by_class.setdefault(one.resource_class, []).append((one.priority, first))
+    return all([at for _, at in sorted(each)] == sorted(at for _, at in each) for each in by_class.values())
+
+
+def _seconds(attempts: Iterable[Attempt]) -> float:
+    return sum((one.ended_at - one.admitted_at).total_seconds() for one in attempts if one.ended_at is not None)
