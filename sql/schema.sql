@@ -383,14 +383,16 @@ CREATE FUNCTION kronos.keep_attempt_rules() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    changing text[] := ARRAY['told_at', 'told_why', 'forced', 'ended_at', 'outcome', 'why', 'pieces', 'pieces_after'];
+    changing text[] := ARRAY[
+        'told_at', 'told_why', 'forced', 'ended_at', 'outcome', 'why', 'pieces', 'pieces_before', 'pieces_after'
+    ];
 BEGIN
     IF TG_OP = 'INSERT' THEN
         PERFORM kronos.require_attempt(NEW.experiment_id, NEW.attempt);
         RETURN NEW;
     END IF;
     IF OLD.started_at IS NULL AND NEW.outcome IS NULL THEN
-        changing := changing || ARRAY['started_at', 'run_id', 'pieces_before'];
+        changing := changing || ARRAY['started_at', 'run_id'];
         PERFORM kronos.require_attempt(NEW.experiment_id, NEW.attempt);
     END IF;
     IF OLD.outcome IS NOT NULL OR to_jsonb(NEW) - changing <> to_jsonb(OLD) - changing THEN

@@ -73,8 +73,8 @@ def _work(
     experiment_id = UUID(spec.experiment_id)
     with bench.workplace.database.connect(Role.ORCHESTRATOR) as session:
         store.save_spec(session, experiment_id, spec)
-        store.plan_pieces(session, experiment_id, attempt, len(wanted))
         done = store.pieces_of(session, experiment_id, spec.digest, bench.workplace.code_version)
+        store.plan_pieces(session, experiment_id, attempt, len(wanted), len(done))
     runner = chosen.open()
     try:
         for task in wanted:

@@ -81,7 +81,8 @@ def tick(scheduling: Scheduling) -> Ticked:
     with database.connect(Role.ORCHESTRATOR) as session:
         if not scheduler.try_lock(session):
             return Ticked(note="another scheduler is planning")
-        lost = _take_back(scheduling, running)
+        # read anew: who beat meanwhile is alive
+        lost = _take_back(scheduling, store.running_backtests(session))
         scheduler.save_reading(session, node_name(), reading.to_json_dict())
         seen = see(scheduling.settings, scheduling.pipeline, session)
         said = plan(seen.snapshot)

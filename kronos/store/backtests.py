@@ -120,9 +120,9 @@ def take_up(session: Session, experiment_id: UUID, attempt: int, run_id: str) ->
         return session.execute(query("backtests", "take_up"), values).fetchone() is not None
 
 
-def plan_pieces(session: Session, experiment_id: UUID, attempt: int, pieces: int) -> None:
-    """Say how many pieces the backtest has."""
-    values = {"experiment_id": experiment_id, "attempt": attempt, "pieces": pieces}
+def plan_pieces(session: Session, experiment_id: UUID, attempt: int, pieces: int, standing: int) -> None:
+    """Say how many pieces the backtest has, and how many of them stand already."""
+    values = {"experiment_id": experiment_id, "attempt": attempt, "pieces": pieces, "pieces_before": standing}
     with refusals(str(experiment_id)):
         session.execute(query("backtests", "plan_pieces"), values)
 

@@ -123,6 +123,10 @@ def test_a_running_job_that_does_not_say_since_when_runs(source: Source) -> None
     assert source.jobs(job("b", "RUNNING", 2)) == [("US_EQ", True, ago(2), None)]
 
 
+def test_a_job_of_an_earlier_day_that_never_said_when_it_began_has_died(source: Source) -> None:
+    assert source.jobs(job("old", "RUNNING", as_of_date=DAY - timedelta(days=3))) == [("US_EQ", False, None, None)]
+
+
 def test_a_retry_runs_whatever_its_row_says_of_the_attempt_before(source: Source) -> None:
     assert source.jobs(job("a", "RUNNING", 1, 2, attempt_number=2)) == [("US_EQ", True, ago(1), ago(2))]
 

@@ -205,7 +205,7 @@ def test_an_earlier_attempt_hears_that_it_lost_and_changes_nothing(database: Dat
         assert not take_up(session, second.experiment_id, 1, "late")
         assert renew(session, second.experiment_id, 1, 60.0) is None
         assert not end_attempt(session, second.experiment_id, COMPLETED, attempt=1)
-        plan_pieces(session, second.experiment_id, 1, 99)
+        plan_pieces(session, second.experiment_id, 1, 99, 0)
         tell(session, second.experiment_id, 1, "too late", forced=True)
     assert attempts(database, second) == before and reloaded(database, second) == second
 
@@ -269,9 +269,7 @@ def test_an_attempt_that_ended_never_changes(database: Database, column: str) ->
         as_owner(database, f"UPDATE kronos.backtest_attempts SET {column} = {ANOTHER[column]}")
 
 
-@pytest.mark.parametrize(
-    "column", ["node", "batch", "admitted_at", "leave_by", "run_id", "started_at", "pieces_before"]
-)
+@pytest.mark.parametrize("column", ["node", "batch", "admitted_at", "leave_by", "run_id", "started_at"])
 def test_what_an_attempt_began_with_never_changes(database: Database, column: str) -> None:
     assert taken(database, admitted(database))
     with pytest.raises(psycopg.errors.RestrictViolation, match="it is taken up once"):
@@ -500,7 +498,7 @@ def test_running_backtests_are_the_open_attempts_oldest_first(database: Database
 def test_the_number_of_pieces_is_told_while_the_attempt_is_open(database: Database) -> None:
     experiment = admitted(database)
     with database.connect(Role.ORCHESTRATOR) as session:
-        plan_pieces(session, experiment.experiment_id, 1, 12)
+        plan_pieces(session, experiment.experiment_id, 1, 12, 0)
     ended(database, experiment)
     assert attempts(database, experiment)[0].pieces == 12
 

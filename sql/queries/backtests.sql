@@ -19,8 +19,8 @@ WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND started_at
 RETURNING experiment_id;
 
 -- name: plan_pieces
--- How many pieces the backtest has, once its run knows.
-UPDATE kronos.backtest_attempts SET pieces = %(pieces)s
+-- How many pieces the backtest has, and how many of them stand, once its run knows.
+UPDATE kronos.backtest_attempts SET pieces = %(pieces)s, pieces_before = %(pieces_before)s
 WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND outcome IS NULL;
 
 -- name: renew
