@@ -79,6 +79,7 @@ class Isolated:
         line = b""
         while not line.endswith(b"\n"):
             watch()
+            self._child.keep_to_limits()
             if select.select([process.stdout], [], [], _POLL_S)[0]:
                 said = os.read(process.stdout.fileno(), 65_536)
                 if not said:

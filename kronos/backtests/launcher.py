@@ -1,6 +1,6 @@
 """What a child process does before it becomes the command it was started for; run as a file, without our packages.
 
-    python -I -S launcher.py LIFELINE NICE MEMORY_MB COMMAND...
+    python -I -S launcher.py LIFELINE NICE COMMAND...
 
 LIFELINE is the reading end of a pipe whose writing end the parent holds. When that closes, which a SIGKILL of the
 parent does too, a watchdog left behind in the group ends the group: no command outlives the one that started it.
@@ -9,7 +9,6 @@ parent does too, a watchdog left behind in the group ends the group: no command 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import time
@@ -21,20 +20,28 @@ GRACE_S = 5.0
 """Between the request to end and the kill."""
 
 
-def main(lifeline: int, nice: int, memory_mb: int, command: list[str]) -> NoReturn:
-    """Turn into the command: niced, within its address space (0: any), watched."""
+def main(lifeline: int, nice: int, command: list[str]) -> NoReturn:
+    """Turn into the command: niced, watched, and the first to go when the machine has no memory left."""
     _leave_watchdog(lifeline)
     os.set_inheritable(lifeline, False)
     os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
     # Python ignores it, and what is ignored stays so in the command
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _volunteer()
     try:
-        if memory_mb:
-            resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
         os.execvp(command[0], command)  # noqa: S606 - a list, never through a shell
     except (OSError, ValueError) as error:
         os.write(2, f"{command[0]!r} cannot be started: {error}\n".encode())
     os._exit(CANNOT_START)
+
+
+def _volunteer() -> None:
+    """Tell the kernel, where it listens, to take this process before any other when memory runs out."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - pathlib costs what else is not imported
+            file.write("1000")
+    except OSError:
+        return
 
 
 def _leave_watchdog(lifeline: int) -> None:
@@ -62,4 +69,4 @@ def _watch(lifeline: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

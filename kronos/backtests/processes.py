@@ -14,9 +14,12 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, Final, Self, cast
 
+import psutil
+
 from kronos.backtests.launcher import GRACE_S
 from kronos.backtests.waiting import POLL_S
 from kronos.core.backtests.runner import Watch
+from kronos.errors import BacktestFailed
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _KEPT_CHARACTERS: Final = 4_000
@@ -26,7 +29,10 @@ _CHUNK: Final = 65_536
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child may take: its niceness, unless ours is higher, and the address space of each of its processes."""
+    """What a child may take: its niceness, unless ours is higher, and the memory it and its own children hold.
+
+    Memory is what is resident: address space says little, allocators reserve gigabytes they never touch.
+    """
 
     nice: int = 10
     memory_mb: int | None = None
@@ -62,8 +68,8 @@ class Child:
     its stderr, and of its stdout unless that is talked through.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], lifeline: int) -> None:
-        self.process = process
+    def __init__(self, process: subprocess.Popen[bytes], lifeline: int, limits: Limits) -> None:
+        self.process, self._limits = process, limits
         self.said = Tail(cast(IO[bytes], process.stderr or process.stdout))
         self._lifeline: int | None = lifeline
 
@@ -71,8 +77,16 @@ class Child:
         """Return code of the command (negative: the signal that ended it); asks `watch` twice a second meanwhile."""
         while True:
             watch()
+            self.keep_to_limits()
             with suppress(subprocess.TimeoutExpired):
                 return self.process.wait(POLL_S)
+
+    def keep_to_limits(self) -> None:
+        """Raise `BacktestFailed`, finally, when the command holds more memory than it may."""
+        most = self._limits.memory_mb
+        if most is not None and (held := _resident_mb(self.process.pid)) > most:
+            what = f"memory of a backtest is {held:,} MB: expected at most {most:,} MB"
+            raise BacktestFailed(f"{what} (KRONOS_POLICY scheduler.needs)", final=True)
 
     def end(self) -> None:
         """Ask the group to end, kill it once the command has or GRACE_S are over; called again it does nothing."""
@@ -123,7 +137,7 @@ def start(
     command that cannot be started exits with launcher.CANNOT_START.
     """
     held, lifeline = os.pipe()
-    limited = [str(held), str(limits.nice), str(limits.memory_mb or 0)]
+    limited = [str(held), str(limits.nice)]
     try:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_LAUNCHER), *limited, *map(str, command)],
@@ -140,7 +154,18 @@ def start(
         raise
     finally:
         os.close(held)
-    return Child(process, lifeline)
+    return Child(process, lifeline, limits)
+
+
+def _resident_mb(pid: int) -> int:
+    """Megabytes that a process and its descendants hold; those that end meanwhile hold nothing."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        command = psutil.Process(pid)
+        for process in (command, *command.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+    return total >> 20
 
 
 def _inherited() -> dict[str, str]:

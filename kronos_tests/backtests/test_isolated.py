@@ -158,8 +158,9 @@ def test_closing_ends_the_child_and_may_be_done_twice(runner: Runner, tmp_path: 
 
 
 def test_a_child_beyond_its_memory_is_a_failure_and_not_ours() -> None:
-    with opened("fixed", Limits(memory_mb=100)) as made, pytest.raises(BacktestFailed):
+    with opened("fixed", Limits(memory_mb=20)) as made, pytest.raises(BacktestFailed, match="at most 20 MB") as failed:
         made.run(TASK, nothing)
+    assert failed.value.final
 
 
 def test_what_cannot_be_played_is_for_the_function_to_say() -> None:

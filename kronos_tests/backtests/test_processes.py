@@ -12,6 +12,7 @@ import pytest
 
 from kronos.backtests.launcher import CANNOT_START
 from kronos.backtests.processes import Limits, ending, start
+from kronos.errors import BacktestFailed
 from kronos_tests.backtests.children import Stopped, StopsOnce, gone, nothing, python, until
 
 GENTLE = Limits(nice=11)
@@ -79,10 +80,23 @@ for number in range(3, 100):
     assert child.said.text() == "no child"
 
 
-def test_a_command_beyond_its_memory_fails_by_itself() -> None:
-    with start(python("bytearray(400 << 20)"), Limits(memory_mb=200)) as child:
-        assert child.wait(nothing) == 1
-    assert "MemoryError" in child.said.text()
+def test_a_command_that_holds_more_than_it_may_is_ended_and_told_so() -> None:
+    program = "held = b'x' * (400 << 20); import time; time.sleep(60)"
+    with start(python(program), Limits(memory_mb=200)) as child, pytest.raises(BacktestFailed, match="at most 200 MB"):
+        child.wait(nothing)
+    assert child.process.returncode is not None
+
+
+def test_memory_that_is_reserved_and_never_touched_does_not_count() -> None:
+    program = "import mmap; held = mmap.mmap(-1, 4 << 30); import time; time.sleep(1)"
+    with start(python(program), Limits(memory_mb=200)) as child:
+        assert child.wait(nothing) == 0
+
+
+def test_a_command_is_the_first_to_go_when_memory_runs_out() -> None:
+    with start(python("print(open('/proc/self/oom_score_adj').read())"), GENTLE) as child:
+        child.wait(nothing)
+    assert child.said.text() == "1000"
 
 
 def test_a_command_that_does_not_exist_says_so() -> None:

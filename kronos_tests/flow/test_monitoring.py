@@ -34,7 +34,7 @@ ENGINES = ("ASSESSMENT", "PORTFOLIO", "REGIME", "STABILITY", "UNIVERSE")
 
 RESTATE = """
 INSERT INTO source.decision_outcomes
-SELECT o.decision_id, horizon_days, eval_date, pnl, "return" - 0.008, drawdown, risk_metrics, label,
+SELECT o.decision_id, horizon_days, eval_date, pnl, "return" - 0.016, drawdown, risk_metrics, label,
     recorded_at + interval '1 second'
 FROM source.decision_outcomes o JOIN source.engine_decisions d USING (decision_id)
 WHERE d.config_id = %s AND d.as_of_date >= %s AND o."return" <> 'NaN'
@@ -83,12 +83,12 @@ def test_the_monitor_as_of_a_date_equals_that_of_a_database_that_ends_there(sand
 
 
 def test_a_planted_degradation_raises_exactly_one_alert(sandbox: Database, tmp_path: Path) -> None:
-    """PORTFOLIO's active config loses 80 basis points more a decision since it is live; nobody else does."""
+    """PORTFOLIO's active config loses 160 basis points more a decision since it is live; nobody else does."""
     with sandbox.connect(Role.READER) as connection:
         (active,) = (one.config_id for one in activations(connection, "PORTFOLIO"))
     with sandbox.connect(Role.UPSTREAM) as connection:
         connection.execute(RESTATE, [active, LIVE])
-    days = [period_of(Cadence.DAILY, date(1991, 5 + month, 28)) for month in range(6)]
+    days = [period_of(Cadence.DAILY, date(1991, 5 + month, 28)) for month in range(4)]
     with observed(sandbox, tmp_path / "lake", UNTIL) as (pipeline, performance):
         for _ in range(2):
             done = monitor_days(pipeline, performance, days, LIVE, datetime(1991, 11, 1, tzinfo=UTC))
