@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kronos.core.backtests.attempts import Attempt, AttemptOutcome
@@ -10,9 +11,9 @@ from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.store.backtests import PieceRecord, admit, attempts_of, end_attempt, record_piece, save_spec
 from kronos.store.database import Database, Role
-from kronos.store.experiments import move_experiment
+from kronos.store.experiments import move_experiment, record_result
 from kronos_tests.core.backtests.specs import spec
-from kronos_tests.store.changes import LEASE, at_status, begin
+from kronos_tests.store.changes import END, LEASE, START, at_status, begin
 
 QUEUED, RUNNING = ExperimentStatus.QUEUED_FOR_BACKTEST, ExperimentStatus.RUNNING_BACKTESTS
 NEW, OLD = "code-2", "code-1"
@@ -77,3 +78,22 @@ def record(
         save_spec(session, experiment.experiment_id, one)
         for piece in pieces:
             record_piece(session, experiment.experiment_id, one.digest, code, PieceRecord(piece=piece, **made))
+
+
+def resulted(
+    database: Database, experiment: Experiment, sharpe: float, *, attempt: int, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Write a result of the whole period."""
+    with database.connect(Role.ORCHESTRATOR) as session:
+        record_result(
+            session,
+            experiment.experiment_id,
+            (START, END),
+            attempt=attempt,
+            metrics={"sharpe": sharpe},
+            by_regime={},
+            by_market={},
+            by_stability_bucket={},
+            provenance={},
+            detail=detail,
+        )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,9 +14,8 @@ import pytest
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus, ResourceClass
-from kronos.errors import ChangeRefused, NotFound
+from kronos.errors import ChangeRefused
 from kronos.store.backtests import (
-    PieceRecord,
     Renewed,
     RunningBacktest,
     Runtime,
@@ -27,20 +25,17 @@ from kronos.store.backtests import (
     pieces_of,
     plan_pieces,
     queued_backtests,
-    record_piece,
     renew,
     running_backtests,
     runtimes,
-    save_spec,
-    specs_of,
     take_up,
     tell,
 )
 from kronos.store.change_log import newest_entries
 from kronos.store.database import Database, Role
-from kronos.store.experiments import matching_experiments, move_experiment, record_result, results_of
-from kronos_tests.store.attempts import NEW, OLD, QUEUED, RUNNING, admitted, attempts, ended, record, spec_of
-from kronos_tests.store.changes import END, LEASE, START, at_status, begin, created, moved
+from kronos.store.experiments import matching_experiments, move_experiment
+from kronos_tests.store.attempts import NEW, QUEUED, RUNNING, admitted, attempts, ended, record, resulted, spec_of
+from kronos_tests.store.changes import LEASE, at_status, begin, created, moved
 
 _, _, _, REVIEW, _, REJECTED = ExperimentStatus
 COMPLETED, PREEMPTED, CRASHED, LOST, CANCELLED = AttemptOutcome
@@ -195,7 +190,7 @@ def test_an_earlier_attempts_piece_is_refused(database: Database, second: Experi
 
 def test_an_earlier_attempts_result_is_refused(database: Database, second: Experiment) -> None:
     with pytest.raises(ChangeRefused, match="a result of attempt 1 is too late") as refused:
-        _result(database, second, 1.0, attempt=1)
+        resulted(database, second, 1.0, attempt=1)
     assert refused.value.rule == "experiment_results_attempt"
 
 
@@ -501,131 +496,6 @@ def test_the_number_of_pieces_is_told_while_the_attempt_is_open(database: Databa
         plan_pieces(session, experiment.experiment_id, 1, 12, 0)
     ended(database, experiment)
     assert attempts(database, experiment)[0].pieces == 12
-
-
-# -- specs and pieces
-
-
-def test_a_spec_is_kept_once_and_comes_back_as_it_was(database: Database) -> None:
-    experiment = admitted(database)
-    first, later = spec_of(experiment), spec_of(experiment, end=date(2014, 12, 31))
-    for one in (first, later, first):
-        with database.connect(Role.ORCHESTRATOR) as session:
-            save_spec(session, experiment.experiment_id, one)
-    with database.connect(Role.READER) as session:
-        found = specs_of(session, experiment.experiment_id)
-    assert found == [first, later] and [one.digest for one in found] == [first.digest, later.digest]
-
-
-def test_a_piece_comes_back_as_it_was_under_its_spec_and_code(database: Database) -> None:
-    experiment = admitted(database)
-    record(database, experiment, "fold-001", seconds=2.5)
-    record(database, experiment, "scenario-x", refused="no such regime", counts={}, lake={})
-    record(database, experiment, "fold-001", code=OLD)
-    with database.connect(Role.READER) as session:
-        found = pieces_of(session, experiment.experiment_id, spec_of(experiment).digest, NEW)
-        assert pieces_of(session, experiment.experiment_id, spec_of(experiment, seed=8).digest, NEW) == {}
-    assert found == {
-        "fold-001": PieceRecord("fold-001", 1, {"backtest_cells": "t:3"}, {"decisions": 5}, 2.5, None),
-        "scenario-x": PieceRecord("scenario-x", 1, {}, {}, 1.5, "no such regime"),
-    }
-
-
-def test_a_piece_recorded_twice_stays_as_it_was_first(database: Database) -> None:
-    experiment = admitted(database)
-    record(database, experiment, "fold-001", seconds=1.0)
-    record(database, experiment, "fold-001", seconds=9.0)
-    with database.connect(Role.READER) as session:
-        found = pieces_of(session, experiment.experiment_id, spec_of(experiment).digest, NEW)
-    assert found["fold-001"].seconds == 1.0
-
-
-def test_a_piece_without_its_spec_is_refused(database: Database) -> None:
-    experiment = admitted(database)
-    piece = PieceRecord("fold-001", 1, {}, {}, 1.0, None)
-    with database.connect(Role.ORCHESTRATOR) as session, pytest.raises(NotFound):
-        record_piece(session, experiment.experiment_id, "0" * 64, NEW, piece)
-
-
-def _after(database: Database, experiment: Experiment) -> list[int | None]:
-    return [attempt.pieces_after for attempt in attempts(database, experiment)]
-
-
-def test_an_attempt_ends_with_all_pieces_that_stand(database: Database) -> None:
-    experiment = admitted(database)
-    record(database, experiment, "fold-001", "fold-002")
-    again = admitted(database, ended(database, experiment), pieces_before=2)
-    record(database, again, "fold-003")
-    ended(database, again)
-    assert _after(database, again) == [2, 3]
-    assert [attempt.gained for attempt in attempts(database, again)] == [2, 1]
-
-
-@pytest.mark.parametrize("changed", [{"code": OLD}, {"seed": 8}])
-def test_pieces_of_another_spec_or_code_do_not_stand(database: Database, changed: Mapping[str, Any]) -> None:
-    experiment = admitted(database)
-    record(database, experiment, "fold-001", "fold-002", **changed)
-    record(database, experiment, "fold-001")
-    ended(database, experiment)
-    assert _after(database, experiment) == [1]
-
-
-def test_an_attempt_never_ends_with_fewer_pieces_than_it_began_with(database: Database) -> None:
-    experiment = admitted(database, pieces_before=4)
-    record(database, experiment, "fold-001")
-    ended(database, experiment)
-    assert _after(database, experiment) == [4]
-
-
-# -- results
-
-
-def _result(
-    database: Database, experiment: Experiment, sharpe: float, *, attempt: int, detail: Mapping[str, Any] | None = None
-) -> None:
-    with database.connect(Role.ORCHESTRATOR) as session:
-        record_result(
-            session,
-            experiment.experiment_id,
-            (START, END),
-            attempt=attempt,
-            metrics={"sharpe": sharpe},
-            by_regime={},
-            by_market={},
-            by_stability_bucket={},
-            provenance={},
-            detail=detail,
-        )
-
-
-def _details(database: Database, experiment_id: UUID) -> tuple[list[Any], list[Any]]:
-    """Detail of the results that stand, and of those that were replaced."""
-    with database.connect(Role.READER) as session:
-        stand = [one.detail for one in results_of(session, experiment_id)]
-        replaced = session.execute("SELECT detail FROM kronos.superseded_results ORDER BY superseded_at").fetchall()
-    return stand, [row[0] for row in replaced]
-
-
-def test_a_result_that_is_replaced_keeps_its_detail(database: Database) -> None:
-    experiment = admitted(database)
-    _result(database, experiment, 1.0, attempt=1, detail={"observations": {"sharpe": 250}})
-    again = admitted(database, moved(database, ended(database, experiment, COMPLETED, REVIEW), QUEUED))
-    _result(database, again, 1.0, attempt=2, detail={"observations": {"sharpe": 500}})
-    stand, replaced = _details(database, experiment.experiment_id)
-    assert stand == [{"observations": {"sharpe": 500}}] and replaced == [{"observations": {"sharpe": 250}}]
-
-
-def test_the_same_numbers_with_the_same_detail_replace_nothing(database: Database) -> None:
-    experiment = admitted(database)
-    for _ in range(2):
-        _result(database, experiment, 1.0, attempt=1, detail={"n": 1})
-    assert _details(database, experiment.experiment_id) == ([{"n": 1}], [])
-
-
-def test_a_result_without_detail_has_an_empty_one(database: Database) -> None:
-    experiment = admitted(database)
-    _result(database, experiment, 1.0, attempt=1)
-    assert _details(database, experiment.experiment_id) == ([{}], [])
 
 
 def test_an_experiment_that_was_never_started_has_no_attempts(database: Database) -> None:
