@@ -15,9 +15,10 @@ import pytest
 from kronos.core.frames import JOB_EXECUTIONS, MODELS, RISK_REPORTS
 from kronos.core.vocabulary import JobStatus
 from kronos.errors import SourceMismatch
+from kronos.sandbox.history import history
 from kronos.settings import Dialect
 from kronos.sources.reader import SourceReader
-from kronos.sources.tables import Checked
+from kronos.sources.tables import TABLES, Checked, table_breaches
 from kronos.store.database import Database, Role
 from kronos_tests.builders import Row, at, insert
 from kronos_tests.sources.foreign import Foreign
@@ -369,3 +370,12 @@ def test_a_stand_alone_source_promises_models(database: Database, reader: Source
         connection.execute("ALTER TABLE source.models DROP COLUMN metrics")
     with pytest.raises(SourceMismatch, match=r"table models .*metrics"):
         reader.check()
+
+
+def test_the_sandboxs_own_rows_break_no_rule() -> None:
+    until = date(2016, 9, 30)
+    slices = list(history(until, start=date(2016, 6, 1)))
+    for table in TABLES:
+        rows = pl.concat(piece.rows for piece in slices if piece.table == table.name)
+        assert not rows.is_empty()
+        assert table_breaches(rows.with_columns(wrong_types=pl.lit("")), table, until).is_empty()
