@@ -109,6 +109,44 @@ SIGHTINGS: Final[Schema] = {
 }
 """One row per value that was seen of an entity and date, in the order they were seen."""
 
+MODELS: Final[Schema] = {
+    "model_id": pl.String,
+    "engine_name": pl.String,
+    "type": pl.String,
+    "artifact_ref": pl.String,
+    "training_data_spec": pl.String,  # JSON object
+    "metrics": pl.String,  # JSON object
+    "created_at": INSTANT,
+    "created_by": pl.String,
+}
+"""One row per registered model."""
+
+RISK_REPORTS: Final[Schema] = {
+    "portfolio_id": pl.String,
+    "as_of_date": pl.Date,
+    "risk_metrics": pl.String,  # JSON object
+    "exposures": pl.String,  # JSON object
+    "scenario_pnl": pl.String,  # JSON object
+    "model_id": pl.String,  # null where the report names none
+    "metadata": pl.String,  # JSON object
+    "recorded_at": INSTANT,  # null where the source does not say
+}
+"""One row per revision of a portfolio's report of a date."""
+
+JOB_EXECUTIONS: Final[Schema] = {
+    "execution_id": pl.String,
+    "job_id": pl.String,
+    "job_type": pl.String,
+    "dag_id": pl.String,
+    "market_id": pl.String,  # null: of no market
+    "as_of_date": pl.Date,
+    "status": pl.String,  # a JobStatus
+    "started_at": INSTANT,
+    "completed_at": INSTANT,  # of a job that is retried: when the attempt before ended
+    "attempt_number": pl.Int64,
+}
+"""One row per execution of an upstream job."""
+
 SESSIONS: Final[Schema] = {"market_id": pl.String, "session": pl.Date}
 """Sessions of each market in rising order, reaching at least the longest horizon past the last decision."""
 

@@ -43,6 +43,16 @@ class Phase(StrEnum):
     FAILED = "FAILED"
 
 
+class JobStatus(StrEnum):
+    """Status of an upstream job (job_executions.status)."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
 class TrialFamily(StrEnum):
     """Whose search a trial belongs to. Controls are sealed off: they never add to the trials of the real search."""
 

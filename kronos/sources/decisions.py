@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -22,13 +22,12 @@ from kronos.sources.rules import (
     on,
     plausible,
     required,
+    stamped_by,
     within,
 )
 
 TABLE: Final = "engine_decisions"
 _NUMBERS: Final = ("weight", "probability", "score", "expected_return")
-_CLOCK_SLACK: Final = timedelta(days=1)
-"""A decision on a session is stamped after its close, which may already be tomorrow in UTC."""
 
 
 def checked_decisions(raw: pl.DataFrame, markets: Iterable[str], today: date) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -96,7 +95,7 @@ def _rules(today: date) -> list[Rule]:
         WRONG_JSON_TYPE,
         plausible("as_of_date"),
         not_after("as_of_date", today),
-        on("decided_at", "FUTURE_DATE", pl.col("decided_at").dt.date() > today + _CLOCK_SLACK),
+        stamped_by("decided_at", today),
         on("mode", "UNKNOWN_MODE", ~pl.col("mode").is_in([mode.value for mode in Mode])),
         *value_rules(pl.col("wrong_types") == ""),
     ]

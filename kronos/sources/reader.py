@@ -19,6 +19,16 @@ from kronos.sources.contexts import KINDS, ContextKind, context_breaches, usable
 from kronos.sources.decisions import checked_decisions
 from kronos.sources.fingerprints import month_fingerprints
 from kronos.sources.outcomes import checked_outcomes
+from kronos.sources.tables import (
+    JOBS_TABLE,
+    MODELS_TABLE,
+    RISK_REPORTS_TABLE,
+    TABLES,
+    Checked,
+    SourceTable,
+    checked_rows,
+    table_breaches,
+)
 
 _NO_DAY: Final = date(1, 1, 1)
 """Before any data."""
@@ -28,6 +38,7 @@ _PROMISED: Final[dict[str, tuple[str, list[Parameter]]]] = {
     "outcomes": ("table decision_outcomes", [_NO_DAY, _NO_DAY]),
     **{kind.adapter: (f"table {kind.table}", []) for kind in KINDS},
     "engine_runs": ("table engine_runs", [_NO_DAY]),
+    **{table.adapter: (f"table {table.name}", [*table.range_of(_NO_DAY, _NO_DAY)]) for table in TABLES},
     "row_counts": ("tables", []),
     "tier1_jobs": ("table job_executions", [_NO_INSTANT, _NO_INSTANT]),
 }
@@ -119,13 +130,29 @@ class SourceReader:
         return self._read("horizons", LARGEST_HORIZON).sort("engine_name", "config_id", "horizon")
 
     def orphans(self, today: date) -> pl.DataFrame:
-        """QUARANTINE rows of what no month up to today holds: outcomes without decision, undated and misdated rows."""
+        """QUARANTINE rows of what no month up to today holds.
+
+        Outcomes without decision, undated and misdated rows, and whatever breaks the contract in the tables that no
+        month is made of: models, risk reports and job executions.
+        """
         rows = conform(self._read("orphans", EARLIEST_DATE, today), QUARANTINE, "orphans")
         contexts = (
             context_breaches(self._contexts_where(kind, _OUTSIDE, EARLIEST_DATE, today), kind, self._recorded_by, today)
             for kind in KINDS
         )
-        return pl.concat([rows, *contexts])
+        return pl.concat([rows, *contexts, *(self._table_breaches(table, today) for table in TABLES)])
+
+    def models(self, *, today: date | None = None) -> Checked:
+        """MODELS by id; a dialect without them has none. Without today no date is too late, here and below."""
+        return self._checked(MODELS_TABLE, None, None, today)
+
+    def risk_reports(self, start: date, end: date, *, today: date | None = None) -> Checked:
+        """RISK_REPORTS dated from start to end, all revisions; undated ones are in every quarantine."""
+        return self._checked(RISK_REPORTS_TABLE, start, end, today)
+
+    def job_executions(self, start: date, end: date, *, today: date | None = None) -> Checked:
+        """JOB_EXECUTIONS dated from start to end; undated ones are in every quarantine."""
+        return self._checked(JOBS_TABLE, start, end, today)
 
     def engine_runs(self, as_of_date: date) -> pl.DataFrame:
         """Regional engine runs of a session date: run_id, as_of_date, region, phase, error, created_at, updated_at."""
@@ -157,6 +184,15 @@ class SourceReader:
     def _read(self, name: str, *parameters: Parameter) -> pl.DataFrame:
         reads = f"{name} of dialect {self._dialect.value!r}"
         return self._connection.fetch(adapter(self._dialect, name), parameters, reads=reads)
+
+    def _checked(self, table: SourceTable, start: date | None, end: date | None, today: date | None) -> Checked:
+        return checked_rows(self._read(table.adapter, *table.range_of(start, end)), table, today)
+
+    def _table_breaches(self, table: SourceTable, today: date) -> pl.DataFrame:
+        """Of every row, whenever it is dated."""
+        statement = f"SELECT {', '.join(table.judged)} FROM ({adapter(self._dialect, table.adapter)}) AS told"
+        raw = self._connection.fetch(statement, table.range_of(None, None), reads=f"table {table.name}")
+        return table_breaches(raw, table, today)
 
     def _holds(self, table: str) -> bool:
         return bool(self._read("readable", table)["readable"].item())

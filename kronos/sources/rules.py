@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
@@ -13,6 +13,8 @@ from kronos.core.conventions import EARLIEST_DATE, LARGEST_MAGNITUDE
 from kronos.core.frames import QUARANTINE, empty
 
 _LONGEST_VALUE: Final = 200
+_CLOCK_SLACK: Final = timedelta(days=1)
+"""What happens on a session is stamped after its close, which may already be tomorrow in UTC."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def numbers(*columns: str) -> list[Rule]:
 def not_after(column: str, today: date) -> Rule:
     """FUTURE_DATE: dated after today."""
     return on(column, "FUTURE_DATE", pl.col(column) > today)
+
+
+def stamped_by(column: str, today: date) -> Rule:
+    """FUTURE_DATE of an instant: later than any clock can show today."""
+    return on(column, "FUTURE_DATE", pl.col(column).dt.date() > today + _CLOCK_SLACK)
 
 
 def plausible(column: str) -> Rule:

@@ -215,6 +215,15 @@ def test_outcomes_without_a_decision_are_kept_with_their_reason(pipeline: Pipeli
     assert quarantined(pipeline.database, ORPHANS)["rule"].to_list() == ["ORPHAN_OUTCOME"]
 
 
+def test_a_refresh_quarantines_what_breaks_the_contract_in_tables_no_month_is_made_of(pipeline: Pipeline) -> None:
+    fill(pipeline)
+    insert(pipeline.database, models=[{"model_id": "m", "engine_name": ""}], job_executions=[{"execution_id": "e"}])
+    insert(pipeline.database, portfolio_risk_reports=[{"portfolio_id": "", "as_of_date": MARCH}])
+    refresh(pipeline)
+    tables = quarantined(pipeline.database, ORPHANS)["source_table"].unique().sort().to_list()
+    assert tables == ["job_executions", "models", "portfolio_risk_reports"]
+
+
 def test_recomputation_starts_from_the_facts_the_cells_were_added_up_from(pipeline: Pipeline) -> None:
     """Facts rebuilt since, and not yet added up, are no disagreement."""
     fill(pipeline)
