@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +22,9 @@ SHOWN_METRICS = ("sharpe", "avg_return", "volatility", "max_dd", "hit_rate_day",
 
 SHORT_ID = 8
 """Characters of an id in a table; commands take an id that is cut short."""
+
+LONGEST_PROSE = 100
+"""Characters of a description in a list; `show` and --json tell all of it."""
 
 _STYLES = {
     ExperimentStatus.PENDING: "dim",
@@ -53,7 +57,7 @@ def print_experiments(found: Sequence[Experiment], console: Console) -> None:
             one.expected_outcome,
             escape(one.created_by),
             one.evidence,
-            escape(one.description),
+            escape(shorten(one.description, LONGEST_PROSE, placeholder=" ...")),
             style=_STYLES.get(one.status),
         )
     console.print(table)
@@ -92,7 +96,7 @@ def print_proposals(found: Sequence[ConfigProposal], console: Console) -> None:
             one.status,
             _minute(one.created_at),
             escape(one.created_by),
-            escape(str(one.metadata.get("rationale", ""))),
+            escape(shorten(str(one.metadata.get("rationale", "")), LONGEST_PROSE, placeholder=" ...")),
             style=_STYLES.get(one.status),
         )
     console.print(table)
@@ -104,6 +108,7 @@ def print_proposal(
     """Everything about one proposal."""
     console.print(f"proposal {found.proposal_id}", style="bold")
     print_proposals([found], console)
+    console.print(escape(str(found.metadata.get("rationale", ""))))
     _print_modifications(changed, console)
     print_log(log, console)
 
