@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kronos.core.changes.model import Experiment
 from kronos.core.scheduling.policy import SchedulerPolicy
+from kronos.core.scheduling.turn import turn
 from kronos.store import scheduler
 from kronos.store.backtests import QueuedBacktest, RunningBacktest, queued_backtests, running_backtests
 from kronos.store.database import Database, Role
@@ -69,13 +70,8 @@ def _ordered(
     now: datetime,
     policy: SchedulerPolicy,
 ) -> list[Waiting]:
-    """By priority lifted by age, generated ones first, then arrival and id: the order in which a plan looks at them."""
-
-    def place(one: QueuedBacktest) -> tuple[int, bool, datetime, UUID]:
-        lifted = one.experiment.priority - (now - one.queued_at) // policy.ageing_step
-        return lifted, not one.experiment.auto_generated, one.queued_at, one.experiment.experiment_id
-
-    rows = sorted(queued, key=place)
+    """In the order in which a plan looks at them."""
+    rows = sorted(queued, key=lambda one: turn(one.experiment, one.queued_at, now, policy.ageing_step))
     return [Waiting(one.experiment, one.queued_at, _of_wait(decisions, one.experiment)) for one in rows]
 
 

@@ -17,7 +17,7 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.request import KRONOS
 from kronos.core.scheduling.decisions import Plan
 from kronos.core.scheduling.plan import plan
-from kronos.core.scheduling.policy import seconds
+from kronos.core.scheduling.turn import Turn, turn
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused
 from kronos.services.attempts import hand_back
@@ -161,12 +161,12 @@ def _admit(scheduling: Scheduling, seen: Seen, said: Plan) -> dict[UUID, int]:
 
 
 def _in_order(seen: Seen, rows: Sequence[int]) -> list[int]:
-    """Rows of the queue as the plan looks at them: by priority lifted by age, generated first, arrival, id."""
-    queue, step = seen.snapshot.queue, seconds(seen.snapshot.policy.ageing_step)
+    """Rows of the queue in the order in which the plan looked at them."""
+    queue, step = seen.snapshot.queue, seen.snapshot.policy.ageing_step
 
-    def place(row: int) -> tuple[int, bool, int, str]:
-        lifted = int(queue.priority[row]) - (seen.snapshot.now - int(queue.queued_at[row])) // step
-        return lifted, not queue.auto_generated[row], int(queue.queued_at[row]), str(queue.ids[row])
+    def place(row: int) -> Turn:
+        queued_at = datetime.fromtimestamp(int(queue.queued_at[row]), UTC)
+        return turn(seen.queued[UUID(str(queue.ids[row]))], queued_at, seen.now, step)
 
     return sorted(rows, key=place)
 
