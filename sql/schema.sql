@@ -47,6 +47,27 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.add_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    newest integer;
+BEGIN
+    SELECT coalesce(max(version), 0) INTO newest FROM kronos.gate_policies WHERE engine_name = engine;
+    IF newest <> expected THEN
+        RAISE EXCEPTION 'the gate policy of % is at version %: expected %', engine, newest, expected
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'gate_policies_expected';
+    END IF;
+    INSERT INTO kronos.gate_policies (engine_name, version, digest, body, created_at, created_by, reason)
+        VALUES (engine, newest + 1, kronos.canonical_hash(new_body), new_body, clock_timestamp(),
+            kronos.change_author(), coalesce(kronos.said('reason'), ''));
+    PERFORM kronos.log_change('gate_policy', engine, CASE WHEN newest > 0 THEN newest::text END, (newest + 1)::text,
+        NULL, NULL, jsonb_build_object('digest', kronos.canonical_hash(new_body)));
+    RETURN newest + 1;
+END
+$$;
+
 CREATE FUNCTION kronos.begin_change(author text, why text DEFAULT NULL::text, run text DEFAULT NULL::text, lake jsonb DEFAULT NULL::jsonb, code text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -99,6 +120,18 @@ BEGIN
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_as_proposed';
     END IF;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.begin_gate_policy(new_body jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.begin_change('Kronos', 'the defaults that come with Kronos');
+    IF NOT EXISTS (SELECT FROM kronos.gate_policies) THEN
+        PERFORM kronos.add_gate_policy('*', new_body, 0);
+    END IF;
 END
 $$;
 
@@ -323,6 +356,33 @@ BEGIN
 END
 $$;
 
+CREATE TABLE kronos.gate_policies (
+    engine_name text NOT NULL,
+    version integer NOT NULL,
+    digest text NOT NULL,
+    body jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT gate_policies_body CHECK ((jsonb_typeof(body) = 'object'::text)),
+    CONSTRAINT gate_policies_digest CHECK ((digest = kronos.canonical_hash(body))),
+    CONSTRAINT gate_policies_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT gate_policies_reason CHECK ((reason ~ '\S'::text)),
+    CONSTRAINT gate_policies_version_check CHECK ((version >= 1))
+);
+
+COMMENT ON TABLE kronos.gate_policies IS 'One row per version of the gates'' thresholds, for an engine or (`*`) for all others.';
+
+COMMENT ON COLUMN kronos.gate_policies.digest IS 'Canonical hash of the body; what approvals and suites are bound to.';
+
+CREATE FUNCTION kronos.gate_policy_in_force(engine text) RETURNS SETOF kronos.gate_policies
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT * FROM kronos.gate_policies WHERE engine_name IN (engine, '*')
+    ORDER BY engine_name = '*', version DESC LIMIT 1
+$$;
+
 CREATE FUNCTION kronos.keep_activation_history() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -511,6 +571,94 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    wrong text;
+BEGIN
+    PERFORM kronos.change_author();
+    SELECT string_agg(outcome ->> 'control', ', ') INTO wrong
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        LEFT JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        WHERE judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
+            OR judged.experiment_id IS DISTINCT FROM (outcome ->> 'experiment_id')::uuid
+            OR judged.engine_name IS DISTINCT FROM NEW.engine_name
+            OR judged.evidence IS DISTINCT FROM 'CONTROL'
+            OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM (
+                outcome -> 'expected_verdicts' ? judged.verdict
+                AND (judged.verdict = 'PASS' OR outcome ->> 'expected_gate' = ANY (judged.refused_by))
+            );
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', wrong
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
+    END IF;
+    SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
+        count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')
+        INTO NEW.unexpected, NEW.missed_positives
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        WHERE NOT (outcome ->> 'as_expected')::boolean;
+    NEW.completed_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_verdict_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    experiment kronos.experiments;
+    policy kronos.gate_policies;
+    gates text[];
+    verdicts text[];
+    worst text;
+BEGIN
+    PERFORM kronos.change_author();
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
+    IF experiment.status <> 'AWAITING_REVIEW' OR experiment.attempt <> NEW.attempt THEN
+        RAISE EXCEPTION 'experiment % is % in attempt %: a verdict on attempt % is too late or too early',
+            NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_attempt';
+    END IF;
+    SELECT * INTO policy FROM kronos.gate_policy_in_force(experiment.engine_name);
+    IF (policy.engine_name, policy.version, policy.digest)
+        IS DISTINCT FROM (NEW.policy_engine, NEW.policy_version, NEW.policy_digest) THEN
+        RAISE EXCEPTION 'the gate policy in force for % is version % of %: a verdict under version % of % is too late',
+            experiment.engine_name, policy.version, policy.engine_name, NEW.policy_version, NEW.policy_engine
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_policy_in_force';
+    END IF;
+    SELECT array_agg(gate ->> 'gate' ORDER BY place), array_agg(gate ->> 'verdict' ORDER BY place),
+        coalesce(array_agg(gate ->> 'gate' ORDER BY place) FILTER (WHERE gate ->> 'verdict' <> 'PASS'), '{}')
+        INTO gates, verdicts, NEW.refused_by
+        FROM jsonb_array_elements(NEW.report -> 'gates') WITH ORDINALITY AS each_gate (gate, place);
+    worst := CASE
+        WHEN 'FAIL' = ANY (verdicts) THEN 'FAIL'
+        WHEN 'INVALID' = ANY (verdicts) THEN 'INVALID'
+        WHEN 'INCONCLUSIVE' = ANY (verdicts) THEN 'INCONCLUSIVE'
+        WHEN 'PASS' = ALL (verdicts) THEN 'PASS'
+    END;
+    IF gates IS DISTINCT FROM ARRAY[
+        'INTEGRITY', 'EVIDENCE', 'IMPROVEMENT', 'VALIDITY', 'NO_DEGRADATION', 'STRESS', 'HARD_CONSTRAINTS'
+    ] OR NEW.verdict IS DISTINCT FROM worst THEN
+        RAISE EXCEPTION 'verdict % does not follow from gates % with %: expected all seven and %',
+            NEW.verdict, gates, verdicts, worst
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_follows';
+    END IF;
+    NEW.engine_name := experiment.engine_name;
+    NEW.proposed_config_id := experiment.proposed_config_id;
+    NEW.base_config_id := experiment.base_config_id;
+    NEW.evidence := kronos.evidence_in_force(experiment);
+    NEW.look := 1 + (SELECT count(DISTINCT attempt) FROM kronos.experiment_verdicts
+        WHERE experiment_id = NEW.experiment_id AND attempt <> NEW.attempt);
+    NEW.judged_at := clock_timestamp();
+    NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.lock_change_log() RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -578,6 +726,33 @@ BEGIN
         PERFORM kronos.log_change('proposal', NEW.proposal_id::text, OLD.status, NEW.status,
             kronos.evidence_by(kronos.change_author(), 'CANDIDATE'), NULL, '{}');
     END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.log_suite() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change('control_suite', NEW.engine_name || ' ' || NEW.period, NULL,
+        CASE WHEN NEW.unexpected = 0 THEN 'AS_EXPECTED' ELSE 'UNEXPECTED' END, 'CONTROL', NULL,
+        jsonb_build_object('suite_id', NEW.suite_id, 'seed', NEW.seed, 'planned', NEW.planned,
+            'unexpected', NEW.unexpected, 'missed_positives', NEW.missed_positives,
+            'policy_digest', NEW.policy_digest));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.log_verdict() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change('verdict', NEW.experiment_id::text, NULL, NEW.verdict, NEW.evidence, NULL,
+        jsonb_build_object('verdict_id', NEW.verdict_id, 'attempt', NEW.attempt, 'look', NEW.look,
+            'refused_by', NEW.refused_by, 'policy_digest', NEW.policy_digest,
+            'evidence_digest', NEW.evidence_digest, 'incumbent', NEW.incumbent));
     RETURN NULL;
 END
 $$;
@@ -777,6 +952,16 @@ CREATE FUNCTION kronos.said(what text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT nullif(current_setting('kronos.' || what, true), '')
+$$;
+
+CREATE FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.change_author();
+    RETURN kronos.add_gate_policy(engine, new_body, expected);
+END
 $$;
 
 CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
@@ -994,6 +1179,31 @@ CREATE TABLE kronos.config_proposals (
 
 COMMENT ON TABLE kronos.config_proposals IS 'One row per config someone, the chat or Kronos proposes; its content never changes.';
 
+CREATE TABLE kronos.control_suites (
+    suite_id uuid NOT NULL,
+    engine_name text NOT NULL,
+    period text NOT NULL,
+    seed integer NOT NULL,
+    policy_digest text NOT NULL,
+    code_version text NOT NULL,
+    outcomes jsonb NOT NULL,
+    planned integer NOT NULL,
+    unexpected integer NOT NULL,
+    missed_positives integer NOT NULL,
+    completed_at timestamp with time zone NOT NULL,
+    CONSTRAINT control_suites_complete CHECK (((planned > 0) AND (jsonb_array_length(outcomes) = planned))),
+    CONSTRAINT control_suites_outcomes_check CHECK ((jsonb_typeof(outcomes) = 'array'::text)),
+    CONSTRAINT control_suites_period CHECK ((period ~ '^\d{4}-W\d\d$'::text))
+);
+
+COMMENT ON TABLE kronos.control_suites IS 'One row per engine, week and seed: what the gates said of every control.';
+
+COMMENT ON COLUMN kronos.control_suites.period IS 'ISO week of the data''s clock.';
+
+COMMENT ON COLUMN kronos.control_suites.outcomes IS 'Per control: what was expected of which gate, and what came.';
+
+COMMENT ON COLUMN kronos.control_suites.unexpected IS 'Negative controls that the gates did not refuse as they should.';
+
 CREATE TABLE kronos.engine_configs (
     config_id text NOT NULL,
     engine_name text NOT NULL,
@@ -1045,6 +1255,54 @@ COMMENT ON COLUMN kronos.experiment_results.evidence IS 'Who put the backtest in
 COMMENT ON COLUMN kronos.experiment_results.provenance IS 'Seed, code version, lake versions and data range of the backtest.';
 
 COMMENT ON COLUMN kronos.experiment_results.detail IS 'What goes with the numbers: intervals, observations, reasons, scenarios, and the configs run beside.';
+
+CREATE TABLE kronos.experiment_verdicts (
+    verdict_id uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    look integer NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    proposed_config_id text NOT NULL,
+    base_config_id text NOT NULL,
+    incumbent text,
+    verdict text NOT NULL,
+    recommendation text NOT NULL,
+    refused_by text[] NOT NULL,
+    report jsonb NOT NULL,
+    policy_engine text NOT NULL,
+    policy_version integer NOT NULL,
+    policy_digest text NOT NULL,
+    evidence_digest text NOT NULL,
+    evidence text NOT NULL,
+    data_until date NOT NULL,
+    lake jsonb NOT NULL,
+    code_version text NOT NULL,
+    judged_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT experiment_verdicts_adopt CHECK (((recommendation = 'ADOPT'::text) = (verdict = 'PASS'::text))),
+    CONSTRAINT experiment_verdicts_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT experiment_verdicts_evidence_digest_check CHECK ((evidence_digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT experiment_verdicts_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_look_check CHECK ((look >= 1)),
+    CONSTRAINT experiment_verdicts_recommendation CHECK ((recommendation = ANY (ARRAY['ADOPT'::text, 'REJECT'::text, 'CONTINUE_TESTING'::text]))),
+    CONSTRAINT experiment_verdicts_report_check CHECK ((jsonb_typeof(report) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
+);
+
+COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its findings, and what was tested on what.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
 
 CREATE TABLE kronos.meta_runs (
     cadence text NOT NULL,
@@ -1402,6 +1660,12 @@ ALTER TABLE ONLY kronos.config_activations
 ALTER TABLE ONLY kronos.config_proposals
     ADD CONSTRAINT config_proposals_pkey PRIMARY KEY (proposal_id);
 
+ALTER TABLE ONLY kronos.control_suites
+    ADD CONSTRAINT control_suites_once UNIQUE (engine_name, period, seed, policy_digest, code_version);
+
+ALTER TABLE ONLY kronos.control_suites
+    ADD CONSTRAINT control_suites_pkey PRIMARY KEY (suite_id);
+
 ALTER TABLE ONLY kronos.engine_configs
     ADD CONSTRAINT engine_configs_engine_name_config_id_key UNIQUE (engine_name, config_id);
 
@@ -1411,6 +1675,12 @@ ALTER TABLE ONLY kronos.engine_configs
 ALTER TABLE ONLY kronos.experiment_results
     ADD CONSTRAINT experiment_results_pkey PRIMARY KEY (experiment_id, period_start, period_end);
 
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_once UNIQUE (experiment_id, attempt, evidence_digest, policy_digest);
+
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_pkey PRIMARY KEY (verdict_id);
+
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_config_of_its_own UNIQUE (proposed_config_id);
 
@@ -1419,6 +1689,9 @@ ALTER TABLE ONLY kronos.experiments
 
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_pkey PRIMARY KEY (experiment_id);
+
+ALTER TABLE ONLY kronos.gate_policies
+    ADD CONSTRAINT gate_policies_pkey PRIMARY KEY (engine_name, version);
 
 ALTER TABLE ONLY kronos.meta_runs
     ADD CONSTRAINT meta_runs_pkey PRIMARY KEY (cadence, period, missing);
@@ -1491,6 +1764,8 @@ CREATE INDEX config_proposals_by_status ON kronos.config_proposals USING btree (
 
 CREATE UNIQUE INDEX config_proposals_one_by_kronos ON kronos.config_proposals USING btree (engine_name, base_config_id, kronos.canonical_hash(proposed_config_body)) WHERE ((created_by = 'Kronos'::text) AND (status = 'PENDING_REVIEW'::text));
 
+CREATE INDEX experiment_verdicts_by_experiment ON kronos.experiment_verdicts USING btree (experiment_id, judged_at DESC);
+
 CREATE INDEX experiments_by_status ON kronos.experiments USING btree (status, priority, created_at);
 
 CREATE INDEX meta_runs_by_request ON kronos.meta_runs USING btree (request_key);
@@ -1543,11 +1818,17 @@ CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_activations FOR E
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_proposals FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.control_suites FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.engine_configs FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiment_results FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.experiment_verdicts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiments FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.gate_policies FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.scheduling_decisions FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
@@ -1556,6 +1837,10 @@ CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.superseded_res
 CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.trials FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.log_proposal();
+
+CREATE TRIGGER logged AFTER INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.log_suite();
+
+CREATE TRIGGER logged AFTER INSERT ON kronos.experiment_verdicts FOR EACH ROW EXECUTE FUNCTION kronos.log_verdict();
 
 CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.log_experiment();
 
@@ -1571,7 +1856,11 @@ CREATE TRIGGER rules BEFORE INSERT ON kronos.backtest_pieces FOR EACH ROW EXECUT
 
 CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.keep_proposal_rules();
 
+CREATE TRIGGER rules BEFORE INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.keep_suite_rules();
+
 CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.experiment_results FOR EACH ROW EXECUTE FUNCTION kronos.keep_result_rules();
+
+CREATE TRIGGER rules BEFORE INSERT ON kronos.experiment_verdicts FOR EACH ROW EXECUTE FUNCTION kronos.keep_verdict_rules();
 
 CREATE TRIGGER status_follows AFTER INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.follow_activations();
 
@@ -1595,6 +1884,12 @@ ALTER TABLE ONLY kronos.config_proposals
 
 ALTER TABLE ONLY kronos.experiment_results
     ADD CONSTRAINT experiment_results_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
+
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
+
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_policy FOREIGN KEY (policy_engine, policy_version) REFERENCES kronos.gate_policies(engine_name, version);
 
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_base FOREIGN KEY (engine_name, base_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
@@ -1625,11 +1920,16 @@ GRANT ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why t
 REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.add_gate_policy(engine text, new_body jsonb, expected integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.begin_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.begin_gate_policy(new_body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.begin_gate_policy(new_body jsonb) TO kronos_orchestrator;
 
 REVOKE ALL ON FUNCTION kronos.caller() FROM PUBLIC;
 
@@ -1704,6 +2004,17 @@ REVOKE ALL ON FUNCTION kronos.experiment_edge(was text, becomes text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
 
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_reader;
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_chat;
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.gate_policy_in_force(engine text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.keep_activation_history() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_alert() FROM PUBLIC;
@@ -1720,6 +2031,10 @@ REVOKE ALL ON FUNCTION kronos.keep_result_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.keep_suite_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_verdict_rules() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.lock_change_log() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.lock_incumbent(engine text, within text) FROM PUBLIC;
@@ -1729,6 +2044,10 @@ REVOKE ALL ON FUNCTION kronos.log_change(of_subject text, of_id text, was text, 
 REVOKE ALL ON FUNCTION kronos.log_experiment() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.log_proposal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_suite() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_verdict() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
 
@@ -1755,6 +2074,9 @@ REVOKE ALL ON FUNCTION kronos.require_ended_attempt() FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.require_experiment_of_proposal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.said(what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
 
@@ -1867,6 +2189,27 @@ GRANT SELECT ON TABLE kronos.config_proposals TO kronos_change_manager;
 
 GRANT UPDATE(status) ON TABLE kronos.config_proposals TO kronos_orchestrator;
 
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_reader;
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_chat;
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_change_manager;
+
+GRANT INSERT(suite_id) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(engine_name) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(period) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(seed) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(policy_digest) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(outcomes) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(planned) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_chat;
@@ -1896,6 +2239,39 @@ GRANT INSERT(attempt),UPDATE(attempt) ON TABLE kronos.experiment_results TO kron
 GRANT INSERT(provenance),UPDATE(provenance) ON TABLE kronos.experiment_results TO kronos_orchestrator;
 
 GRANT INSERT(detail),UPDATE(detail) ON TABLE kronos.experiment_results TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_reader;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_chat;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_change_manager;
+
+GRANT INSERT(verdict_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(incumbent) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(verdict) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(recommendation) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(report) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_engine) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(evidence_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(data_until) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(lake) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.meta_runs TO kronos_reader;
 GRANT SELECT,INSERT ON TABLE kronos.meta_runs TO kronos_orchestrator;
