@@ -25,7 +25,7 @@ _FLIP_NOISE: Final = 0.5
 
 
 def dragged(control: CostDrag, rows: Rows) -> Rows:
-    """Returns lower, and costs higher, by the same on every date; without returns, outcomes farther from the forecast."""
+    """Returns lower, and costs higher, by the same on every date; of forecasts, outcomes farther from them."""
     told = rows.told()
     if not rows.earns:
         return rows.with_outcomes(settled(told, _estranged(control, told)))
