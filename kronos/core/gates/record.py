@@ -52,7 +52,8 @@ class VerdictRecord:
     @classmethod
     def from_row(cls, **row: Any) -> Self:
         """One row of the database."""
-        made: Self = _adapter(cls).validate_python(row)
+        kind: Any = cls
+        made: Self = _adapter(kind).validate_python(row)
         return made
 
     def to_json_dict(self) -> dict[str, Any]:
