@@ -139,9 +139,10 @@ def _data(record: VerdictRecord) -> Section:
         f"Decisions from {about['start']} to {about['end']} in {', '.join(about['markets'])}: "
         f"{rows.get('decisions', 0):,} decisions and {rows.get('outcomes', 0):,} outcomes of all configs and "
         f"scenarios, in {len(about['folds'])} walk-forward folds.",
-        f"Scenarios: {', '.join(about['scenarios']) or 'none'}. Neighbours of the parameters: {len(about['neighbours'])}.",
-        f"Judged are decisions up to {about['data_until']}, when the data reached {about['data_now']}; the verdict counts "
-        f"until {record.expires_at:%Y-%m-%d %H:%M} UTC.",
+        f"Scenarios: {', '.join(about['scenarios']) or 'none'}. Configs with slightly other parameters: "
+        f"{len(about['neighbours'])}.",
+        f"Judged are decisions up to {about['data_until']}, when the data reached {about['data_now']}; the verdict "
+        f"counts until {record.expires_at:%Y-%m-%d %H:%M} UTC.",
     )
     return Section("On what data", said)
 
@@ -192,8 +193,8 @@ def _provenance(record: VerdictRecord) -> Section:
     said = (
         f"Experiment {record.experiment_id}, attempt {record.attempt}, verdict {record.verdict_id} of "
         f"{record.judged_at:%Y-%m-%d %H:%M} UTC.",
-        f"Gate policy version {record.policy_version} of {record.policy_engine} ({record.policy_digest[:12]}), evidence "
-        f"{record.evidence_digest[:12]}, backtest {about['spec'][:12]} with seed {about['seed']}, code "
+        f"Gate policy version {record.policy_version} of {record.policy_engine} ({record.policy_digest[:12]}), "
+        f"evidence {record.evidence_digest[:12]}, backtest {about['spec'][:12]} with seed {about['seed']}, code "
         f"{record.code_version}.",
         f"Read again from: {lake}.",
     )
