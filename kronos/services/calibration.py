@@ -1,4 +1,4 @@
-"""Rerun the judge over simulated nulls and planted edges, in parts that share their resamples and use all processors."""
+"""Rerun the judge over simulated nulls and planted edges, in parts that share their resamples."""
 
 from __future__ import annotations
 

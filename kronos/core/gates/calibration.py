@@ -72,16 +72,9 @@ class Tally:
 
     def bounds(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """Exact one-sided bounds of the rate, lower and upper (Clopper and Pearson 1934, Biometrika 26)."""
-        low = (
-            0.0
-            if self.accepted == 0
-            else float(beta.ppf(1.0 - confidence, self.accepted, self.worlds - self.accepted + 1))
-        )
-        high = (
-            1.0
-            if self.accepted == self.worlds
-            else float(beta.ppf(confidence, self.accepted + 1, self.worlds - self.accepted))
-        )
+        found, missed = self.accepted, self.worlds - self.accepted
+        low = float(beta.ppf(1.0 - confidence, found, missed + 1)) if found else 0.0
+        high = float(beta.ppf(confidence, found + 1, missed)) if missed else 1.0
         return low, high
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -91,13 +84,18 @@ class Tally:
 
 def combined(parts: Iterable[Tally]) -> Tally:
     """Several parts as one."""
+    every = list(parts)
     refused, only = Counter[str](), Counter[str]()
-    counts = [0, 0, 0]
-    for part in parts:
-        counts = [a + b for a, b in zip(counts, (part.worlds, part.accepted, part.wrong), strict=True)]
+    for part in every:
         refused.update(part.refused_by)
         only.update(part.only_refuser)
-    return Tally(*counts, dict(sorted(refused.items())), dict(sorted(only.items())))
+    return Tally(
+        sum(part.worlds for part in every),
+        sum(part.accepted for part in every),
+        sum(part.wrong for part in every),
+        dict(sorted(refused.items())),
+        dict(sorted(only.items())),
+    )
 
 
 Judge = Callable[[GateEvidence, GatePolicy, Drawing], Judged]
@@ -112,7 +110,7 @@ def calibrate(
     being judged in whole: no later resample could let them pass.
     """
     truth = replace(case.truth, sessions=case.truth.sessions + RE_TEST_SESSIONS * (case.looks - 1))
-    open_worlds = {number: values for number, values in enumerate(worlds(truth, count, rng))}
+    open_worlds = dict(enumerate(worlds(truth, count, rng)))
     submitted = {number: _submitted(case, values[: case.truth.sessions]) for number, values in open_worlds.items()}
     seen: list[tuple[Gate, ...]] = []
     for look in range(1, case.looks + 1):
@@ -143,7 +141,7 @@ def _refused_by(evidence: GateEvidence, policy: GatePolicy, draw_for: Drawing, j
 def world_evidence(
     values: FloatArray, submitted: str, rng: np.random.Generator, *, look: int = 1, leverage: float = 0.0
 ) -> GateEvidence:
-    """Evidence of one config of a world. values: [sessions, 1 + candidates], incumbent first; submitted: `c1`, `c2`, ..."""
+    """Evidence of one config of a world. values: [sessions, 1 + candidates], incumbent first; submitted: `c1`, ..."""
     days = _FIRST_DAY + np.arange(len(values))
     named = {"incumbent": values[:, 0]} | {f"c{i}": values[:, i] for i in range(1, values.shape[1])}
     if leverage:
