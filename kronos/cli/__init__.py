@@ -17,6 +17,7 @@ from kronos.cli import (
     compare,
     database,
     experiment,
+    gates,
     monitor,
     proposal,
     report,
@@ -42,6 +43,7 @@ app.command("monitor")(monitor.monitor)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(proposal.app, name="proposal")
+app.add_typer(gates.app, name="gates")
 app.command("log")(audit.log)
 app.add_typer(audit.app, name="audit")
 app.add_typer(scheduler.app, name="scheduler")
