@@ -1,0 +1,58 @@
+-- name: insert
+-- Records a suite whose controls are all judged; the database counts what is not as expected.
+INSERT INTO kronos.control_suites (
+    suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, planned
+) VALUES (
+    %(suite_id)s, %(engine_name)s, %(period)s, %(seed)s, %(policy_digest)s, %(code_version)s, %(outcomes)s,
+    %(planned)s
+);
+
+-- name: suites
+-- Recorded suites of an engine and week (null: of all), by completion.
+SELECT suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, unexpected, missed_positives,
+    completed_at
+FROM kronos.control_suites
+WHERE (%(engine_name)s::text IS NULL OR engine_name = %(engine_name)s)
+    AND (%(period)s::text IS NULL OR period = %(period)s)
+ORDER BY completed_at, suite_id;
+
+-- name: members
+-- The controls of every suite that is not recorded and either belongs to a week or still has an open control, each with
+-- its newest verdict under the suite's own policy.
+WITH members AS (
+    SELECT *, metadata #>> '{suite,suite_id}' AS suite_id FROM kronos.experiments
+    WHERE evidence = 'CONTROL' AND metadata ? 'suite'
+)
+SELECT members.experiment_id, members.engine_name, members.status, members.metadata -> 'suite' AS suite,
+    members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by
+FROM members
+LEFT JOIN LATERAL (
+    SELECT verdict_id, verdict, refused_by FROM kronos.experiment_verdicts AS each_verdict
+    WHERE each_verdict.experiment_id = members.experiment_id AND each_verdict.attempt = members.attempt
+        AND each_verdict.policy_digest = members.metadata #>> '{suite,policy_digest}'
+    ORDER BY judged_at DESC LIMIT 1
+) AS judged ON true
+WHERE NOT EXISTS (SELECT FROM kronos.control_suites AS recorded WHERE recorded.suite_id::text = members.suite_id)
+    AND (
+        members.metadata #>> '{suite,period}' = %(period)s
+        OR members.suite_id IN (SELECT suite_id FROM members WHERE status NOT IN ('APPROVED', 'REJECTED'))
+    )
+ORDER BY members.suite_id, members.created_at, members.experiment_id;
+
+-- name: policy
+-- Digest and body of the gate policy an engine is judged by now.
+SELECT digest, body FROM kronos.gate_policy_in_force(%(engine_name)s);
+
+-- name: judged
+-- Open experiments that are no controls, each with its verdict in force.
+SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_config_id, experiments.status,
+    judged.evidence, judged.verdict, judged.refused_by, judged.incumbent, judged.policy_digest, judged.judged_at,
+    judged.expires_at
+FROM kronos.experiments
+JOIN LATERAL (
+    SELECT * FROM kronos.experiment_verdicts AS each_verdict
+    WHERE each_verdict.experiment_id = experiments.experiment_id
+    ORDER BY judged_at DESC LIMIT 1
+) AS judged ON true
+WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
+ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
