@@ -32,6 +32,7 @@ class SuiteMember:
     verdict_id: UUID | None
     verdict: str | None
     refused_by: list[str] | None
+    gate_verdict: str | None
 
 
 def record_suite(

@@ -24,10 +24,11 @@ WITH members AS (
     WHERE evidence = 'CONTROL' AND metadata ? 'suite'
 )
 SELECT members.experiment_id, members.engine_name, members.status, members.metadata -> 'suite' AS suite,
-    members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by
+    members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by,
+    kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict
 FROM members
 LEFT JOIN LATERAL (
-    SELECT verdict_id, verdict, refused_by FROM kronos.experiment_verdicts AS each_verdict
+    SELECT verdict_id, verdict, refused_by, report FROM kronos.experiment_verdicts AS each_verdict
     WHERE each_verdict.experiment_id = members.experiment_id AND each_verdict.attempt = members.attempt
         AND each_verdict.policy_digest = members.metadata #>> '{suite,policy_digest}'
     ORDER BY judged_at DESC LIMIT 1

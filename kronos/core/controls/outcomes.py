@@ -16,8 +16,9 @@ from kronos.errors import BadValue
 class Expectation:
     """The right answer to a control, known before it is run.
 
-    control: its kind in the catalogue. verdicts: PASS alone for a positive, never PASS for a negative. gate: must be
-    among those that refuse a negative; None for a positive. reason: what the control does, and why that must be seen.
+    control: its kind in the catalogue. gate: the one that has to refuse a negative, with one of `verdicts`; whatever
+    the others say, all together must not pass it. A positive has no such gate and PASS alone as verdict. reason: what
+    the control does, and why that must be seen.
     """
 
     control: str
@@ -63,40 +64,45 @@ class Expectation:
         )
 
 
-def as_expected(expected: Expectation, verdict: GateVerdict, refused_by: Sequence[Gate]) -> tuple[bool, str]:
-    """Whether a verdict is the right answer, and why in words.
+def as_expected(
+    expected: Expectation, verdict: GateVerdict, gate_verdict: GateVerdict | None, refused_by: Sequence[Gate]
+) -> tuple[bool, str]:
+    """Whether a verdict is the right answer, and why in words. gate_verdict: of the expected gate, None without one.
 
-    A positive has to PASS. A negative has to get one of its verdicts, and its gate has to be among those that refuse:
-    refused for another reason it shows nothing about that gate.
+    A positive has to PASS. A negative must not, and its gate has to refuse it with one of the expected verdicts:
+    refused by others alone it shows nothing about that gate.
     """
     said = f"{verdict} by {', '.join(refused_by)}" if refused_by else verdict.value
-    if verdict not in expected.verdicts:
-        missed = "missed" if expected.positive else "let through" if verdict is GateVerdict.PASS else "refused otherwise"
-        return False, f"{missed}: {said}, expected {expected}"
-    if expected.gate is not None and expected.gate not in refused_by:
-        return False, f"refused otherwise: {said}, expected {expected.gate} among them"
-    return True, said
+    if expected.positive:
+        right = verdict is GateVerdict.PASS
+        return right, said if right else f"missed: {said}"
+    if verdict is GateVerdict.PASS:
+        return False, f"let through: expected {expected}"
+    if gate_verdict not in expected.verdicts:
+        return False, f"refused otherwise: {said}, {expected.gate} says {gate_verdict}, expected {expected}"
+    return True, f"{said}; {expected.gate} says {gate_verdict}"
 
 
 @dataclass(frozen=True, slots=True)
 class ControlOutcome:
-    """A judged control: its verdict beside what was expected; why: the difference in words, or the verdict."""
+    """A judged control beside what was expected of it. gate_verdict: of the expected gate, None for a positive."""
 
     expected: Expectation
     experiment_id: UUID
     verdict_id: UUID
     verdict: GateVerdict
+    gate_verdict: GateVerdict | None
     refused_by: tuple[Gate, ...]
 
     @property
     def as_expected(self) -> bool:
         """Whether the gates gave the right answer."""
-        return as_expected(self.expected, self.verdict, self.refused_by)[0]
+        return as_expected(self.expected, self.verdict, self.gate_verdict, self.refused_by)[0]
 
     @property
     def why(self) -> str:
-        """In words."""
-        return as_expected(self.expected, self.verdict, self.refused_by)[1]
+        """What they said, and where it differs from what was expected."""
+        return as_expected(self.expected, self.verdict, self.gate_verdict, self.refused_by)[1]
 
     @property
     def false_accept(self) -> bool:
@@ -110,6 +116,7 @@ class ControlOutcome:
             "experiment_id": str(self.experiment_id),
             "verdict_id": str(self.verdict_id),
             "verdict": self.verdict.value,
+            "gate_verdict": None if self.gate_verdict is None else self.gate_verdict.value,
             "refused_by": names(self.refused_by),
             "as_expected": self.as_expected,
             "why": self.why,
@@ -123,6 +130,7 @@ class ControlOutcome:
             UUID(row["experiment_id"]),
             UUID(row["verdict_id"]),
             GateVerdict(row["verdict"]),
+            None if row["gate_verdict"] is None else GateVerdict(row["gate_verdict"]),
             tuple(Gate(one) for one in row["refused_by"]),
         )
 

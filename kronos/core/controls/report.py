@@ -1,4 +1,4 @@
-"""The gate report: how often the gates are wrong on controls, with exact intervals, and which gate does the refusing."""
+"""The gate report: how often the gates are wrong on controls, with exact intervals, and which gate refuses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kronos.core.gates.model import Gate, stored
 
 CONFIDENCE: Final = 0.95
 EVERY_ENGINE: Final = "*"
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class PositivePower:
 
     @property
     def kept(self) -> bool:
-        """False when so many misses are not bad luck."""
-        return self.p_value > self.level
+        """False when so many misses are not bad luck. At the level itself the promise counts as broken."""
+        return self.p_value > self.level * (1.0 + _ROUNDING)
 
     def to_json_dict(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -27,7 +27,9 @@ def name(text: str) -> UUID:
 
 
 def outcome(expected: Expectation, verdict: GateVerdict, *refused_by: Gate) -> ControlOutcome:
-    return ControlOutcome(expected, name("experiment"), name("verdict"), verdict, refused_by)
+    """Its gate says the verdict when it is among those that refuse."""
+    said = None if expected.gate is None else verdict if expected.gate in refused_by else PASS
+    return ControlOutcome(expected, name("experiment"), name("verdict"), verdict, said, refused_by)
 
 
 RIGHT = (

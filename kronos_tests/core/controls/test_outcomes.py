@@ -7,39 +7,39 @@ import pytest
 from kronos.core.controls.outcomes import ControlOutcome, Expectation, as_expected
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.errors import BadValue
-from kronos_tests.core.controls.suites import FAIL, INVALID, INVERTED, LET_THROUGH, MISSED, PASS, POSITIVE, RIGHT
+from kronos_tests.core.controls.suites import FAIL, HOLES, INVALID, INVERTED, LET_THROUGH, MISSED, PASS, POSITIVE, RIGHT
 
 
 @pytest.mark.parametrize("verdict", [FAIL, GateVerdict.INCONCLUSIVE])
 def test_a_negative_refused_by_its_gate_is_as_expected(verdict: GateVerdict) -> None:
-    assert as_expected(INVERTED, verdict, [Gate.EVIDENCE, Gate.IMPROVEMENT])[0]
+    assert as_expected(INVERTED, FAIL, verdict, [Gate.IMPROVEMENT, Gate.STRESS])[0]
+
+
+def test_another_gate_may_say_something_worse() -> None:
+    assert as_expected(HOLES, FAIL, INVALID, [Gate.INTEGRITY, Gate.STRESS])[0]
 
 
 def test_a_negative_that_passes_was_let_through() -> None:
-    assert as_expected(INVERTED, PASS, []) == (
-        False,
-        "let through: PASS, expected FAIL or INCONCLUSIVE by IMPROVEMENT",
-    )
+    assert as_expected(INVERTED, PASS, PASS, []) == (False, "let through: expected FAIL or INCONCLUSIVE by IMPROVEMENT")
 
 
-def test_a_negative_with_another_verdict_is_not_as_expected() -> None:
-    right, why = as_expected(INVERTED, INVALID, [Gate.INTEGRITY, Gate.IMPROVEMENT])
+def test_a_negative_whose_gate_says_something_else_is_not_as_expected() -> None:
+    right, why = as_expected(INVERTED, INVALID, INVALID, [Gate.INTEGRITY, Gate.IMPROVEMENT])
     assert not right
-    assert why.startswith("refused otherwise: INVALID by INTEGRITY, IMPROVEMENT")
+    assert why.startswith("refused otherwise: INVALID by INTEGRITY, IMPROVEMENT, IMPROVEMENT says INVALID")
 
 
 def test_a_negative_refused_by_other_gates_alone_is_not_as_expected() -> None:
     """It shows nothing about the gate that it is there to test."""
-    assert as_expected(INVERTED, FAIL, [Gate.STRESS]) == (
-        False,
-        "refused otherwise: FAIL by STRESS, expected IMPROVEMENT among them",
-    )
+    right, why = as_expected(INVERTED, FAIL, PASS, [Gate.STRESS])
+    assert not right
+    assert "IMPROVEMENT says PASS" in why
 
 
 @pytest.mark.parametrize("verdict", [one for one in GateVerdict if one is not PASS])
 def test_a_positive_has_to_pass(verdict: GateVerdict) -> None:
-    assert as_expected(POSITIVE, PASS, [])[0]
-    assert as_expected(POSITIVE, verdict, [Gate.EVIDENCE])[1].startswith("missed")
+    assert as_expected(POSITIVE, PASS, None, [])[0]
+    assert as_expected(POSITIVE, verdict, None, [Gate.EVIDENCE])[1].startswith("missed")
 
 
 @pytest.mark.parametrize(

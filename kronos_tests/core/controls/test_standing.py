@@ -43,7 +43,7 @@ def test_a_suite_proves_its_own_policy_only() -> None:
 def test_a_negative_let_through_is_told_by_name() -> None:
     found = stands(suite(LET_THROUGH))
     assert found.proof is Proof.FAILED
-    assert "inverted_signal let through: PASS" in found.why
+    assert "inverted_signal let through" in found.why
 
 
 def test_the_newest_suite_decides() -> None:
