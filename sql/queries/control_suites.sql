@@ -23,7 +23,7 @@ WITH members AS (
     SELECT *, metadata #>> '{suite,suite_id}' AS suite_id FROM kronos.experiments
     WHERE evidence = 'CONTROL' AND metadata ? 'suite'
 )
-SELECT members.experiment_id, members.engine_name, members.status, members.metadata -> 'suite' AS suite,
+SELECT members.experiment_id, members.status, members.metadata -> 'suite' AS about,
     members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by,
     kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict
 FROM members
@@ -39,10 +39,6 @@ WHERE NOT EXISTS (SELECT FROM kronos.control_suites AS recorded WHERE recorded.s
         OR members.suite_id IN (SELECT suite_id FROM members WHERE status NOT IN ('APPROVED', 'REJECTED'))
     )
 ORDER BY members.suite_id, members.created_at, members.experiment_id;
-
--- name: policy
--- Digest and body of the gate policy an engine is judged by now.
-SELECT digest, body FROM kronos.gate_policy_in_force(%(engine_name)s);
 
 -- name: judged
 -- Open experiments that are no controls, each with its verdict in force.

@@ -29,7 +29,7 @@ class Expectation:
 
     def __post_init__(self) -> None:
         if not self.verdicts or (GateVerdict.PASS in self.verdicts and len(self.verdicts) > 1):
-            raise BadValue(f"expected verdicts of control {self.control}", names(self.verdicts), "PASS alone or others")
+            raise BadValue(f"expected verdicts of control {self.control}", [*self.verdicts], "PASS alone or others")
         if self.positive == (self.gate is not None):
             raise BadValue(f"expected gate of control {self.control}", self.gate, "a gate, exactly for a negative")
 

@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.controls.outcomes import ControlOutcome, Suite
-from kronos.core.controls.report import PositivePower
+from kronos.core.controls.report import PositivePower, positive_power
 from kronos.core.gates.model import Gate, GateVerdict
+from kronos.core.gates.policy import PromotionTerms
 
 
 class Proof(StrEnum):
@@ -34,29 +35,23 @@ class Standing:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteTerms:
-    """What a gate policy asks of the suites: its digest, how long one counts, and the promised power of positives.
-
-    power_level: of the test of that promise, over the newest `rolling_positives`.
-    """
-
-    policy_digest: str
-    suite_days: int = 8
-    positive_power: float = 0.9
-    power_level: float = 0.01
-    rolling_positives: int = 60
-
-
 def standing(
-    engine_name: str, suites: Sequence[Suite], terms: SuiteTerms, power: PositivePower, now: datetime
+    engine_name: str, suites: Sequence[Suite], policy_digest: str, terms: PromotionTerms, now: datetime
 ) -> Standing:
-    """What the newest suite proves. suites: of the engine, by completion, oldest first; now: by their clock."""
-    proof, why = _judged(suites, terms, power, now)
+    """What the newest suite proves of the policy in force.
+
+    suites: of the engine, by completion, oldest first. policy_digest, terms: of that policy. now: by the suites' clock.
+    """
+    proof, why = _judged(suites, policy_digest, terms, now)
     return Standing(engine_name, proof, why)
 
 
-def _judged(suites: Sequence[Suite], terms: SuiteTerms, power: PositivePower, now: datetime) -> tuple[Proof, str]:
+def power_of_positives(suites: Sequence[Suite], terms: PromotionTerms) -> PositivePower:
+    """Whether positives pass as often as the policy promises. suites: of one engine, by completion, oldest first."""
+    return positive_power(suites, terms.positive_power, terms.power_level, terms.rolling_positives)
+
+
+def _judged(suites: Sequence[Suite], policy_digest: str, terms: PromotionTerms, now: datetime) -> tuple[Proof, str]:
     if not suites:
         return Proof.MISSING, "no suite of controls was ever completed: kronos controls run"
     newest = suites[-1]
@@ -64,11 +59,12 @@ def _judged(suites: Sequence[Suite], terms: SuiteTerms, power: PositivePower, no
     wrong = [one for one in newest.outcomes if not one.as_expected]
     if any(not one.expected.positive for one in wrong):
         return Proof.FAILED, f"{name}: {_told(wrong)}"
-    if newest.policy_digest != terms.policy_digest:
-        return Proof.OTHER_POLICY, f"{name} proved policy {newest.policy_digest[:12]}, not {terms.policy_digest[:12]}"
+    if newest.policy_digest != policy_digest:
+        return Proof.OTHER_POLICY, f"{name} proved policy {newest.policy_digest[:12]}, not {policy_digest[:12]}"
     until = newest.completed_at + timedelta(days=terms.suite_days)
     if now >= until:
         return Proof.STALE, f"{name} counted until {until:%Y-%m-%d %H:%M} UTC, {terms.suite_days} days"
+    power = power_of_positives(suites, terms)
     if not power.kept:
         return Proof.MISSED_POSITIVES, (
             f"{power.passed} of the newest {power.of} positives passed, promised {power.promised:.0%}: "

@@ -8,18 +8,17 @@ from typing import Any
 import pytest
 
 from kronos.core.controls.outcomes import Suite
-from kronos.core.controls.report import positive_power
-from kronos.core.controls.standing import JudgedExperiment, Proof, Standing, SuiteTerms, candidates, standing
+from kronos.core.controls.standing import JudgedExperiment, Proof, Standing, candidates, standing
 from kronos.core.gates.model import Gate
+from kronos.core.gates.policy import PromotionTerms
 from kronos_tests.core.controls.suites import DONE, FAIL, LET_THROUGH, MISSED, PASS, RIGHT, name, suite
 
-TERMS = SuiteTerms("policy")
+TERMS = PromotionTerms()
 DAY = timedelta(days=1)
 
 
 def stands(*suites: Suite, now: datetime = DONE + DAY) -> Standing:
-    power = positive_power(suites, TERMS.positive_power, TERMS.power_level, TERMS.rolling_positives)
-    return standing("REGIME", suites, TERMS, power, now)
+    return standing("REGIME", suites, "policy", TERMS, now)
 
 
 def test_a_fresh_suite_as_expected_proves_the_gates() -> None:
