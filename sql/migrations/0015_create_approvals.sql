@@ -64,12 +64,12 @@ BEGIN
     PERFORM kronos.lock_change_log();
     SELECT * INTO found FROM kronos.identify(token);
     IF found.name IS NULL THEN
-        RAISE EXCEPTION 'to % needs a token, and this one is %', act,
+        RAISE EXCEPTION 'a token is needed to %: this one is %', act,
             CASE WHEN token IS NULL THEN 'missing' ELSE 'unknown or revoked' END
             USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_token';
     END IF;
     IF found.role <> ALL (roles) OR (people_only AND found.kind <> 'PERSON') THEN
-        RAISE EXCEPTION 'principal % is a % with role %: to % needs % with role %', found.name, lower(found.kind),
+        RAISE EXCEPTION 'principal % is a % with role %: who may % is % with role %', found.name, lower(found.kind),
             found.role, act, CASE WHEN people_only THEN 'a person' ELSE 'a principal' END,
             array_to_string(roles, ' or ')
             USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_right';
