@@ -2098,7 +2098,9 @@ CREATE TABLE kronos.backtest_pieces (
     seconds double precision NOT NULL,
     refused text,
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    found jsonb,
     CONSTRAINT backtest_pieces_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT backtest_pieces_found_check CHECK ((jsonb_typeof(found) = 'object'::text)),
     CONSTRAINT backtest_pieces_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
     CONSTRAINT backtest_pieces_piece_check CHECK ((piece <> ''::text)),
     CONSTRAINT backtest_pieces_seconds_check CHECK ((seconds >= (0)::double precision))
@@ -2109,6 +2111,8 @@ COMMENT ON TABLE kronos.backtest_pieces IS 'One row per checkpoint: a piece of a
 COMMENT ON COLUMN kronos.backtest_pieces.lake IS 'Per lake table the version the piece was written in.';
 
 COMMENT ON COLUMN kronos.backtest_pieces.refused IS 'Why a scenario could not be played; null: it was.';
+
+COMMENT ON COLUMN kronos.backtest_pieces.found IS 'Per config what probes found, or why a neighbour was not run; null: nothing was looked for.';
 
 CREATE TABLE kronos.backtest_specs (
     experiment_id uuid NOT NULL,
@@ -3437,6 +3441,8 @@ GRANT INSERT(counts) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 GRANT INSERT(seconds) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT INSERT(refused) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(found) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_orchestrator;

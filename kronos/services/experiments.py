@@ -24,6 +24,7 @@ from kronos.core.changes.request import (
     text,
     word,
 )
+from kronos.core.controls.model import split_body
 from kronos.core.vocabulary import ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, NotFound
 from kronos.services.identifiers import by_prefix
@@ -85,7 +86,7 @@ def create_within(
     automatic = author == KRONOS if auto_generated is None else auto_generated
     require_base(session, request.engine_name, request.base_config_id)
     asked = checked(request, data, workplace.policy.comparison.detectable_sharpe, auto_generated=automatic)
-    workplace.check_config(asked.engine_name, asked.proposed_config)
+    _check_config(workplace, asked)
     experiment_id = uuid4()
     config_id = _register_proposed(session, asked, experiment_id, author)
     power = _power(session, workplace, asked)
@@ -190,6 +191,14 @@ def require_base(session: Session, engine_name: str, config_id: str) -> EngineCo
     if config_id not in of_engine:
         raise NotFound(f"config of {engine_name}", config_id, sorted(of_engine))
     return of_engine[config_id]
+
+
+def _check_config(workplace: Workplace, asked: CheckedRequest) -> None:
+    """What the engine gets of the body has to fit it; of a control alone a part of the body is not the engine's."""
+    body = asked.proposed_config
+    if asked.expected_outcome in CONTROLS:
+        body, _ = split_body(body)
+    workplace.check_config(asked.engine_name, body)
 
 
 def _register_proposed(session: Session, asked: CheckedRequest, experiment_id: UUID, author: str) -> str:

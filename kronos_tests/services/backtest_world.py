@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.backtests.policy import BacktestPolicy
-from kronos.core.backtests.runner import ChosenRunner, Produced, Watch
+from kronos.core.backtests.runner import Ability, ChosenRunner, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import ExperimentRequest
@@ -81,6 +81,9 @@ class Direct:
     closed: int = 0
 
     def unsupported(self, scenario: Scenario) -> str | None:
+        return None
+
+    def unable(self, ability: Ability) -> str | None:
         return None
 
     def run(self, task: Task, watch: Watch) -> Produced:
