@@ -8,6 +8,7 @@ from kronos.defs.facts import definitions as facts
 from kronos.defs.meta import definitions as meta
 from kronos.defs.monitoring import definitions as monitoring
 from kronos.defs.partitions import Calendar
+from kronos.defs.promotion import definitions as promotion
 from kronos.defs.proposals import definitions as proposals
 from kronos.defs.reports import definitions as reports
 from kronos.defs.resources import Kronos
@@ -24,6 +25,7 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         monitoring.definitions(calendar),
         meta.definitions(calendar),
         proposals.definitions,
+        promotion.definitions,
         audit.definitions,
         experiments.definitions(kronos.settings),
         dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
