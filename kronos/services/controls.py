@@ -17,9 +17,11 @@ from kronos.core.changes.request import KRONOS, DateRange, ExperimentRequest
 from kronos.core.controls.noise import chosen_noise
 from kronos.core.controls.outcomes import Suite
 from kronos.core.controls.progress import SuiteState, SuiteUnderWay, due_seed, outdated
+from kronos.core.controls.standing import power_of_positives
 from kronos.core.controls.suite import PlannedControl, SuiteKey, SuitePlan, iso_week, plan_suite
 from kronos.core.facts import facts_at, horizons_in
 from kronos.core.frames import DECISIONS, OUTCOMES
+from kronos.core.gates.policy import PromotionTerms
 from kronos.core.vocabulary import ExperimentStatus, Mode
 from kronos.errors import NotFound
 from kronos.lake.tables import Lake
@@ -32,9 +34,12 @@ from kronos.store.backtests import end_attempt
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import EVERYWHERE, activations, list_configs
 from kronos.store.experiments import matching_experiments, move_experiment
+from kronos.store.latch import close_latch
 from kronos.store.scheduler import database_now
 
 JUDGED = "control judged"
+MISSED_POSITIVES = "MISSED_POSITIVES"
+"""Why a latch closes when positive controls fail to pass too often."""
 _FACTS = "decision_facts"
 
 
@@ -72,6 +77,16 @@ def start_suites(
         elif _start(workplace, found, workplace.data()):
             started.append(found)
     return StartedSuites(tuple(started), cancelled, silent)
+
+
+def suites_due(workplace: Workplace, now: datetime) -> list[SuiteKey]:
+    """Suites that `start_suites` would try to start; now: in the data's own time."""
+    found = []
+    for engine in engines_under_control(workplace.database):
+        key, why = _due(workplace, engine, now, None)
+        if key is not None and why == "" and key not in {one.key for one in suites_under_way(workplace.database, now)}:
+            found.append(key)
+    return found
 
 
 def collect_suites(workplace: Workplace, now: datetime) -> list[Suite]:
@@ -217,6 +232,7 @@ def _as_it_stands(session: store.Session, suite: SuiteUnderWay) -> SuiteUnderWay
 
 def _record(workplace: Workplace, suite: SuiteUnderWay) -> bool:
     """Write the suite and reject its controls; False when somebody else did, or one of them moved on meanwhile."""
+    terms = gate_policy(workplace.database, suite.key.engine_name).policy.promotion
     with changing(workplace, KRONOS, JUDGED) as session:
         now = _as_it_stands(session, suite)
         if now.state is not SuiteState.JUDGED:
@@ -225,4 +241,13 @@ def _record(workplace: Workplace, suite: SuiteUnderWay) -> bool:
         for member in now.members:
             review, rejected = ExperimentStatus.AWAITING_REVIEW, ExperimentStatus.REJECTED
             move_experiment(session, member.experiment_id, [review], rejected)
+        _keep_promise(session, now.key, terms)
     return True
+
+
+def _keep_promise(session: store.Session, key: SuiteKey, terms: PromotionTerms) -> None:
+    """Close the engine's latch when its positives pass less often than the policy promises."""
+    power = power_of_positives(store.suites(session, key.engine_name), terms)
+    if not power.kept:
+        detail = {"suite_id": str(key.suite_id), "period": key.period, **power.to_json_dict()}
+        close_latch(session, key.engine_name, MISSED_POSITIVES, detail)

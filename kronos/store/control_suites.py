@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -68,11 +69,17 @@ def judged_experiments(session: Session) -> list[JudgedExperiment]:
         ]
 
 
+def promotable_experiments(session: Session) -> list[UUID]:
+    """Experiments that the tables alone say may be promoted, the promise about positives aside."""
+    return [row[0] for row in session.execute(query("control_suites", "promotable"))]
+
+
 def _member(row: dict[str, Any]) -> Member:
     return Member(
         row["experiment_id"],
         ExperimentStatus(row["status"]),
         row["about"],
+        row["created_at"],
         row["reason"],
         row["verdict_id"],
         None if row["verdict"] is None else GateVerdict(row["verdict"]),

@@ -23,7 +23,7 @@ WITH members AS (
     SELECT *, metadata #>> '{suite,suite_id}' AS suite_id FROM kronos.experiments
     WHERE evidence = 'CONTROL' AND metadata ? 'suite'
 )
-SELECT members.experiment_id, members.status, members.metadata -> 'suite' AS about,
+SELECT members.experiment_id, members.status, members.created_at, members.metadata -> 'suite' AS about,
     members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by,
     kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict
 FROM members
@@ -53,3 +53,28 @@ JOIN LATERAL (
 ) AS judged ON true
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
 ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
+
+-- name: promotable
+-- The same question as core.controls.standing.candidates answers, asked of the tables alone: open experiments whose
+-- verdict in force lets them through, on evidence that counts, under gates that the newest suite has proven.
+SELECT experiments.experiment_id
+FROM kronos.experiments
+JOIN LATERAL (
+    SELECT * FROM kronos.experiment_verdicts AS each_verdict
+    WHERE each_verdict.experiment_id = experiments.experiment_id
+    ORDER BY judged_at DESC LIMIT 1
+) AS judged ON true
+JOIN LATERAL kronos.gate_policy_in_force(experiments.engine_name) AS policy ON true
+JOIN LATERAL (
+    SELECT * FROM kronos.control_suites WHERE control_suites.engine_name = experiments.engine_name
+    ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+) AS suite ON true
+LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiments.engine_name
+    AND active.scope = '*' AND active.deactivated_at IS NULL
+WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
+    AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp() AND judged.policy_digest = policy.digest
+    AND judged.incumbent IS NOT DISTINCT FROM active.config_id
+    AND suite.unexpected = 0 AND suite.policy_digest = policy.digest
+    AND suite.completed_at + make_interval(secs => 86400 * (policy.body #>> '{promotion,suite_days}')::double precision)
+        > clock_timestamp()
+ORDER BY experiments.experiment_id;

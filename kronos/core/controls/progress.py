@@ -16,6 +16,8 @@ from kronos.core.vocabulary import ExperimentStatus
 
 REFRESHED_AFTER: Final = 0.75
 """Share of the days a suite counts for, after which the next one starts although the week of the data is the same."""
+PATIENCE: Final = timedelta(days=4)
+"""How long the suites of a week that are ready wait to be told together with those that are not."""
 
 
 class SuiteState(StrEnum):
@@ -30,12 +32,14 @@ class SuiteState(StrEnum):
 class Member:
     """A control's experiment. about: its suite and what is expected of it, as `SuitePlan.about` made it.
 
-    verdict_id, verdict: None until it is judged. gate_verdict: of the expected gate. reason: why it was rejected.
+    started_at: when its suite was, by the database's clock. verdict_id, verdict: None until it is judged. gate_verdict:
+    of the expected gate. reason: why it was rejected.
     """
 
     experiment_id: UUID
     status: ExperimentStatus
     about: Mapping[str, Any]
+    started_at: datetime
     reason: str | None = None
     verdict_id: UUID | None = None
     verdict: GateVerdict | None = None
@@ -75,6 +79,16 @@ class SuiteUnderWay:
         return SuiteState.JUDGED if judged else SuiteState.RUNNING
 
     @property
+    def started_at(self) -> datetime:
+        """When its controls were put in the queue."""
+        return min(one.started_at for one in self.members)
+
+    @property
+    def judged(self) -> int:
+        """How many of its controls have a verdict."""
+        return sum(one.outcome is not None for one in self.members)
+
+    @property
     def broken_by(self) -> str:
         """The controls that were rejected unjudged, and why."""
         lost = [one for one in self.members if one.status is ExperimentStatus.REJECTED]
@@ -87,6 +101,23 @@ def under_way(members: Sequence[Member]) -> tuple[SuiteUnderWay, ...]:
     for one in members:
         suites.setdefault(key_of(one.about), []).append(one)
     return tuple(SuiteUnderWay(key, found[0].about["planned"], tuple(found)) for key, found in suites.items())
+
+
+def ready(suites: Sequence[SuiteUnderWay], now: datetime) -> dict[str, tuple[SuiteUnderWay, ...]]:
+    """By week the suites that are judged or broken, if nothing of that week is running still, or for too long.
+
+    now: by the clock that started them.
+    """
+    weeks: dict[str, list[SuiteUnderWay]] = {}
+    for suite in suites:
+        weeks.setdefault(suite.key.period, []).append(suite)
+    found = {}
+    for period, of_week in sorted(weeks.items()):
+        running = [one for one in of_week if one.state is SuiteState.RUNNING]
+        done = tuple(one for one in of_week if one.state is not SuiteState.RUNNING)
+        if done and all(now - one.started_at > PATIENCE for one in running):
+            found[period] = done
+    return found
 
 
 def key_of(about: Mapping[str, Any]) -> SuiteKey:
