@@ -16,9 +16,10 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.request import KRONOS, DateRange, ExperimentRequest
 from kronos.core.controls.noise import chosen_noise
 from kronos.core.controls.outcomes import Suite
-from kronos.core.controls.progress import SuiteState, SuiteUnderWay, due_seed, outdated
+from kronos.core.controls.progress import SuiteState, SuiteUnderWay, due_seed, outdated, ready
 from kronos.core.controls.standing import power_of_positives
-from kronos.core.controls.suite import PlannedControl, SuiteKey, SuitePlan, iso_week, plan_suite
+from kronos.core.controls.suite import PlannedControl, SuiteKey, SuitePlan, plan_suite
+from kronos.core.controls.weeks import iso_week
 from kronos.core.facts import facts_at, horizons_in
 from kronos.core.frames import DECISIONS, OUTCOMES
 from kronos.core.gates.policy import PromotionTerms
@@ -110,6 +111,12 @@ def suites_under_way(database: Database, now: datetime) -> tuple[SuiteUnderWay, 
     """Suites of this week that are not recorded, and older ones with an open control; now: in the data's own time."""
     with database.connect(Role.READER) as session:
         return store.unrecorded(session, iso_week(now.date()))
+
+
+def suites_ready(database: Database, now: datetime) -> dict[str, tuple[SuiteUnderWay, ...]]:
+    """By ISO week the suites that are to be told: judged or broken; now: in the data's own time."""
+    with database.connect(Role.READER) as session:
+        return ready(store.unrecorded(session, iso_week(now.date())), database_now(session))
 
 
 def engines_under_control(database: Database) -> list[str]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import polars as pl
 
+from kronos.core.canonical import canonical_json
 from kronos.core.controls.families import FamilyAnswer, family_answer
 from kronos.core.controls.outcomes import Suite
 from kronos.core.controls.report import EngineGates, PositivePower, gate_report
@@ -58,6 +59,13 @@ def promotion_candidates(database: Database) -> tuple[Candidate, ...]:
         incumbents = {engine: _incumbent(session, engine) for engine in {one.engine_name for one in judged}}
     policies = {engine: gate_policy(database, engine).version.digest for engine in incumbents}
     return candidates(judged, proven, policies, incumbents, now)
+
+
+def candidates_mark(database: Database) -> str | None:
+    """Changes with every verdict on an open experiment, suite, policy and active config; None without any verdict."""
+    found = promotion_candidates(database)
+    told = [[one.to_json_dict(), one.experiment.judged_at.isoformat()] for one in found]
+    return canonical_json(told) if found else None
 
 
 def unfounded_candidates(database: Database) -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -109,17 +108,6 @@ def expectation_of(kind: ControlKind) -> Expectation:
     """The right answer to a control of the catalogue."""
     verdicts = tuple(one for one in GateVerdict if one in kind.expected)
     return Expectation(kind.name, kind.family.value, verdicts, kind.gate, kind.reason)
-
-
-def iso_week(day: date) -> str:
-    """The ISO week of a date as suites name it: `2017-W52`."""
-    year, week, _ = day.isocalendar()
-    return f"{year:04}-W{week:02}"
-
-
-def monday_of(period: str) -> date:
-    """First day of a suite's week."""
-    return date.fromisoformat(f"{period}-1")
 
 
 def _transform(kind: ControlKind, key: SuiteKey, noise: BestOfNoise) -> ControlTransform | None:
