@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from kronos.defs.experiments.assets import RESULT
+from kronos.defs.experiments.verdicts import VERDICT
 from kronos.defs.facts.assets import OWNERS
 from kronos.defs.gates.partitions import weeks_of
 from kronos.defs.partitions import Calendar
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 GROUP = "gates"
 VERSION = "1"
 SUITE, CANDIDATES = dg.AssetKey("control_suite"), dg.AssetKey("promotion_candidates")
-JUDGED = RESULT
-"""What both rest on, whatever its partition."""
 EVERY = dg.AllPartitionMapping()
 
 
@@ -42,7 +40,7 @@ def control_suite(calendar: Calendar) -> dg.AssetsDefinition:
         code_version=VERSION,
         partitions_def=calendar.weeks,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[dg.AssetDep(JUDGED, partition_mapping=EVERY)],
+        deps=[dg.AssetDep(VERDICT, partition_mapping=EVERY)],
         metadata={"table": "control_suites"},
     )
     def recorded(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]) -> dg.MaterializeResult[None]:
@@ -77,7 +75,7 @@ def control_suite(calendar: Calendar) -> dg.AssetsDefinition:
     kinds={"postgres"},
     tags={"kronos/side": "change"},
     code_version=VERSION,
-    deps=[dg.AssetDep(JUDGED, partition_mapping=EVERY), dg.AssetDep(SUITE, partition_mapping=EVERY)],
+    deps=[dg.AssetDep(VERDICT, partition_mapping=EVERY), dg.AssetDep(SUITE, partition_mapping=EVERY)],
 )
 def promotion_candidates(kronos: dg.ResourceParam[Kronos]) -> dg.MaterializeResult[None]:
     """Asks the database, whatever the checks of an earlier run said."""
