@@ -17,7 +17,11 @@ from kronos.cli import (
     compare,
     database,
     experiment,
+    gates,
+    latch,
     monitor,
+    principal,
+    promotion,
     proposal,
     report,
     sandbox,
@@ -42,6 +46,14 @@ app.command("monitor")(monitor.monitor)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(proposal.app, name="proposal")
+app.command("approve")(promotion.approve)
+app.command("reject")(promotion.reject)
+app.command("promote")(promotion.promote)
+app.command("rollback")(promotion.rollback)
+app.command("configs")(promotion.configs)
+app.add_typer(latch.app, name="latch")
+app.add_typer(principal.app, name="principal")
+app.add_typer(gates.app, name="gates")
 app.command("log")(audit.log)
 app.add_typer(audit.app, name="audit")
 app.add_typer(scheduler.app, name="scheduler")

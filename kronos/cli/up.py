@@ -7,6 +7,7 @@ from rich.console import Console
 
 from kronos import settings
 from kronos.cli.render import print_summary, report_console
+from kronos.cli.database import tell_first_admin
 from kronos.cli.stack import LOOPBACK, require_free_port, serve_dagster, single_instance, stop_recorded
 from kronos.settings import Settings
 from kronos.store.database import Database
@@ -23,6 +24,7 @@ def up(once: bool = typer.Option(False, "--once", help="End after the report ins
             require_free_port(config.dagster_port, "KRONOS_DAGSTER_PORT")
         console.print("starting Postgres")
         with open_database(config) as database:
+            tell_first_admin(config, database)
             _observe(config, database, console)
             _report(config)
             if not once:
@@ -47,7 +49,9 @@ def _report(config: Settings) -> None:
 
 
 def _serve(config: Settings, database: Database, console: Console) -> None:
+    from kronos.defs.interrupted import close_interrupted
     from kronos.services.dagster_home import prepare_dagster_home, workspace_file
 
+    close_interrupted(config, database)
     console.print(f"Dagster: http://{LOOPBACK}:{config.dagster_port}  (Ctrl-C stops everything)", style="bold")
     serve_dagster(config.home, workspace_file(), config.dagster_port, prepare_dagster_home(config, database))

@@ -47,21 +47,24 @@ def _reported(actions: Actions, terms: ConstraintTerms) -> Finding:
     return failed("reported violations", "MORE_THAN_INCUMBENT", said, **numbers)
 
 
-def recomputed(facts: pl.DataFrame, engine_name: str, terms: ConstraintTerms) -> tuple[Breach, ...]:
+def recomputed(facts: pl.DataFrame, engine_name: str, terms: ConstraintTerms, *, earns: bool) -> tuple[Breach, ...]:
     """Every limit over one config's decisions, broken or not.
 
     facts: market_id, entity_id, as_of_date, weight of each decision. Rules: weight of an entity and gross weight of the
-    book, per market and date; names on the blacklist. A weight that is missing or not finite breaks its limit.
+    book, per market and date, where decisions hold positions (earns); names on the blacklist. A weight that is missing
+    or not finite breaks its limit.
     """
     found = []
     for (market,), part in facts.partition_by("market_id", as_dict=True, maintain_order=True).items():
         limits, name = terms.of(engine_name, str(market)), str(market)
+        found.append(_blacklisted(name, part, terms.blacklist))
+        if not earns:
+            continue
         held = part.group_by("as_of_date", "entity_id").agg(pl.col("weight").abs().sum(), _unknown())
         gross = part.group_by("as_of_date").agg(pl.col("weight").abs().sum(), _unknown())
         found += [
             _breach("weight of one name", name, held, limits.most_weight, "entity_id"),
             _breach("gross weight", name, gross, limits.most_gross, None),
-            _blacklisted(name, part, terms.blacklist),
         ]
     return tuple(sorted(found, key=lambda one: (one.rule, one.market)))
 

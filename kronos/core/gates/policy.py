@@ -117,7 +117,7 @@ class DegradationTerms(_Strict):
     """As a share of the incumbent's mean score."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     drawdown_ratio: Ratio = 1.25
-    drawdown_floor: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
+    drawdown_floor: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
     """A maximum drawdown up to this is never too much."""
     turnover_ratio: Ratio = 1.5
     turnover_floor: Annotated[float, Field(ge=0.0)] = 0.25
@@ -129,7 +129,7 @@ class StressTerms(_Strict):
 
     loss_ratio: Ratio = 1.25
     """Loss in any regime, market or scenario beside the incumbent's."""
-    loss_floor: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    loss_floor: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     """A maximum drawdown in a slice up to this is never too much."""
     score_floor: Annotated[float, Field(ge=0.0)] = 0.01
     """The same for the mean score of an engine that only forecasts."""

@@ -106,13 +106,18 @@ def _one_year_out(evidence: GateEvidence, contest: Contest) -> Finding:
     }
     if not found:
         return undecided("one year left out", "ONE_YEAR_ONLY", "all evidence lies within one calendar year")
-    year = min(found, key=lambda one: found[one])
+    year = min(found, key=lambda one: _or_worst(found[one]))
     return _still_better(
         "one year left out",
         "RESTS_ON_ONE_YEAR",
         found[year],
         f"better by {found[year]:.3g} without {year}, the worst to lose",
     )
+
+
+def _or_worst(value: float) -> float:
+    """A difference that does not exist is no better than any other."""
+    return value if np.isfinite(value) else -np.inf
 
 
 def _one_market_out(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]:
@@ -122,12 +127,11 @@ def _one_market_out(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Find
         found = pair_up(evidence, policy, name).contest
         if found is not None and len(found.days) >= policy.evidence.least_slice_dates:
             own[name] = difference_of(evidence, found.proposed, found.incumbent, found.factor)
-    own = {name: value for name, value in own.items() if np.isfinite(value)}
     if len(own) < 2:
         yield passed("one market left out", "ONE_MARKET", "decides in one market: there is none to leave out")
         return
     rest = {name: (sum(own.values()) - value) / (len(own) - 1) for name, value in own.items()}
-    name = min(rest, key=lambda one: rest[one])
+    name = min(rest, key=lambda one: _or_worst(rest[one]))
     said = f"the other markets' mean difference is {rest[name]:.3g} without {name.partition(':')[2]}, the worst to lose"
     yield _still_better("one market left out", "RESTS_ON_ONE_MARKET", rest[name], said)
 

@@ -203,7 +203,7 @@ def test_a_scenario_is_played_over_all_dates_with_the_batterys_seed() -> None:
     assert (grind.scenario, crisis.scenario) == (GRIND, CRISIS)
     for task in (grind, crisis):
         assert (task.start, task.end, task.scenario_seed) == (START, END, 11)
-        assert task.train_until < START
+        assert task.train_until == START - 32 * DAY
     assert crisis.experiment_id == f"{EXPERIMENT}/crisis"
 
 
