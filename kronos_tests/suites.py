@@ -46,7 +46,10 @@ class Sandbox:
         """The engine's suite with this seed, run to its record."""
         workplace = self.bench.workplace
         start_suites(workplace, self.bench.pipeline.lake, self.now, engine, seed)
-        (found,) = [one for one in self.under_way() if (one.key.engine_name, one.key.seed) == (engine, seed)]
+        asked = (engine, seed, workplace.code_version)
+        (found,) = [
+            one for one in self.under_way() if (one.key.engine_name, one.key.seed, one.key.code_version) == asked
+        ]
         for member in found.members:
             run_and_judge(self.bench, member.experiment_id)
         (recorded,) = collect_suites(workplace, self.now)

@@ -42,7 +42,8 @@ def print_started(done: StartedSuites, console: Console) -> None:
 def print_suites(
     found: Sequence[Suite], proven: Mapping[str, Standing], console: Console, *, every: bool = False
 ) -> None:
-    """One line per suite, its controls (every: all, else those not as expected), and what each engine's gates stand at."""
+    """One line per suite, with its controls (every: all, else those not as expected); then what each engine's gates are
+    worth."""
     if not found:
         console.print("no suite of controls was recorded yet")
     for suite in found:

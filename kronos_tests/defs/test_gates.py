@@ -14,8 +14,9 @@ from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.defs.assembly import assemble
 from kronos.defs.resources import Kronos
+from kronos.services.code_version import code_version
 from kronos.services.controls import recorded_suites, start_suites, suites_under_way
-from kronos.services.experiments import list_experiments
+from kronos.services.experiments import cancel, list_experiments
 from kronos.settings import Settings
 from kronos.store.database import Database, Role
 from kronos_tests.defs.ticks import launch, tick
@@ -32,9 +33,14 @@ def world(database: Database, tmp_path: Path) -> Iterator[World]:
     """PORTFOLIO alone has an active config."""
     with control_world(database, tmp_path) as found:
         with database.connect(Role.OWNER) as session:
+            for table in ("config_activations", "engine_configs"):
+                session.execute(f"ALTER TABLE kronos.{table} DISABLE TRIGGER USER")
             session.execute("DELETE FROM kronos.config_activations WHERE engine_name <> 'PORTFOLIO'")
             session.execute("UPDATE kronos.engine_configs SET status = 'REGISTERED' WHERE engine_name <> 'PORTFOLIO'")
+            for table in ("config_activations", "engine_configs"):
+                session.execute(f"ALTER TABLE kronos.{table} ENABLE TRIGGER USER")
         object.__setattr__(found, "settings", Settings(home=tmp_path, database_url=database.url))
+        object.__setattr__(found.workplace, "code_version", code_version())
         yield found
 
 
@@ -135,8 +141,6 @@ def test_a_missed_positive_alerts_and_does_not_block(
 
 
 def test_a_broken_suite_is_told_and_blocks(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:
-    from kronos.services.experiments import cancel
-
     start(world)
     for one in list_experiments(world.database):
         cancel(world.workplace, one.experiment_id, "ann", "in the way")
