@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -37,13 +37,18 @@ from kronos.store.open import open_database
 from kronos_tests.services.backtest_world import roomy
 
 UNTIL: Final = "1990-12-28"
-MARKS: Final = {
-    "run worker": ("execute_run",),
-    "child": ("kronos.backtests.serve",),
+RUN_WORKER: Final = "run worker"
+CHILD: Final = "worker child"
+_SERVER: Final = "api grpc"
+_MARKS: Final = {
     "daemon": ("dagster._daemon",),
-    "code server": ("code-server", "api grpc"),
+    "code server": ("code-server", _SERVER),
     "postgres": ("/bin/postgres -D",),
 }
+_SPAWNED: Final = "multiprocessing.spawn"
+_SERVING: Final = "kronos.backtests.serve"
+KINDS: Final = (RUN_WORKER, CHILD, *_MARKS)
+"""Of the processes that a backtest needs. The first two are there only while one is tested."""
 
 
 def settings_in(home: Path) -> Settings:
@@ -52,6 +57,8 @@ def settings_in(home: Path) -> Settings:
     terms = ObservationPolicy(
         backtests=BacktestPolicy(
             fold_months=3,
+            probes=1,
+            neighbours=1,
             battery=Battery(scenarios=(ShockOverlay(name="gaps", about="falls", gap=-0.05, gap_count=3, years=0.5),)),
             heartbeat=timedelta(seconds=1),
             lease=timedelta(seconds=15),
@@ -172,7 +179,7 @@ class Supervisor:
     process: subprocess.Popen[bytes]
     starts: int = 1
 
-    def until(self, done: Callable[[], bool], longest: float) -> bool:
+    def until(self, done: Callable[[], bool], longest: float, every: float = 0.5) -> bool:
         """Wait, starting what has ended again."""
         deadline = time.monotonic() + longest
         while time.monotonic() < deadline:
@@ -181,7 +188,7 @@ class Supervisor:
             if self.process.poll() is not None:
                 self.process = up(self.settings)
                 self.starts += 1
-            time.sleep(0.5)
+            time.sleep(every)
         return False
 
 
@@ -200,12 +207,34 @@ def supervised(settings: Settings) -> Iterator[Supervisor]:
 
 
 def members(settings: Settings, kind: str) -> list[psutil.Process]:
-    """Processes of a kind that work for the home."""
+    """Processes of a kind that work for the home, by process id."""
+    if kind not in (RUN_WORKER, CHILD):
+        return _marked(settings, _MARKS[kind])
+    servers = _marked(settings, [_SERVER])
+    workers = [worker for server in servers for worker in _below(server, _SPAWNED)]
+    if kind == RUN_WORKER:
+        return workers
+    # what a worker starts has lost the settings, and so the home, from its environment
+    return [child for worker in workers for child in _below(worker, _SERVING)]
+
+
+def _marked(settings: Settings, marks: Sequence[str]) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline", "pid"]):
         line = " ".join(process.info["cmdline"] or ())
-        if any(mark in line for mark in MARKS[kind]) and (str(settings.home) in line or _is_for(process, settings)):
+        if any(mark in line for mark in marks) and (str(settings.home) in line or _is_for(process, settings)):
             found.append(process)
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _below(parent: psutil.Process, mark: str) -> list[psutil.Process]:
+    """Children whose command line holds the mark."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in parent.children():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if mark in " ".join(process.cmdline()):
+                    found.append(process)
     return sorted(found, key=lambda process: process.pid)
 
 

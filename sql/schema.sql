@@ -719,6 +719,14 @@ CREATE FUNCTION kronos.gate_policy_in_force(engine text) RETURNS SETOF kronos.ga
     ORDER BY engine_name = '*', version DESC LIMIT 1
 $$;
 
+CREATE FUNCTION kronos.gate_verdict(report jsonb, of_gate text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT gate ->> 'verdict' FROM jsonb_array_elements(report -> 'gates') AS each_gate (gate)
+    WHERE gate ->> 'gate' = of_gate
+$$;
+
 CREATE FUNCTION kronos.hash_activated_body() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1008,10 +1016,12 @@ BEGIN
             OR judged.engine_name IS DISTINCT FROM NEW.engine_name
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
-            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM (
-                outcome -> 'expected_verdicts' ? judged.verdict
-                AND (judged.verdict = 'PASS' OR outcome ->> 'expected_gate' = ANY (judged.refused_by))
-            );
+            OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM CASE outcome -> 'expected_verdicts'
+                WHEN '["PASS"]' THEN judged.verdict = 'PASS'
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts'
+                    ? kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
+            END;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', wrong
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
@@ -3167,6 +3177,12 @@ GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.hash_activated_body() FROM PUBLIC;
 

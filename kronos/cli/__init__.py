@@ -17,6 +17,7 @@ from kronos.cli import (
     compare,
     database,
     experiment,
+    gates,
     latch,
     monitor,
     principal,
@@ -52,6 +53,7 @@ app.command("rollback")(promotion.rollback)
 app.command("configs")(promotion.configs)
 app.add_typer(latch.app, name="latch")
 app.add_typer(principal.app, name="principal")
+app.add_typer(gates.app, name="gates")
 app.command("log")(audit.log)
 app.add_typer(audit.app, name="audit")
 app.add_typer(scheduler.app, name="scheduler")

@@ -49,7 +49,9 @@ def _report(config: Settings) -> None:
 
 
 def _serve(config: Settings, database: Database, console: Console) -> None:
+    from kronos.defs.interrupted import close_interrupted
     from kronos.services.dagster_home import prepare_dagster_home, workspace_file
 
+    close_interrupted(config, database)
     console.print(f"Dagster: http://{LOOPBACK}:{config.dagster_port}  (Ctrl-C stops everything)", style="bold")
     serve_dagster(config.home, workspace_file(), config.dagster_port, prepare_dagster_home(config, database))

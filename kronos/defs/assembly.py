@@ -5,6 +5,7 @@ import dagster as dg
 from kronos.defs.audit import definitions as audit
 from kronos.defs.experiments import definitions as experiments
 from kronos.defs.facts import definitions as facts
+from kronos.defs.gates import definitions as gates
 from kronos.defs.meta import definitions as meta
 from kronos.defs.monitoring import definitions as monitoring
 from kronos.defs.partitions import Calendar
@@ -28,5 +29,6 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         promotion.definitions,
         audit.definitions,
         experiments.definitions(kronos.settings),
+        gates.definitions(calendar),
         dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from kronos.core.backtests.spec import Altered
 from kronos.core.chances import chances
-from kronos.sandbox.markets import Floats, Indexes, Market
+from kronos.sandbox.markets import Floats, Market
 
 _SESSION_NOISE: Final = 0.03
 """Standard deviation of what is added to each log return: enough to change rankings, volatilities and trends."""
@@ -29,9 +29,8 @@ def altered_market(market: Market, altered: Altered) -> Market:
     return replace(market, prices=prices, benchmark=np.ascontiguousarray(benchmark[:, 0]))
 
 
-def _altered(
-    market: Market, prices: Floats, altered: Altered, columns: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> Floats:
+def _altered(market: Market, prices: Floats, altered: Altered, columns: Indexes) -> Floats:
+    """columns: what names each column in the draws."""
     rows = market.rows_between(altered.start, altered.end)
     days = market.sessions[rows].astype(np.int64)[:, None]
     uniform = chances(altered.seed, days + 0 * columns, columns + 0 * days)

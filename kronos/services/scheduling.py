@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from uuid import UUID
 
 import numpy as np
@@ -36,8 +37,18 @@ from kronos.store.experiments import move_experiment
 CHILDREN = "kronos.backtests"
 """In the command line of every process that a backtest's run starts."""
 
-IsAlive = Callable[[RunningBacktest], bool | None]
-"""Whether the Dagster run of an attempt may still be at work; None: there is no such run."""
+
+class RunState(StrEnum):
+    """How far Dagster knows the run of an attempt to be."""
+
+    WAITING = "WAITING"
+    BEGUN = "BEGUN"
+    """Its process was there; Dagster does not always hear of its end."""
+    OVER = "OVER"
+
+
+StateOf = Callable[[RunningBacktest], RunState | None]
+"""State of the Dagster run of an attempt; None: there is no such run."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Scheduling:
     settings: Settings
     workplace: Workplace
     pipeline: Pipeline
-    is_alive: IsAlive
+    state_of: StateOf
 
 
 def tick(scheduling: Scheduling) -> Ticked:
@@ -98,33 +109,43 @@ def tick(scheduling: Scheduling) -> Ticked:
 def _take_back(scheduling: Scheduling, running: Sequence[RunningBacktest]) -> list[RunningBacktest]:
     """End the attempts whose worker says nothing any more or whose run is over; those may yet have to be stopped."""
     lost = []
+    working = {one.attempt.batch for one in running if one.attempt.started_at is not None and not one.lapsed}
     for one in running:
-        alive = scheduling.is_alive(one)
-        waits = one.attempt.started_at is None and alive
-        if waits and one.lapsed:
+        state = scheduling.state_of(one)
+        if one.attempt.started_at is None and _waits(state, one.attempt.batch in working):
             _prolong(scheduling, one)
-        elif (one.lapsed or alive is False) and hand_back(
+        elif (one.lapsed or state is RunState.OVER) and hand_back(
             scheduling.workplace,
             one.experiment.experiment_id,
             one.attempt.attempt,
             AttemptOutcome.LOST,
-            _why(one, alive),
+            _why(one, state),
         ):
             lost.append(one)
     return lost
 
 
+def _waits(state: RunState | None, working: bool) -> bool:
+    """Whether an attempt that no run took up waits for its turn; working: its run is at another attempt of its batch.
+
+    A run that has begun and takes nothing up has the rest of the lease for it.
+    """
+    return state is RunState.WAITING or (state is RunState.BEGUN and working)
+
+
 def _prolong(scheduling: Scheduling, one: RunningBacktest) -> None:
-    """A run that still waits for its turn in Dagster's queue keeps the experiment."""
+    """What waits for its turn keeps the experiment, and has a whole lease left when its turn comes."""
     lease = scheduling.pipeline.policy.backtests.launch_lease.total_seconds()
     with scheduling.workplace.database.connect(Role.ORCHESTRATOR) as session:
         store.renew(session, one.experiment.experiment_id, one.attempt.attempt, lease)
 
 
-def _why(one: RunningBacktest, alive: bool | None) -> str:
-    if alive is False:
+def _why(one: RunningBacktest, state: RunState | None) -> str:
+    if state is RunState.OVER:
         return "its run ended without a word"
-    return "its run never began" if one.attempt.started_at is None else "its worker fell silent for a whole lease"
+    if one.attempt.started_at is not None:
+        return "its worker fell silent for a whole lease"
+    return "its run never began" if state is None else "its run began and never took it up"
 
 
 def _preempt(scheduling: Scheduling, seen: Seen, said: Plan) -> list[RunningBacktest]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from kronos.core.backtests.spec import Fold
@@ -20,6 +20,9 @@ from kronos.services.pipeline import Pipeline
 from kronos.services.workplace import Workplace
 from kronos.store import verdicts as store
 from kronos.store.database import Database, Role
+
+LEFT_ALONE: Final = 120.0
+"""Seconds after its results in which the run of an experiment judges it by itself."""
 
 
 def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: str | UUID, today: date) -> VerdictRecord:
@@ -85,10 +88,10 @@ def verdicts_in_force(database: Database, engine_name: str | None = None) -> lis
         return store.verdicts_in_force(session, engine_name)
 
 
-def unjudged_experiments(database: Database) -> list[UUID]:
-    """Experiments that await review without a verdict on their last attempt under the policy in force."""
+def unjudged_experiments(database: Database, seconds: float = LEFT_ALONE) -> list[store.Unjudged]:
+    """What has awaited review for so long without a verdict under the policy in force: nobody is about to judge it."""
     with database.connect(Role.READER) as session:
-        return store.unjudged(session)
+        return store.unjudged(session, seconds)
 
 
 def _standing(session: store.Session, new: store.NewVerdict) -> VerdictRecord:

@@ -89,9 +89,19 @@ def looks_at(session: Session, engine_name: str, experiment_id: UUID) -> list[Lo
     return [Look(*row) for row in session.execute(query("verdicts", "looks"), values).fetchall()]
 
 
-def unjudged(session: Session) -> list[UUID]:
-    """Experiments that await review without a verdict on their last attempt under the policy in force."""
-    return [row[0] for row in session.execute(query("verdicts", "unjudged")).fetchall()]
+@dataclass(frozen=True)
+class Unjudged:
+    """An experiment without a verdict on its last attempt under the policy in force; no digest: no policy yet."""
+
+    experiment_id: UUID
+    attempt: int
+    policy_digest: str
+
+
+def unjudged(session: Session, seconds: float) -> list[Unjudged]:
+    """What has awaited review for so long without a verdict, the longest first."""
+    rows = session.execute(query("verdicts", "unjudged"), {"seconds": seconds}).fetchall()
+    return [Unjudged(*row) for row in rows]
 
 
 def duplicates_of(session: Session, engine_name: str, config_id: str) -> tuple[str, ...]:

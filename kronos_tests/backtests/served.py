@@ -14,7 +14,15 @@ import polars as pl
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, QUARANTINE
-from kronos.errors import BadValue
+from kronos.errors import (
+    BacktestFailed,
+    BadValue,
+    DatabaseUnavailable,
+    KronosError,
+    LakeUnavailable,
+    NotFound,
+    WorkerDied,
+)
 from kronos_tests.backtests.tasks import decision, outcome
 from kronos_tests.frames import frame
 
@@ -32,6 +40,16 @@ def fixed(task: Task) -> Produced:
     return Produced(frame(DECISIONS, rows), frame(OUTCOMES, came), frame(QUARANTINE, rejected))
 
 
+_FAILURES: dict[str, KronosError] = {
+    "no such engine": NotFound("engine", "FOO"),
+    "lake away": LakeUnavailable("the lake is away"),
+    "database away": DatabaseUnavailable("the database is away"),
+    "helper died": WorkerDied(["2024-01"]),
+    "failed": BacktestFailed("failed"),
+    "failed for good": BacktestFailed("failed", final=True),
+}
+
+
 def told(task: Task) -> Produced:
     """Does what the config says: print, write a note with its process id and niceness, wait, fail, or die."""
     wish = wanted(task)
@@ -46,6 +64,8 @@ def told(task: Task) -> Produced:
         time.sleep(wish["wait"])
     if "refuse" in wish:
         raise BadValue("lookback", wish["refuse"], "a number")
+    if "fail" in wish:
+        raise _FAILURES[wish["fail"]]
     if "stumble" in wish:
         raise ZeroDivisionError(wish["stumble"])
     if "die" in wish:

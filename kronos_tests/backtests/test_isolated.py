@@ -127,13 +127,30 @@ def test_the_watch_is_asked_all_the_while(runner: Runner, tmp_path: Path) -> Non
     assert watch.asked == 3
 
 
-def test_an_error_of_kronos_is_final_and_the_child_lives_on(runner: Runner, tmp_path: Path) -> None:
+def test_a_refused_task_is_final_and_the_child_lives_on(runner: Runner, tmp_path: Path) -> None:
     notes = [tmp_path / "1", tmp_path / "2"]
     with pytest.raises(BacktestFailed, match="fold-001: lookback has value 'abc': expected a number") as failed:
         runner.run(wanting(note=str(notes[0]), refuse="abc"), nothing)
     assert failed.value.final
     runner.run(wanting(note=str(notes[1])), nothing)
     assert noted(notes[0]) == noted(notes[1])
+
+
+@pytest.mark.parametrize(
+    ("failure", "final"),
+    [
+        ("no such engine", True),
+        ("failed for good", True),
+        ("failed", False),
+        ("lake away", False),
+        ("database away", False),
+        ("helper died", False),
+    ],
+)
+def test_only_what_the_same_task_would_meet_again_is_final(runner: Runner, failure: str, final: bool) -> None:
+    with pytest.raises(BacktestFailed, match="fold-001: ") as failed:
+        runner.run(wanting(fail=failure), nothing)
+    assert failed.value.final is final
 
 
 def test_an_unexpected_error_is_not_final_and_says_its_last_line(runner: Runner) -> None:

@@ -17,11 +17,12 @@ from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.defs.assembly import assemble
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_of, members_tag
-from kronos.defs.experiments.sensors import is_alive
+from kronos.defs.experiments.sensors import state_of
 from kronos.defs.resources import Kronos
 from kronos.services.experiments import cancel
+from kronos.services.scheduling import RunState
 from kronos.settings import Settings, dagster_root
-from kronos.store.backtests import running_backtests
+from kronos.store.backtests import RunningBacktest, running_backtests
 from kronos.store.database import Database, Role
 from kronos_tests.defs.ticks import tick
 from kronos_tests.services.backtest_world import PIECES, World, backtest_world, policy
@@ -53,6 +54,20 @@ def launched(kronos: Kronos, instance: dg.DagsterInstance, request: dg.RunReques
     return job.execute_in_process(
         instance=instance, partition_key=request.partition_key, tags=dict(request.tags), raise_on_error=False
     )
+
+
+def made(
+    kronos: Kronos, instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.DagsterRunStatus
+) -> dg.DagsterRun:
+    """The run of a request as far as a state."""
+    job = assemble(kronos).resolve_job_def("experiment_backtests")
+    return instance.create_run_for_job(job, tags=dict(request.tags), status=status)
+
+
+def open_attempt(world: World) -> RunningBacktest:
+    with world.database.connect(Role.READER) as session:
+        (running,) = running_backtests(session)
+    return running
 
 
 def materialised(instance: dg.DagsterInstance, asset: str) -> set[str]:
@@ -128,16 +143,50 @@ def test_a_failing_member_does_not_take_the_others_along(
     assert materialised(instance, "experiment_result") == {str(good.experiment_id)}
 
 
-def test_a_run_is_alive_until_dagster_has_seen_its_end(
+def test_a_run_is_over_when_dagster_has_seen_its_end(
     world: World, kronos: Kronos, instance: dg.DagsterInstance
 ) -> None:
     world.queued()
     (request,) = tick(kronos, instance, SCHEDULER)
-    with world.database.connect(Role.READER) as session:
-        (running,) = running_backtests(session)
-    assert is_alive(instance)(running) is None
+    running = open_attempt(world)
+    assert state_of(instance)(running) is None
     assert launched(kronos, instance, request).success
-    assert is_alive(instance)(running) is False
+    assert state_of(instance)(running) is RunState.OVER
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (dg.DagsterRunStatus.NOT_STARTED, RunState.WAITING),
+        (dg.DagsterRunStatus.STARTING, RunState.WAITING),
+        (dg.DagsterRunStatus.STARTED, RunState.BEGUN),
+        (dg.DagsterRunStatus.CANCELING, RunState.BEGUN),
+    ],
+)
+def test_a_run_waits_until_its_process_has_begun(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, state: RunState
+) -> None:
+    world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    made(kronos, instance, request, status)
+    assert state_of(instance)(open_attempt(world)) is state
+
+
+def test_a_run_whose_process_nobody_has_is_failed_when_it_is_taken_back(
+    world: World, kronos: Kronos, tmp_path: Path
+) -> None:
+    """The launcher knows of none to end; the run would hold its slot of the queue."""
+    experiment = world.queued()
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        (request,) = tick(kronos, instance, SCHEDULER)
+        run = made(kronos, instance, request, dg.DagsterRunStatus.STARTED)
+        with world.database.connect(Role.OWNER) as session:
+            statement = "UPDATE kronos.experiments SET leased_until = now() WHERE experiment_id = %s"
+            session.execute(statement, [experiment.experiment_id])
+        tick(kronos, instance, SCHEDULER)
+        found = instance.get_run_by_id(run.run_id)
+    assert found is not None and found.status is dg.DagsterRunStatus.FAILURE
 
 
 def test_a_config_the_engine_refuses_is_rejected_with_the_reason(

@@ -68,8 +68,14 @@ def roomy(**changes: Any) -> SchedulerPolicy:
 
 
 def policy(**changes: Any) -> ObservationPolicy:
-    """Half-year folds and a short battery."""
-    return ObservationPolicy(backtests=BacktestPolicy(fold_months=6, battery=BATTERY), scheduler=roomy(**changes))
+    """Half-year folds and a short battery, without probes and neighbours."""
+    return ObservationPolicy(backtests=short(), scheduler=roomy(**changes))
+
+
+def short(**changes: Any) -> BacktestPolicy:
+    """What a backtest of these worlds is like."""
+    values: dict[str, Any] = {"fold_months": 6, "battery": BATTERY, "probes": 0, "neighbours": 0}
+    return BacktestPolicy(**values | changes)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from kronos.core.scheduling.policy import Need, RuntimePrior
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass
 from kronos.services.backtest_queue import queue_status
 from kronos.services.experiments import cancel
-from kronos.services.scheduling import IsAlive, Scheduling, Ticked, tick
+from kronos.services.scheduling import RunState, Scheduling, StateOf, Ticked, tick
 from kronos.store.backtests import RunningBacktest, renew, take_up
 from kronos.store.database import Database, Role
 from kronos.store.scheduler import KeptDecision, decisions_of
@@ -36,8 +36,8 @@ def world(database: Database, tmp_path: Path) -> Iterator[World]:
         yield found
 
 
-def ticked(world: World, is_alive: IsAlive = lambda _: None) -> Ticked:
-    return tick(Scheduling(world.settings, world.workplace, world.pipeline, is_alive))
+def ticked(world: World, state_of: StateOf = lambda _: None) -> Ticked:
+    return tick(Scheduling(world.settings, world.workplace, world.pipeline, state_of))
 
 
 def last(world: World, experiment: Experiment) -> KeptDecision:
@@ -131,7 +131,7 @@ def test_a_worker_that_fell_silent_loses_the_experiment_to_the_queue(world: Worl
     with world.database.connect() as session:
         take_up(session, experiment.experiment_id, 1, "run")
     lapse(world, experiment)
-    done = ticked(world, lambda _: True)
+    done = ticked(world, lambda _: RunState.BEGUN)
     assert [one.experiment.experiment_id for one in done.stopped] == [experiment.experiment_id]
     (lost,) = world.attempts(experiment.experiment_id)
     assert lost.outcome is AttemptOutcome.LOST and world.now(experiment).status is QUEUED
@@ -145,7 +145,7 @@ def test_a_run_that_dagster_says_is_over_is_taken_back_at_once(world: World) -> 
     ticked(world)
     with world.database.connect() as session:
         take_up(session, experiment.experiment_id, 1, "run")
-    ticked(world, lambda _: False)
+    ticked(world, lambda _: RunState.OVER)
     assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.LOST
 
 
@@ -153,9 +153,31 @@ def test_a_run_that_waits_in_dagsters_queue_keeps_the_experiment(world: World) -
     experiment = world.queued()
     ticked(world)
     lapse(world, experiment)
-    ticked(world, lambda _: True)
+    ticked(world, lambda _: RunState.WAITING)
     now = world.now(experiment)
     assert now.status is RUNNING and now.leased_until is not None and now.leased_until > datetime.now(UTC)
+
+
+def test_a_run_that_began_and_never_took_its_attempt_up_loses_it(world: World) -> None:
+    """Its process was killed in between, together with whoever would have told Dagster."""
+    experiment = world.queued()
+    ticked(world)
+    assert ticked(world, lambda _: RunState.BEGUN).stopped == ()
+    lapse(world, experiment)
+    done = ticked(world, lambda _: RunState.BEGUN)
+    assert [one.attempt.attempt for one in done.stopped] == [1]
+    lost, again = world.attempts(experiment.experiment_id)
+    assert (lost.outcome, lost.why) == (AttemptOutcome.LOST, "its run began and never took it up")
+    assert again.outcome is None
+
+
+def test_who_waits_has_a_whole_lease_left_when_its_run_begins(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    before = world.now(experiment).leased_until
+    ticked(world, lambda _: RunState.WAITING)
+    after = world.now(experiment).leased_until
+    assert before is not None and after is not None and after > before
 
 
 def test_a_run_that_never_began_does_not_count_as_a_crash(world: World) -> None:
@@ -212,6 +234,22 @@ def test_controls_share_a_run(database: Database, tmp_path: Path) -> None:
         assert {one.batch for c in controls for one in world.attempts(c.experiment_id)} == {launch.members[0][0]}
 
 
+def test_the_members_of_a_batch_wait_while_its_run_is_at_another(database: Database, tmp_path: Path) -> None:
+    short = RuntimePrior(median=timedelta(minutes=1), p95=timedelta(minutes=2))
+    with backtest_world(database, tmp_path, policy(control_batch=2, prior=short)) as world:
+        lead, other = (
+            world.queued(lookback=40 + n, expected_outcome=ExpectedOutcome.NEGATIVE_CONTROL) for n in range(2)
+        )
+        ticked(world)
+        with world.database.connect() as session:
+            take_up(session, lead.experiment_id, 1, "run")
+        lapse(world, other)
+        assert ticked(world, lambda _: RunState.BEGUN).stopped == ()
+        for one in (lead, other):
+            lapse(world, one)
+        assert len(ticked(world, lambda _: RunState.BEGUN).stopped) == 2
+
+
 def test_cancelling_what_waits_to_be_launched_ends_its_attempt(world: World) -> None:
     experiment = world.queued()
     ticked(world)
@@ -248,9 +286,9 @@ def test_an_alive_worker_is_left_alone(world: World) -> None:
         take_up(session, experiment.experiment_id, 1, "run")
     asked: list[RunningBacktest] = []
 
-    def alive(one: RunningBacktest) -> bool:
+    def alive(one: RunningBacktest) -> RunState:
         asked.append(one)
-        return True
+        return RunState.BEGUN
 
     assert ticked(world, alive).stopped == () and asked[0].attempt.run_id == "run"
     assert world.now(experiment).status is RUNNING

@@ -13,7 +13,7 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.services import scheduling
 from kronos.services.attempts import hand_back
-from kronos.services.scheduling import Scheduling, tick
+from kronos.services.scheduling import RunState, Scheduling, tick
 from kronos.store.backtests import take_up
 from kronos.store.database import Database
 from kronos_tests.builders import insert
@@ -23,7 +23,7 @@ LONGEST_S = 30.0
 
 
 def ticked(world: World) -> None:
-    tick(Scheduling(world.settings, world.workplace, world.pipeline, lambda _: True))
+    tick(Scheduling(world.settings, world.workplace, world.pipeline, lambda _: RunState.BEGUN))
 
 
 def test_a_worker_hands_back_while_the_tick_that_told_it_to_is_still_admitting(

@@ -197,7 +197,15 @@ $$;
 CREATE TRIGGER logged AFTER INSERT ON kronos.experiment_verdicts
     FOR EACH ROW EXECUTE FUNCTION kronos.log_verdict();
 
--- The outcomes say what the verdicts themselves say, and the counts follow from them.
+-- What one gate said in a verdict's report.
+CREATE FUNCTION kronos.gate_verdict(report jsonb, of_gate text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT gate ->> 'verdict' FROM jsonb_array_elements(report -> 'gates') AS each_gate (gate)
+    WHERE gate ->> 'gate' = of_gate
+$$;
+
+-- The outcomes say what the verdicts themselves say, and the counts follow from them. A positive has to pass. A negative
+-- must not, and its gate has to say one of the expected verdicts.
 CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -212,10 +220,12 @@ BEGIN
             OR judged.engine_name IS DISTINCT FROM NEW.engine_name
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
-            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM (
-                outcome -> 'expected_verdicts' ? judged.verdict
-                AND (judged.verdict = 'PASS' OR outcome ->> 'expected_gate' = ANY (judged.refused_by))
-            );
+            OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM CASE outcome -> 'expected_verdicts'
+                WHEN '["PASS"]' THEN judged.verdict = 'PASS'
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts'
+                    ? kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
+            END;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', wrong
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
@@ -246,6 +256,8 @@ $$;
 CREATE TRIGGER logged AFTER INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.log_suite();
 
 GRANT EXECUTE ON FUNCTION kronos.gate_policy_in_force(text)
+    TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
+GRANT EXECUTE ON FUNCTION kronos.gate_verdict(jsonb, text)
     TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
 GRANT EXECUTE ON FUNCTION kronos.set_gate_policy(text, jsonb, integer) TO kronos_change_manager;
 GRANT EXECUTE ON FUNCTION kronos.begin_gate_policy(jsonb) TO kronos_orchestrator;

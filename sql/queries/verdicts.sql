@@ -41,13 +41,18 @@ WHERE engine_name = %(engine_name)s AND (
 GROUP BY experiment_id, attempt ORDER BY experiment_id, attempt;
 
 -- name: unjudged
--- Experiments that await review without a verdict on their last attempt under the policy in force.
-SELECT experiment.experiment_id FROM kronos.experiments AS experiment
-WHERE experiment.status = 'AWAITING_REVIEW' AND NOT EXISTS (
-    SELECT FROM kronos.experiment_verdicts AS verdict
-    WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt
-        AND verdict.policy_digest = (SELECT digest FROM kronos.gate_policy_in_force(experiment.engine_name))
-)
+-- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,
+-- whose digest is empty before there is any policy.
+SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest
+FROM kronos.experiments AS experiment
+LEFT JOIN LATERAL kronos.gate_policy_in_force(experiment.engine_name) AS policy ON true
+WHERE experiment.status = 'AWAITING_REVIEW'
+    AND experiment.status_since < clock_timestamp() - make_interval(secs => %(seconds)s)
+    AND NOT EXISTS (
+        SELECT FROM kronos.experiment_verdicts AS verdict
+        WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt
+            AND verdict.policy_digest = policy.digest
+    )
 ORDER BY experiment.status_since, experiment.experiment_id;
 
 -- name: duplicates

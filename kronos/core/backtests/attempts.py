@@ -107,12 +107,17 @@ def standing(attempts: Sequence[Attempt], retries: Retries) -> Standing:
     return now
 
 
+def crashes_after(before: int, *, failed: bool, gained: bool) -> int:
+    """Failures in a row without a new checkpoint, after one more attempt that failed or not, with or without one."""
+    return (0 if gained else before) + failed
+
+
 def _after(before: Standing, attempt: Attempt, retries: Retries) -> Standing:
     lost, gained = attempt.lost_seconds, attempt.gained
     failed = attempt.outcome in _FAILED
     # nobody knows of a run that never began whether it would have failed
     crashed = failed and (attempt.started_at is not None or attempt.outcome is AttemptOutcome.CRASHED)
-    crashes = (0 if gained else before.crashes) + crashed if failed else before.crashes * (not gained)
+    crashes = crashes_after(before.crashes, failed=crashed, gained=bool(gained))
     preempted = attempt.outcome is AttemptOutcome.PREEMPTED
     pause = retries.after(crashes) if crashed and attempt.ended_at is not None else None
     return Standing(

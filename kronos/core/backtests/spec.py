@@ -163,7 +163,8 @@ def tasks(spec: BacktestSpec) -> Iterator[Task]:
     for number, fold in enumerate(spec.folds, start=1):
         yield _task(spec, f"fold-{number:03}", fold.start, fold.end, fold.train_until, subjects=spec.subjects)
     for scenario in by_running(spec.battery):
-        before = spec.start - _DAY
+        # begins where the first fold does, so its embargo is that fold's
+        before = spec.folds[0].train_until
         yield _task(spec, f"{_SCENARIO}{scenario.name}", spec.start, spec.end, before, scenario, spec.battery.seed)
     for number, day in enumerate(spec.probes, start=1):
         fold = next(one for one in spec.folds if one.start <= day <= one.end)

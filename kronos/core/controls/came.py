@@ -108,19 +108,23 @@ def _estranged(control: CostDrag, told: pl.DataFrame) -> pl.DataFrame:
     farther = (
         pl.when(own_side.is_between(0.0, 1.0)).then(own_side).when(other_side.is_between(0.0, 1.0)).then(other_side)
     )
-    classes = (told[name].to_list() for name in ("classes", "label", "realised_class"))
+    classes = (told[name].to_list() for name in ("classes", "class_probabilities", "label", "realised_class"))
     worse = [_one_farther(*each) for each in zip(*classes, strict=True)]
     return told.with_columns(
         pl.coalesce(farther, "event").alias("event"), pl.Series("realised_class", worse, dtype=pl.String)
     )
 
 
-def _one_farther(classes: list[str] | None, label: str | None, realised: str | None) -> str | None:
-    if not classes or label not in classes or realised not in classes:
+def _one_farther(
+    classes: list[str] | None, probabilities: list[float] | None, label: str | None, realised: str | None
+) -> str | None:
+    """The class next to the realised one, away from the label, if it was given a smaller chance still."""
+    if not classes or not probabilities or label not in classes or realised not in classes:
         return realised
     called, came = classes.index(label), classes.index(realised)
-    step = 1 if came > called or (came == called and called + 1 < len(classes)) else -1
-    return classes[came + step] if 0 <= came + step < len(classes) else realised
+    next_one = came + (1 if came > called or (came == called and called + 1 < len(classes)) else -1)
+    worse = 0 <= next_one < len(classes) and probabilities[next_one] < probabilities[came]
+    return classes[next_one] if worse else realised
 
 
 def _befriended(control: PositiveEdge, told: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from kronos.core.backtests.attempts import crashes_after
 from kronos.core.scheduling.decisions import CODE, Plan, Reason
 from kronos.core.scheduling.idle import Idle
 from kronos.core.scheduling.plan import halt, plan
@@ -212,10 +213,12 @@ class _World:
         self.outcome.wasted += lost * cpu
         job.folds_done += gained
         job.survived = lost if gained else max(job.survived, lost)
-        if crashed:
-            job.crashes += 1
+        # nobody knows of an attempt that never began whether it would have failed
+        failed = crashed and worked > 0
+        job.crashes = crashes_after(job.crashes, failed=failed, gained=gained > 0)
+        if failed:
             job.not_before = at + seconds(self._policy.retries.after(job.crashes))
-        else:
+        elif not crashed:
             job.preempted_at = at
             job.stalls = 0 if gained else job.stalls + 1
             job.fruitless += not gained and worked > 0

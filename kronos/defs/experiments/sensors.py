@@ -6,16 +6,17 @@ import dagster as dg
 
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_tag
 from kronos.defs.resources import Kronos
-from kronos.services.scheduling import Launch, Scheduling, tick
+from kronos.services.scheduling import Launch, RunState, Scheduling, tick
 from kronos.services.workplace import workplace_over
 from kronos.store.backtests import RunningBacktest
 
+_WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
 _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 experiment_job = dg.define_asset_job(
     "experiment_backtests",
-    selection=dg.AssetSelection.assets("experiment_backtest", "experiment_result"),
-    description="The backtests of one experiment, or of a batch of controls. Started by the scheduler alone.",
+    selection=dg.AssetSelection.assets("experiment_backtest", "experiment_result", "experiment_verdict"),
+    description="Backtests and verdict of one experiment, or of a batch of controls. Started by the scheduler alone.",
     # what crashed comes back through the queue, with its checkpoint
     tags={"kronos/tier": "3", "dagster/max_retries": "0"},
 )
@@ -38,7 +39,7 @@ def scheduler_sensor(seconds_between: int) -> dg.SensorDefinition:
         instance = context.instance
         with kronos.open() as opened:
             workplace = workplace_over(kronos.settings, opened.pipeline.database, opened.pipeline.policy)
-            done = tick(Scheduling(kronos.settings, workplace, opened.pipeline, is_alive(instance)))
+            done = tick(Scheduling(kronos.settings, workplace, opened.pipeline, state_of(instance)))
         for one in done.stopped:
             _stop(instance, one)
         if not done.launches:
@@ -69,12 +70,16 @@ def request(launch: Launch) -> dg.RunRequest:
     )
 
 
-def is_alive(instance: dg.DagsterInstance) -> Callable[[RunningBacktest], bool | None]:
-    """Whether the run of an attempt may still be at work, as the instance knows it."""
+def state_of(instance: dg.DagsterInstance) -> Callable[[RunningBacktest], RunState | None]:
+    """How far the run of an attempt is, as the instance knows it."""
 
-    def ask(one: RunningBacktest) -> bool | None:
+    def ask(one: RunningBacktest) -> RunState | None:
         run = _run_of(instance, one)
-        return None if run is None else run.status not in _OVER
+        if run is None:
+            return None
+        if run.status in _WAITING:
+            return RunState.WAITING
+        return RunState.OVER if run.status in _OVER else RunState.BEGUN
 
     return ask
 
@@ -90,5 +95,8 @@ def _run_of(instance: dg.DagsterInstance, one: RunningBacktest) -> dg.DagsterRun
 def _stop(instance: dg.DagsterInstance, one: RunningBacktest) -> None:
     """End a run that had to be gone by now, if it is there and does not end by itself."""
     run = _run_of(instance, one)
-    if run is not None and run.status not in _OVER and run.status is not dg.DagsterRunStatus.CANCELING:
-        instance.run_coordinator.cancel_run(run.run_id)
+    if run is None or run.status in _OVER or run.status is dg.DagsterRunStatus.CANCELING:
+        return
+    if not instance.run_coordinator.cancel_run(run.run_id):
+        # nobody has its process: left as it is it would hold a slot of the queue until its longest time is over
+        instance.report_run_failed(run, "its worker is gone")

@@ -71,6 +71,13 @@ def test_a_lost_node_costs_no_more_than_the_work_since_the_checkpoint() -> None:
     assert 0 < outcome.wasted <= 600 * 1000
 
 
+def test_a_checkpoint_ends_a_row_of_failures() -> None:
+    lost = [(0, NOON + minutes * 60, NOON + minutes * 60 + 30) for minutes in (5, 9, 45)]
+    job = _job(minutes=120, folds=12)
+    assert len(_outcome(_schedule(job, lost=lost)).stays) == 4
+    assert job.crashes == 1
+
+
 def test_what_fits_nowhere_is_not_waited_for() -> None:
     endless = _job(minutes=60 * 400)
     schedule = _schedule(endless)
