@@ -208,21 +208,22 @@ CREATE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL::tex
 DECLARE
     judged kronos.experiment_verdicts;
     rules jsonb;
-    changed integer;
+    changes jsonb;
 BEGIN
     PERFORM kronos.begin_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
     SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
-    changed := jsonb_array_length(kronos.approval_content(judged.verdict_id) -> 'changes');
+    changes := kronos.approval_content(judged.verdict_id) -> 'changes';
     IF (rules -> 'enabled') IS DISTINCT FROM 'true'::jsonb
-        OR NOT coalesce(rules -> 'engines' ?| ARRAY[judged.engine_name, '*'], false)
         OR NOT coalesce(rules -> 'evidence' ? judged.evidence, false)
         OR judged.incumbent IS NULL
-        OR changed > coalesce((rules ->> 'max_changed_parameters')::integer, 0)
+        OR jsonb_array_length(changes) > coalesce((rules ->> 'most_changed_parameters')::integer, 0)
+        OR NOT coalesce(
+            kronos.largest_relative_change(changes) <= (rules ->> 'most_relative_change')::numeric, false)
     THEN
         PERFORM kronos.refuse_change('approvals_by_policy', format(
-            'the gate policy does not approve experiment %s by itself: %s, %s parameters changed, evidence %s, rules %s',
-            experiment, judged.engine_name, changed, judged.evidence, rules));
+            'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
+            experiment, judged.evidence, changes, rules));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
     RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
@@ -1087,6 +1088,20 @@ BEGIN
     NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
     RETURN NEW;
 END
+$$;
+
+CREATE FUNCTION kronos.largest_relative_change(changes jsonb) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH each_change AS (
+        SELECT CASE WHEN jsonb_typeof(change -> 'base') = 'number' THEN (change ->> 'base')::numeric END AS was,
+            CASE WHEN jsonb_typeof(change -> 'proposed') = 'number' THEN (change ->> 'proposed')::numeric END AS becomes
+        FROM jsonb_array_elements(changes) AS each_one (change)
+    )
+    SELECT CASE WHEN bool_and(coalesce(was <> 0 AND becomes IS NOT NULL, false))
+        THEN max(abs(becomes - was) / abs(nullif(was, 0))) END
+    FROM each_change
 $$;
 
 CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detail jsonb, since timestamp with time zone)
@@ -3213,6 +3228,8 @@ REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.keep_suite_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_verdict_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.largest_relative_change(changes jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.latch_causes(engine text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_reader;

@@ -6,8 +6,8 @@ import typer
 from rich.console import Console
 
 from kronos import settings
-from kronos.cli.render import print_summary, report_console
 from kronos.cli.database import tell_first_admin
+from kronos.cli.render import print_summary, report_console
 from kronos.cli.stack import LOOPBACK, require_free_port, serve_dagster, single_instance, stop_recorded
 from kronos.settings import Settings
 from kronos.store.database import Database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,9 @@ import psycopg
 import pytest
 
 from kronos.core.changes.model import Experiment
+from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
-from kronos.errors import ChangeRefused, ConfigConflict, NotAllowed
+from kronos.errors import ChangeRefused, NotAllowed
 from kronos.store import promotions
 from kronos.store.database import Database, Role
 from kronos.store.experiments import matching_experiments
@@ -121,9 +123,8 @@ def policy_changed(gated: Gated, _: Experiment) -> None:
 
 
 def diff_changed(gated: Gated, experiment: Experiment) -> None:
-    gated.as_owner(
-        f"UPDATE kronos.engine_configs SET config_body = '{{\"x\": 1}}' WHERE config_id = '{experiment.proposed_config_id}'"
-    )
+    body, config_id = '{"x": 1}', experiment.proposed_config_id
+    gated.as_owner(f"UPDATE kronos.engine_configs SET config_body = '{body}' WHERE config_id = '{config_id}'")
 
 
 def incumbent_changed(gated: Gated, _: Experiment) -> None:
@@ -255,7 +256,6 @@ def test_what_changed_since_the_approval_is_not_promoted(
     change(gated, experiment)
     active = gated.incumbent()
     if scheduled:
-        gated.as_owner("SELECT 1")
         make_due(gated)
         with gated.database.connect(Role.CHANGE_MANAGER) as session:
             assert promotions.activate_due(session, code_version=CODE) == [promotion]
@@ -390,14 +390,26 @@ def test_a_person_rejects_what_awaits_review(gated: Gated) -> None:
         promotions.reject(session, MIA, experiment.experiment_id, reason="again", code_version=CODE)
 
 
-RULES = {"enabled": True, "engines": ["*"], "evidence": ["HUMAN_TRIGGERED"], "max_changed_parameters": 1}
+RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
 
 
-def automatic(gated: Gated, rules: dict[str, Any]) -> Experiment:
-    """A passed experiment under a proven policy with these rules for automatic approval."""
+SMALL = {"window": 22, "fast": True}
+
+
+def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SMALL) -> Experiment:
+    """A passed experiment under a proven policy with these rules for automatic approval; it changes window 20."""
     gated.set_policy({**POLICY, "auto_approval": rules}, expected=1)
     gated.suite()
-    return gated.passed()
+    experiment = at_status(gated.database, REVIEW)
+    bodies = {"base": {"window": 20, "fast": True}, experiment.proposed_config_id: proposed}
+    gated.as_owner(
+        *(
+            f"UPDATE kronos.engine_configs SET config_body = '{json.dumps(body)}' WHERE config_id = '{config_id}'"
+            for config_id, body in bodies.items()
+        )
+    )
+    gated.judge(experiment)
+    return experiment
 
 
 def auto_approve(gated: Gated, experiment: Experiment) -> None:
@@ -414,12 +426,16 @@ def test_the_policy_approves_a_small_change_if_told_to(gated: Gated) -> None:
     assert gated.incumbent() == experiment.proposed_config_id
 
 
-@pytest.mark.parametrize("rules", [
-    {}, {**RULES, "enabled": False}, {**RULES, "enabled": "true"}, {**RULES, "engines": ["PORTFOLIO"]},
-    {**RULES, "evidence": ["AUTO_PRESCREEN"]}, {**RULES, "max_changed_parameters": 0},
+@pytest.mark.parametrize(("rules", "proposed"), [
+    ({}, SMALL), ({**RULES, "enabled": False}, SMALL), ({**RULES, "enabled": "true"}, SMALL),
+    ({**RULES, "evidence": ["AUTO_PRESCREEN"]}, SMALL), ({**RULES, "most_changed_parameters": 0}, SMALL),
+    (RULES, {"window": 25, "fast": True}), (RULES, {"window": 21, "fast": False}),
+    (RULES, {"window": 20, "fast": False}),
+    (RULES, {"window": 20, "fast": True, "added": 1}), (RULES, {"window": "21", "fast": True}), (RULES, {"fast": True}),
 ])  # fmt: skip
-def test_the_policy_approves_nothing_else(gated: Gated, rules: dict[str, Any]) -> None:
-    experiment = automatic(gated, rules)
+def test_the_policy_approves_nothing_else(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any]) -> None:
+    """Neither more parameters, nor larger steps, nor what is no number."""
+    experiment = automatic(gated, rules, proposed)
     with pytest.raises(ChangeRefused) as refused:
         auto_approve(gated, experiment)
     assert refused.value.rule == "approvals_by_policy"
@@ -464,4 +480,3 @@ def test_nobody_activates_past_the_path(gated: Gated) -> None:
             "SELECT kronos.activate_config('REGIME', %s, 'mia', 'me', now(), 'base', '*')",
             [experiment.proposed_config_id],
         )
-    assert ConfigConflict is not None

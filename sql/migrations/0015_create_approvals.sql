@@ -733,6 +733,20 @@ BEGIN
 END
 $$;
 
+-- By how much the parameters change at most, as a share of what they are; null where that cannot be said of one of them:
+-- it is no number on both sides, or was zero.
+CREATE FUNCTION kronos.largest_relative_change(changes jsonb) RETURNS numeric
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH each_change AS (
+        SELECT CASE WHEN jsonb_typeof(change -> 'base') = 'number' THEN (change ->> 'base')::numeric END AS was,
+            CASE WHEN jsonb_typeof(change -> 'proposed') = 'number' THEN (change ->> 'proposed')::numeric END AS becomes
+        FROM jsonb_array_elements(changes) AS each_one (change)
+    )
+    SELECT CASE WHEN bool_and(coalesce(was <> 0 AND becomes IS NOT NULL, false))
+        THEN max(abs(becomes - was) / abs(nullif(was, 0))) END
+    FROM each_change
+$$;
+
 -- Approval by the gate policy (its part auto_approval, off unless it says enabled), of small changes and under the same
 -- rules; besides, the latch is open: while gates are suspect nothing goes by itself.
 CREATE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL) RETURNS uuid
@@ -740,21 +754,22 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     judged kronos.experiment_verdicts;
     rules jsonb;
-    changed integer;
+    changes jsonb;
 BEGIN
     PERFORM kronos.begin_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
     SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
-    changed := jsonb_array_length(kronos.approval_content(judged.verdict_id) -> 'changes');
+    changes := kronos.approval_content(judged.verdict_id) -> 'changes';
     IF (rules -> 'enabled') IS DISTINCT FROM 'true'::jsonb
-        OR NOT coalesce(rules -> 'engines' ?| ARRAY[judged.engine_name, '*'], false)
         OR NOT coalesce(rules -> 'evidence' ? judged.evidence, false)
         OR judged.incumbent IS NULL
-        OR changed > coalesce((rules ->> 'max_changed_parameters')::integer, 0)
+        OR jsonb_array_length(changes) > coalesce((rules ->> 'most_changed_parameters')::integer, 0)
+        OR NOT coalesce(
+            kronos.largest_relative_change(changes) <= (rules ->> 'most_relative_change')::numeric, false)
     THEN
         PERFORM kronos.refuse_change('approvals_by_policy', format(
-            'the gate policy does not approve experiment %s by itself: %s, %s parameters changed, evidence %s, rules %s',
-            experiment, judged.engine_name, changed, judged.evidence, rules));
+            'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
+            experiment, judged.evidence, changes, rules));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
     RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
