@@ -9,7 +9,7 @@ import numpy as np
 
 from kronos.core.backtests.spec import Altered
 from kronos.core.chances import chances
-from kronos.sandbox.markets import Floats, Market
+from kronos.sandbox.markets import Floats, Indexes, Market
 
 _SESSION_NOISE: Final = 0.03
 """Standard deviation of what is added to each log return: enough to change rankings, volatilities and trends."""
