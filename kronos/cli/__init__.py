@@ -15,6 +15,7 @@ from kronos.cli import (
     alerts,
     audit,
     compare,
+    controls,
     database,
     experiment,
     gates,
@@ -54,6 +55,7 @@ app.command("configs")(promotion.configs)
 app.add_typer(latch.app, name="latch")
 app.add_typer(principal.app, name="principal")
 app.add_typer(gates.app, name="gates")
+app.add_typer(controls.app, name="controls")
 app.command("log")(audit.log)
 app.add_typer(audit.app, name="audit")
 app.add_typer(scheduler.app, name="scheduler")

@@ -82,7 +82,7 @@ def _subject(config_id: str, roles: tuple[SubjectRole, ...], configs: Mapping[st
     if config_id not in configs:
         raise NotFound("registered config", config_id, sorted(configs))
     found = configs[config_id]
-    is_control = found.family is TrialFamily.CONTROL
+    is_control = found.family == TrialFamily.CONTROL
     body, control = split_body(found.config_body) if is_control else (found.config_body, None)
     return Subject(config_id=config_id, config_body=body, roles=roles, control=control)
 

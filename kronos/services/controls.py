@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -54,6 +55,21 @@ class StartedSuites:
     started: tuple[SuitePlan, ...] = ()
     cancelled: Mapping[str, str] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        return {
+            "started": [
+                {
+                    "suite_id": str(plan.key.suite_id),
+                    "controls": [plan.about(control) for control in plan.controls],
+                    "left_out": dict(plan.left_out),
+                }
+                for plan in self.started
+            ],
+            "cancelled": dict(self.cancelled),
+            "silent": dict(self.silent),
+        }
 
 
 def start_suites(

@@ -146,7 +146,7 @@ def test_a_stale_control_has_its_sessions_from_the_first_date_on(world: World, e
 @pytest.mark.parametrize("outcome", [ExpectedOutcome.CANDIDATE, ExpectedOutcome.BASELINE])
 def test_only_a_control_may_have_the_controls_key(world: World, outcome: ExpectedOutcome) -> None:
     body = control_body(incumbent("PORTFOLIO").body, StaleData())
-    with pytest.raises(BadValue, match="PORTFOLIO.control"):
+    with pytest.raises(BadValue, match=r"PORTFOLIO\.control"):
         world.queued(proposed_config=body, expected_outcome=outcome)
 
 

@@ -19,6 +19,7 @@ from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
 from kronos.services.controls import collect_suites, recorded_suites, start_suites, suites_under_way
 from kronos.services.experiments import cancel, config_body_of, list_experiments
 from kronos.services.gate_policies import change_gate_policy, gate_policy
+from kronos.services.latch import latches
 from kronos.store.control_suites import record_suite
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs
@@ -245,3 +246,31 @@ def test_expected_outcomes_are_the_experiments_own(world: World) -> None:
     ]
     assert len(negatives) == len(CATALOGUE) - 1
     assert statuses(world) == {QUEUED}
+
+
+def test_a_negative_that_passes_closes_the_promotion_latch(world: World) -> None:
+    """In the transaction that records the suite."""
+    start(world)
+    judge_suite(world, {"inverted_signal": {}})
+    collect_suites(world.workplace, NOW)
+    (cause,) = latches(world.database, ENGINE)[0].causes
+    assert cause.cause == "UNEXPECTED_CONTROL"
+    assert [one["control"] for one in cause.detail["outcomes"]] == ["inverted_signal"]
+
+
+def test_a_suite_as_expected_leaves_the_latch_open(world: World) -> None:
+    start(world)
+    judge_suite(world)
+    collect_suites(world.workplace, NOW)
+    assert latches(world.database, ENGINE)[0].is_open
+
+
+def test_a_broken_promise_about_positives_closes_the_latch(world: World) -> None:
+    missed = {"positive_edge": {Gate.EVIDENCE: GateVerdict.INCONCLUSIVE}}
+    for seed in (1, 2):
+        assert latches(world.database, ENGINE)[0].is_open == (seed == 2)
+        start(world, seed)
+        judge_suite(world, missed)
+        collect_suites(world.workplace, NOW)
+    (cause,) = latches(world.database, ENGINE)[0].causes
+    assert (cause.cause, cause.detail["passed"], cause.detail["of"]) == ("MISSED_POSITIVES", 0, 2)
