@@ -48,8 +48,9 @@ def test_a_log_restored_from_an_old_backup_is_found(database: Database, tmp_path
 SWAP = """UPDATE kronos.change_log SET entry_id = -entry_id;
 UPDATE kronos.change_log SET entry_id = CASE entry_id WHEN -2 THEN 3 WHEN -3 THEN 2 ELSE -entry_id END"""
 INSERT = """UPDATE kronos.change_log SET entry_id = 9 WHERE entry_id = 3;
-INSERT INTO kronos.change_log SELECT 3, subject, subject_id, from_status, to_status, 'eve', acted_as, logged_at, evidence,
-    run_id, lake_version, code_version, detail, previous_hash, repeat('a', 64) FROM kronos.change_log WHERE entry_id = 2;
+CREATE TEMPORARY TABLE forged AS SELECT * FROM kronos.change_log WHERE entry_id = 2;
+UPDATE forged SET entry_id = 3, author = 'eve', hash = repeat('a', 64);
+INSERT INTO kronos.change_log SELECT * FROM forged;
 UPDATE kronos.change_log SET entry_id = 4 WHERE entry_id = 9"""
 
 
