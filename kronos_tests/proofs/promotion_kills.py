@@ -1,8 +1,8 @@
 """A promotion is killed between its statements: the old state or the new one remains, and the log is whole.
 
-Where it is stopped is no matter of luck. Another session holds one of the locks that the promotion takes on its way, one
-place after the other, until it waits there; then its backend is terminated, or its client killed with SIGKILL. Without
-anyone in the way the same kills come at the commit and after it.
+Where it is stopped is no matter of luck. Another session holds one of the locks that the promotion takes on its way,
+one place after the other, until it waits there; then its backend is terminated, or its client killed with SIGKILL.
+Without anyone in the way the same kills come at the commit and after it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run(case: str) -> dict[str, object]:
 
 
 def kill(gated: Gated, case: str) -> dict[str, object]:
-    """Kill one promotion in the case's way at its place, look at what remains, and promote again if it is the old state."""
+    """Kill one promotion in the case's way at its place and see what remains; from the old state it must still work."""
     way, _, place = case.partition(" at ")
     experiment = at_status(gated.database, REVIEW)
     gated.judge(experiment, incumbent=gated.incumbent())

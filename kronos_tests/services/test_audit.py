@@ -45,6 +45,38 @@ def test_a_log_restored_from_an_old_backup_is_found(database: Database, tmp_path
     assert broken and (broken.damage, broken.entry_id) == (Damage.REWRITTEN, 2)
 
 
+SWAP = """UPDATE kronos.change_log SET entry_id = -entry_id;
+UPDATE kronos.change_log SET entry_id = CASE entry_id WHEN -2 THEN 3 WHEN -3 THEN 2 ELSE -entry_id END"""
+INSERT = """UPDATE kronos.change_log SET entry_id = 9 WHERE entry_id = 3;
+CREATE TEMPORARY TABLE forged AS SELECT * FROM kronos.change_log WHERE entry_id = 2;
+UPDATE forged SET entry_id = 3, author = 'eve', hash = repeat('a', 64);
+INSERT INTO kronos.change_log SELECT * FROM forged;
+UPDATE kronos.change_log SET entry_id = 4 WHERE entry_id = 9"""
+
+
+@pytest.mark.parametrize(("tampering", "damage", "entry"), [
+    ("UPDATE kronos.change_log SET author = 'eve' WHERE entry_id = 2", Damage.EDITED, 2),
+    ("DELETE FROM kronos.change_log WHERE entry_id = 2", Damage.MISSING, 2),
+    (INSERT, Damage.INSERTED, 3),
+    (SWAP, Damage.INSERTED, 2),
+    ("DELETE FROM kronos.change_log WHERE entry_id = 3", Damage.TRUNCATED, 3),
+])  # fmt: skip
+def test_each_kind_of_tampering_with_the_table_is_found(
+    database: Database, tmp_path: Path, tampering: str, damage: Damage, entry: int
+) -> None:
+    """By the owner, with the triggers off: edited, deleted, inserted, swapped, and the end cut off."""
+    for _ in range(3):
+        created(database)
+    seal_log(database, tmp_path)
+    with database.connect(Role.OWNER) as session:
+        session.execute("ALTER TABLE kronos.change_log DISABLE TRIGGER USER")
+        session.execute("ALTER TABLE kronos.change_log DROP CONSTRAINT change_log_entry_id_check")
+        for statement in tampering.split(";"):
+            session.execute(statement)
+    broken = verify_log(database, tmp_path).verified.broken
+    assert broken and (broken.damage, broken.entry_id) == (damage, entry)
+
+
 def test_a_broken_log_gets_no_root(database: Database, tmp_path: Path) -> None:
     created(database)
     _tamper(database, "UPDATE kronos.change_log SET author = 'eve'")
