@@ -6,7 +6,7 @@ FROM kronos.engine_configs WHERE config_id = %(config_id)s;
 
 -- name: activations
 -- Every time the config was active, oldest first, and the promotion or rollback by which it became so.
-SELECT activation_id, scope, activated_at, deactivated_at, activated_by, activations.reason, body_hash,
+SELECT activation_id, activations.scope, activated_at, deactivated_at, activated_by, activations.reason, body_hash,
     promotion_id, coalesce(promotions.kind, 'FIRST') AS through
 FROM kronos.config_activations AS activations
 LEFT JOIN kronos.promotions USING (activation_id)
