@@ -1,19 +1,21 @@
 """Verdicts on experiments: judged in the run of their backtest, or later when that run ended before it judged."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import dagster as dg
 
 from kronos.core.gates.model import GateVerdict
-from kronos.core.gates.record import VerdictRecord
 from kronos.defs.experiments.assets import GROUP, RESULT
 from kronos.defs.experiments.partitions import EXPERIMENTS, EXPERIMENTS_NAME, members_of
 from kronos.defs.facts.assets import OWNERS
 from kronos.defs.resources import Kronos
 from kronos.errors import ChangeRefused
 from kronos.store.open import open_database
+
+if TYPE_CHECKING:
+    from kronos.core.gates.record import VerdictRecord
 
 VERDICT = dg.AssetKey("experiment_verdict")
 VERSION = "1"
@@ -56,7 +58,7 @@ def experiment_verdict(
                 context.log_event(dg.AssetMaterialization(VERDICT, partition=partition, metadata=metadata))
 
 
-def _metadata(found: VerdictRecord) -> dict[str, Any]:
+def _metadata(found: "VerdictRecord") -> dict[str, Any]:
     from kronos.core.gates.page import markdown
 
     return {
