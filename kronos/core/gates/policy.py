@@ -36,8 +36,9 @@ class IntegrityTerms(_Strict):
     probes: tuple[str, ...] = ("repeat", "future", "fresh")
     """What the runner must have shown: the seed reproduces the decisions; later data changes none of them; recent data
     changes some. A runner that cannot be asked one of them can only pass where it is left out here."""
-    least_probed: Annotated[int, Field(ge=1)] = 20
-    """Decisions that each probe must have compared."""
+    least_probed: Annotated[int, Field(ge=1)] = 3
+    """Decisions that each probe must have compared: of freshness only those of the probed dates themselves count, and
+    an engine may make one a day."""
 
     @model_validator(mode="after")
     def _known_probes(self) -> Self:

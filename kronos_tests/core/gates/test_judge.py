@@ -118,7 +118,7 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "foresight": (
         _probe("future", Probe(100, 1, "ALTERED", date(2012, 1, 3))), Gate.INTEGRITY, INVALID, "LOOK_AHEAD"),
     "old inputs": (_probe("fresh", Probe(100, 0)), Gate.INTEGRITY, INVALID, "STALE_INPUTS"),
-    "hardly probed": (_probe("future", Probe(3, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
+    "hardly probed": (_probe("future", Probe(2, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
     "not probed": (lambda pack: replace(pack, probes={}), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
     "few dates": (_short, Gate.EVIDENCE, INCONCLUSIVE, "TOO_SHORT"),
     "low power": (_short, Gate.EVIDENCE, INCONCLUSIVE, "LOW_POWER"),
