@@ -90,10 +90,10 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         turnovers=_turnovers(backtest) if metric == SHARPE else {},
         live=None if compared is None else _live(pipeline, backtest, metric),
         neighbours=neighbours,
-        neighbours_refused=len(spec.left_out),
+        neighbours_refused=_neighbours_refused(backtest),
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
-        probes_refused=_probes_refused(backtest.pieces),
+        probes_refused=_probes_refused(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
         scenarios=_scenarios(backtest, metric),
         actions=_actions(pipeline, backtest, policy, metric),
@@ -190,7 +190,7 @@ def _probes(pieces: Iterable[PieceRecord], config_id: str) -> dict[str, Probe]:
     found: dict[str, Probe] = {}
     for piece in pieces:
         for name, seen in (piece.found or {}).get(config_id, {}).items():
-            if name in PROBES and "rows" in seen:
+            if name in PROBES and isinstance(seen, Mapping) and "rows" in seen:
                 found[name] = _added(found.get(name), seen)
     return dict(sorted(found.items()))
 
@@ -204,9 +204,21 @@ def _added(before: Probe | None, seen: Mapping[str, Any]) -> Probe:
     return Probe(before.rows + new.rows, before.differing + new.differing, new.method, min(firsts, default=None))
 
 
-def _probes_refused(pieces: Iterable[PieceRecord]) -> str:
-    said = {piece.found["refused"] for piece in pieces if piece.found and "refused" in piece.found}
-    return "; ".join(sorted(said))
+def _probes_refused(pieces: Iterable[PieceRecord], config_id: str) -> str:
+    """Why the runner could not be asked something about a config."""
+    seen = [found for piece in pieces for found in (piece.found or {}).get(config_id, {}).values()]
+    return "; ".join(sorted({str(one["refused"]) for one in seen if isinstance(one, Mapping) and "refused" in one}))
+
+
+def _neighbours_refused(backtest: Backtest) -> int:
+    """Neighbours that the engine's schema, or its runner, would not have."""
+    refused = {
+        name
+        for piece in backtest.pieces
+        for name, found in (piece.found or {}).items()
+        if isinstance(found, Mapping) and "refused" in found
+    }
+    return len(backtest.spec.left_out) + len(refused)
 
 
 def _scenarios(backtest: Backtest, metric: str) -> tuple[ScenarioLoss, ...]:
