@@ -8,13 +8,16 @@ from typing import Any
 
 from kronos.core.changes.model import Experiment, ExperimentResult
 from kronos.core.changes.request import ExperimentRequest, person
+from kronos.core.controls.outcomes import Suite
+from kronos.core.controls.report import EngineGates
+from kronos.core.controls.standing import Candidate
 from kronos.core.monitoring.model import EngineMonitoring
 from kronos.core.reports.attribution import DEFAULT_CUTS, DEFAULT_WINDOWS
 from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import Mode, ResourceClass
-from kronos.services import experiments, promotion
+from kronos.services import controls, experiments, gate_standing, promotion
 from kronos.services.comparison import BackgroundOf, compare, no_background, recorded_background
 from kronos.services.monitoring import StandingOf, monitor, nothing_active, recorded_standing
 from kronos.services.performance import Performance
@@ -221,6 +224,21 @@ class MetaOrchestrator:
         """What is active, or was at a time, of an engine or of all, since when, by whom and why."""
         with self._open_workplace() as workplace:
             return promotion.active_configs(workplace.database, engine_name, at)
+
+    def control_suites(self, engine_name: str | None = None) -> list[Suite]:
+        """Recorded suites of controls, of one engine or of all, by completion: what the gates said of each control."""
+        with self._open_workplace() as workplace:
+            return controls.recorded_suites(workplace.database, engine_name)
+
+    def gate_report(self, engine_name: str | None = None) -> tuple[EngineGates, ...]:
+        """How often the gates are wrong on controls, with exact intervals: all engines as `*` first, then each."""
+        with self._open_workplace() as workplace:
+            return gate_standing.gates_on_controls(workplace.database, engine_name)
+
+    def promotion_candidates(self) -> tuple[Candidate, ...]:
+        """Open experiments that were judged, each promotable or with every reason against it."""
+        with self._open_workplace() as workplace:
+            return gate_standing.promotion_candidates(workplace.database)
 
     def all_performance(
         self, start_date: date, end_date: date, *, mode: str = Mode.LIVE, as_of: date | None = None

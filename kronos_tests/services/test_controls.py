@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,11 +16,13 @@ from kronos.core.controls.progress import SuiteState
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus, TrialFamily
 from kronos.errors import ChangeRefused, NotFound
+from kronos.orchestrator import MetaOrchestrator
 from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
 from kronos.services.controls import collect_suites, recorded_suites, start_suites, suites_under_way
 from kronos.services.experiments import cancel, config_body_of, list_experiments
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.latch import latches
+from kronos.services.performance import Performance
 from kronos.store.control_suites import record_suite
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs
@@ -274,3 +277,16 @@ def test_a_broken_promise_about_positives_closes_the_latch(world: World) -> None
         collect_suites(world.workplace, NOW)
     (cause,) = latches(world.database, ENGINE)[0].causes
     assert (cause.cause, cause.detail["passed"], cause.detail["of"]) == ("MISSED_POSITIVES", 0, 2)
+
+
+def test_the_facade_reads_suites_report_and_candidates(world: World) -> None:
+    start(world)
+    judge_suite(world)
+    collect_suites(world.workplace, NOW)
+    facade = MetaOrchestrator(
+        Performance(world.pipeline.lake, world.workplace.policy, world.pipeline.recorded_by),
+        open_workplace=lambda: nullcontext(world.workplace),
+    )
+    assert [one.engine_name for one in facade.control_suites()] == [ENGINE]
+    assert [one.engine_name for one in facade.gate_report(ENGINE)] == ["*", ENGINE]
+    assert facade.promotion_candidates() == ()
