@@ -55,6 +55,14 @@ class ChangeRefused(KronosError):
         super().__init__(message)
 
 
+class NotAllowed(KronosError):
+    """Who asks may not do this, or did not show who he is; `rule` names what the database refused by."""
+
+    def __init__(self, message: str, rule: str | None = None) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
 class BacktestFailed(KronosError):
     """A runner did not give what it was asked for; final: asked again it would not either."""
 

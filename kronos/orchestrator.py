@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from kronos.core.changes.model import Experiment, ExperimentResult
@@ -14,12 +14,14 @@ from kronos.core.reports.attribution_model import Attribution, By
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.vocabulary import Mode, ResourceClass
-from kronos.services import experiments
+from kronos.services import experiments, promotion
 from kronos.services.comparison import BackgroundOf, compare, no_background, recorded_background
 from kronos.services.monitoring import StandingOf, monitor, nothing_active, recorded_standing
 from kronos.services.performance import Performance
 from kronos.services.workplace import OpenWorkplace, no_workplace, system_user, workplace_of
 from kronos.settings import Settings, load
+from kronos.store.engine_configs import EVERYWHERE
+from kronos.store.promotions import ActiveConfig, Approval, Promotion
 
 
 class MetaOrchestrator:
@@ -190,6 +192,35 @@ class MetaOrchestrator:
         """An experiment and what its backtests gave, by period; `NotFound` for an unknown id."""
         with self._open_workplace() as workplace:
             return experiments.experiment_results(workplace.database, experiment_id)
+
+    def approve(self, experiment_id: str, digest: str, reason: str) -> Approval:
+        """Approve what has the digest that was shown, as the principal of KRONOS_TOKEN.
+
+        Raises `NotAllowed` without the token of a person who may, `ChangeRefused` for who brought the experiment about,
+        for another digest, or when the verdict in force is not a fresh PASS; a refusal is logged and changes nothing.
+        """
+        with self._open_workplace() as workplace:
+            return promotion.approve(workplace, experiment_id, digest, reason)
+
+    def reject(self, experiment_id: str, reason: str) -> Experiment:
+        """Reject an experiment that awaits review, as the principal of KRONOS_TOKEN."""
+        with self._open_workplace() as workplace:
+            return promotion.reject(workplace, experiment_id, reason)
+
+    def promote(self, experiment_id: str, reason: str, *, at: datetime | None = None) -> Promotion:
+        """Make an approved config the incumbent of its engine, at once or at a time to come; errors as in `approve`."""
+        with self._open_workplace() as workplace:
+            return promotion.promote(workplace, experiment_id, reason, at)
+
+    def rollback(self, engine_name: str, reason: str, *, scope: str = EVERYWHERE) -> Promotion:
+        """Return an engine to the config that was active before its present one; errors as in `approve`."""
+        with self._open_workplace() as workplace:
+            return promotion.roll_back(workplace, engine_name, reason, scope)
+
+    def configs(self, engine_name: str | None = None, at: datetime | None = None) -> list[ActiveConfig]:
+        """What is active, or was at a time, of an engine or of all, since when, by whom and why."""
+        with self._open_workplace() as workplace:
+            return promotion.active_configs(workplace.database, engine_name, at)
 
     def all_performance(
         self, start_date: date, end_date: date, *, mode: str = Mode.LIVE, as_of: date | None = None

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     """First day partition of engine_daily_summary."""
     control_token: SecretStr | None = None
     """Bearer token of upstream's control API, for backtests through it."""
+    token: SecretStr | None = None
+    """Of the principal who acts: approving, promoting and the like need it."""
+    webhook_url: SecretStr | None = None
+    """Where alerts are posted as JSON; often a secret itself."""
     policy: Path | None = None
     """JSON file with an ObservationPolicy; unknown keys are refused."""
 
@@ -68,6 +72,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("expected an address that starts with http:// or https://")
+        return value
 
     @property
     def sandbox(self) -> bool:

@@ -57,6 +57,8 @@ def settings_in(home: Path) -> Settings:
     terms = ObservationPolicy(
         backtests=BacktestPolicy(
             fold_months=3,
+            probes=1,
+            neighbours=1,
             battery=Battery(scenarios=(ShockOverlay(name="gaps", about="falls", gap=-0.05, gap_count=3, years=0.5),)),
             heartbeat=timedelta(seconds=1),
             lease=timedelta(seconds=15),

@@ -23,27 +23,211 @@ CREATE FUNCTION kronos.activate_config(engine text, new_id text, author text, wh
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    incumbent text;
     new_activation bigint;
 BEGIN
-    PERFORM kronos.lock_incumbent(engine, within);
-    SELECT config_id INTO incumbent FROM kronos.config_activations
-        WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL;
-    IF incumbent IS DISTINCT FROM expected THEN
-        RAISE EXCEPTION 'the incumbent of % in scope % is %: expected %',
-            engine, within, coalesce(incumbent, 'none'), coalesce(expected, 'none')
-            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_expected_incumbent';
+    PERFORM kronos.begin_change(author, why);
+    IF EXISTS (SELECT FROM kronos.config_activations WHERE engine_name = engine AND scope = within) THEN
+        RAISE EXCEPTION 'engine % has had an active config in scope %: only a promotion or rollback changes it',
+            engine, within
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_first';
     END IF;
-    IF incumbent = new_id THEN
-        RAISE EXCEPTION 'config % is the incumbent of % in scope % already', new_id, engine, within
-            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_changes';
-    END IF;
-    UPDATE kronos.config_activations SET deactivated_at = at
-        WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL;
-    INSERT INTO kronos.config_activations (engine_name, scope, config_id, activated_at, activated_by, reason)
-        VALUES (engine, within, new_id, at, author, why)
-        RETURNING activation_id INTO new_activation;
+    new_activation := kronos.swap_incumbent(engine, new_id, author, why, at, expected, within);
+    PERFORM kronos.log_change('activation', engine, NULL, 'ACTIVATED', NULL, NULL,
+        jsonb_build_object('scope', within, 'config_id', new_id, 'activated_at', at));
     RETURN new_activation;
+END
+$$;
+
+CREATE FUNCTION kronos.activate_due(code text DEFAULT NULL::text) RETURNS SETOF uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    wanted uuid;
+    due kronos.promotions;
+BEGIN
+    FOR wanted IN
+        SELECT promotion_id FROM kronos.promotions WHERE status = 'SCHEDULED' AND activates_at <= kronos.data_now()
+        ORDER BY activates_at, promotion_id
+    LOOP
+        -- the lock, then a look of its own: another caller may have settled it meanwhile
+        PERFORM kronos.lock_change_log();
+        SELECT * INTO due FROM kronos.promotions WHERE promotion_id = wanted AND status = 'SCHEDULED' FOR UPDATE;
+        IF FOUND THEN
+            PERFORM kronos.begin_change(due.requested_by, due.reason, code => code);
+            PERFORM kronos.settle_promotion(due);
+            RETURN NEXT wanted;
+        END IF;
+    END LOOP;
+END
+$$;
+
+CREATE TABLE kronos.config_activations (
+    activation_id bigint NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    config_id text NOT NULL,
+    activated_at timestamp with time zone NOT NULL,
+    deactivated_at timestamp with time zone,
+    activated_by text NOT NULL,
+    reason text NOT NULL,
+    body_hash text,
+    CONSTRAINT config_activations_activated_by_check CHECK ((activated_by <> ''::text)),
+    CONSTRAINT config_activations_check CHECK ((deactivated_at > activated_at)),
+    CONSTRAINT config_activations_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT config_activations_scope_check CHECK ((scope <> ''::text))
+);
+
+COMMENT ON TABLE kronos.config_activations IS 'One row per time a config was active for an engine and scope.';
+
+COMMENT ON COLUMN kronos.config_activations.body_hash IS 'Canonical hash of the config''s body when it was activated.';
+
+CREATE FUNCTION kronos.activation_before(engine text, within text) RETURNS SETOF kronos.config_activations
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    stack bigint[] := '{}';
+    one record;
+BEGIN
+    FOR one IN
+        SELECT activations.activation_id, promotions.kind FROM kronos.config_activations AS activations
+        LEFT JOIN kronos.promotions USING (activation_id)
+        WHERE activations.engine_name = engine AND activations.scope = within ORDER BY activations.activated_at
+    LOOP
+        IF one.kind = 'ROLLBACK' THEN
+            stack := trim_array(stack, 1);
+        ELSE
+            stack := stack || one.activation_id;
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT * FROM kronos.config_activations WHERE activation_id = stack[cardinality(stack) - 1];
+END
+$$;
+
+CREATE FUNCTION kronos.activation_time(engine text, within text) RETURNS timestamp with time zone
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT greatest(kronos.data_now(), (
+        SELECT activated_at + interval '1 microsecond' FROM kronos.config_activations
+        WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL
+    ))
+$$;
+
+CREATE FUNCTION kronos.add_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    newest integer;
+BEGIN
+    SELECT coalesce(max(version), 0) INTO newest FROM kronos.gate_policies WHERE engine_name = engine;
+    IF newest <> expected THEN
+        RAISE EXCEPTION 'the gate policy of % is at version %: expected %', engine, newest, expected
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'gate_policies_expected';
+    END IF;
+    INSERT INTO kronos.gate_policies (engine_name, version, digest, body, created_at, created_by, reason)
+        VALUES (engine, newest + 1, kronos.canonical_hash(new_body), new_body, clock_timestamp(),
+            kronos.change_author(), coalesce(kronos.said('reason'), ''));
+    PERFORM kronos.log_change('gate_policy', engine, CASE WHEN newest > 0 THEN newest::text END, (newest + 1)::text,
+        NULL, NULL, jsonb_build_object('digest', kronos.canonical_hash(new_body)));
+    RETURN newest + 1;
+END
+$$;
+
+CREATE FUNCTION kronos.add_principal(token text, new_name text, new_kind text, new_role text, new_hash text, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(token, ARRAY['admin'], false, 'add a principal');
+BEGIN
+    PERFORM kronos.begin_change(actor.name, code => code);
+    INSERT INTO kronos.principals (name, kind, role, token_hash, created_by)
+        VALUES (new_name, new_kind, new_role, new_hash, actor.name);
+END
+$$;
+
+CREATE FUNCTION kronos.alert_closed_latches() RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT kronos.raise_latch_alert(engine_name, cause, detail, since, NULL)
+    FROM (SELECT DISTINCT engine_name FROM kronos.config_activations WHERE deactivated_at IS NULL) AS engines
+    CROSS JOIN LATERAL kronos.latch_causes(engine_name)
+    WHERE cause IN ('NO_SUITE', 'STALE_SUITE', 'NO_POLICY', 'POLICY_UNPROVEN')
+$$;
+
+CREATE FUNCTION kronos.approval_content(of_verdict uuid) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT jsonb_build_object(
+        'experiment_id', judged.experiment_id,
+        'engine_name', judged.engine_name,
+        'scope', judged.scope,
+        'proposed_config_id', judged.proposed_config_id,
+        'proposed_hash', kronos.canonical_hash(proposed.config_body),
+        'incumbent', incumbent.config_id,
+        'changes', kronos.config_changes(coalesce(incumbent.config_body, '{}'), proposed.config_body),
+        'evidence_digest', judged.evidence_digest,
+        'policy_digest', (SELECT digest FROM kronos.gate_policy_in_force(judged.engine_name))
+    )
+    FROM kronos.experiment_verdicts AS judged
+    JOIN kronos.engine_configs AS proposed ON proposed.config_id = judged.proposed_config_id
+    LEFT JOIN kronos.engine_configs AS incumbent
+        ON incumbent.config_id = kronos.incumbent_of(judged.engine_name, judged.scope)
+    WHERE judged.verdict_id = of_verdict
+$$;
+
+CREATE FUNCTION kronos.approval_digest(of_verdict uuid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT kronos.canonical_hash(kronos.approval_content(of_verdict))
+$$;
+
+CREATE FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], true, 'approve an experiment');
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    RETURN kronos.enter_approval(experiment, seen, 'PERSON', actor.name, why);
+END
+$$;
+
+CREATE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    judged kronos.experiment_verdicts;
+    rules jsonb;
+    changes jsonb;
+BEGIN
+    PERFORM kronos.begin_change('policy', 'low risk by the gate policy', code => code);
+    judged := kronos.require_pass(experiment);
+    SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
+    changes := kronos.approval_content(judged.verdict_id) -> 'changes';
+    IF (rules -> 'enabled') IS DISTINCT FROM 'true'::jsonb
+        OR NOT coalesce(rules -> 'evidence' ? judged.evidence, false)
+        OR judged.incumbent IS NULL
+        OR jsonb_array_length(changes) > coalesce((rules ->> 'most_changed_parameters')::integer, 0)
+        OR NOT coalesce(
+            kronos.largest_relative_change(changes) <= (rules ->> 'most_relative_change')::numeric, false)
+    THEN
+        PERFORM kronos.refuse_change('approvals_by_policy', format(
+            'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
+            experiment, judged.evidence, changes, rules));
+    END IF;
+    PERFORM kronos.require_open_latch(judged.engine_name);
+    RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
+        'low risk by the gate policy');
 END
 $$;
 
@@ -102,11 +286,60 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.begin_gate_policy(new_body jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.begin_change('Kronos', 'the defaults that come with Kronos');
+    IF NOT EXISTS (SELECT FROM kronos.gate_policies) THEN
+        PERFORM kronos.add_gate_policy('*', new_body, 0);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kronos.begin_principals(first_name text, first_hash text, code text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.begin_change('Kronos', 'the first admin', code => code);
+    IF EXISTS (SELECT FROM kronos.principals WHERE role = 'admin' AND revoked_at IS NULL) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO kronos.principals (name, kind, role, token_hash, created_by)
+        VALUES (first_name, 'PERSON', 'admin', first_hash, 'Kronos');
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION kronos.caller() RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END
+$$;
+
+CREATE FUNCTION kronos.cancel_promotion(token text, promotion uuid, why text, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], false, 'cancel a promotion');
+    was text;
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    SELECT status INTO was FROM kronos.promotions WHERE promotion_id = promotion FOR UPDATE;
+    IF was IS NULL THEN
+        RAISE EXCEPTION 'promotion % does not exist', promotion USING ERRCODE = 'no_data_found';
+    ELSIF was <> 'SCHEDULED' THEN
+        PERFORM kronos.refuse_change('promotions_scheduled',
+            format('promotion %s is %s: only a scheduled one can be cancelled', promotion, was));
+    END IF;
+    UPDATE kronos.promotions SET status = 'CANCELLED', settled_at = clock_timestamp(), settled_why = why
+        WHERE promotion_id = promotion;
+END
 $$;
 
 CREATE FUNCTION kronos.canonical_hash(body jsonb) RETURNS text
@@ -195,6 +428,142 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'alert % does not exist', wanted USING ERRCODE = 'no_data_found';
     END IF;
+END
+$$;
+
+CREATE FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    newest kronos.promotion_latch;
+BEGIN
+    PERFORM kronos.change_author();
+    PERFORM kronos.lock_change_log();
+    SELECT * INTO newest FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1;
+    IF (newest.state, newest.cause, newest.detail) IS NOT DISTINCT FROM ('CLOSED', of_cause, what) THEN
+        RETURN newest.event_id;
+    END IF;
+    RETURN kronos.enter_latch_event(engine, 'CLOSED', of_cause, what, kronos.said('reason'));
+END
+$$;
+
+CREATE FUNCTION kronos.close_latch_on_suite() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.unexpected > 0 THEN
+        PERFORM kronos.close_latch(NEW.engine_name, 'UNEXPECTED_CONTROL', jsonb_build_object(
+            'suite_id', NEW.suite_id, 'period', NEW.period, 'seed', NEW.seed, 'policy_digest', NEW.policy_digest,
+            'code_version', NEW.code_version, 'planned', NEW.planned, 'unexpected', NEW.unexpected,
+            'outcomes', (
+                SELECT jsonb_agg(outcome) FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+                WHERE NOT (outcome ->> 'as_expected')::boolean
+            )
+        ));
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.config_changes(base jsonb, proposed jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH RECURSIVE walked (path, was, becomes, both_objects) AS (
+        SELECT '[]'::jsonb, base, proposed, true
+        UNION ALL
+        SELECT inner_path, inner_was, inner_becomes,
+            coalesce(jsonb_typeof(inner_was) = 'object' AND jsonb_typeof(inner_becomes) = 'object', false)
+        FROM walked
+        CROSS JOIN LATERAL (
+            SELECT jsonb_object_keys(CASE WHEN both_objects THEN was ELSE '{}' END)
+            UNION
+            SELECT jsonb_object_keys(CASE WHEN both_objects THEN becomes ELSE '{}' END)
+        ) AS keys (key)
+        CROSS JOIN LATERAL (SELECT path || to_jsonb(key), was -> key, becomes -> key)
+            AS inner_one (inner_path, inner_was, inner_becomes)
+    )
+    SELECT coalesce(jsonb_agg(
+        jsonb_build_object('path', path)
+            || CASE WHEN was IS NULL THEN '{}' ELSE jsonb_build_object('base', was) END
+            || CASE WHEN becomes IS NULL THEN '{}' ELSE jsonb_build_object('proposed', becomes) END
+        ORDER BY kronos.canonical_json(path) COLLATE "C"
+    ), '[]')
+    FROM walked
+    WHERE NOT both_objects AND kronos.canonical_json(was) IS DISTINCT FROM kronos.canonical_json(becomes)
+$$;
+
+CREATE FUNCTION kronos.data_now() RETURNS timestamp with time zone
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce((SELECT now FROM kronos.sandbox_clock), clock_timestamp())
+$$;
+
+CREATE FUNCTION kronos.enter_approval(wanted uuid, seen text, of_kind text, actor text, why text) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    judged kronos.experiment_verdicts := kronos.require_pass(wanted);
+    digest_now text := kronos.approval_digest(judged.verdict_id);
+    state text;
+    proposer text;
+    new_id uuid := gen_random_uuid();
+BEGIN
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = wanted;
+    IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
+        PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
+    END IF;
+    FOR proposer IN
+        SELECT experiments.created_by FROM kronos.experiments WHERE experiment_id = wanted
+        UNION
+        SELECT proposals.created_by FROM kronos.config_proposals AS proposals
+            JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = wanted
+    LOOP
+        IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
+            PERFORM kronos.refuse_change('approvals_four_eyes',
+                format('%s brought about experiment %s: another person approves it', actor, wanted));
+        END IF;
+    END LOOP;
+    IF seen IS DISTINCT FROM digest_now THEN
+        PERFORM kronos.refuse_change('approvals_digest', format(
+            'what is approved has digest %s, not %s: look at it again', digest_now, coalesce(seen, 'none')));
+    END IF;
+    IF EXISTS (
+        SELECT FROM kronos.approvals LEFT JOIN kronos.promotions USING (approval_id)
+        WHERE approvals.experiment_id = wanted AND digest = digest_now AND promotion_id IS NULL
+    ) THEN
+        PERFORM kronos.refuse_change('approvals_once', format('experiment %s is approved as it is already', wanted));
+    END IF;
+    INSERT INTO kronos.approvals (approval_id, experiment_id, verdict_id, digest, content, kind, approver, reason, evidence)
+        VALUES (new_id, wanted, judged.verdict_id, digest_now, kronos.approval_content(judged.verdict_id), of_kind, actor,
+            why, judged.evidence);
+    UPDATE kronos.experiments SET status = 'APPROVED' WHERE experiment_id = wanted AND status = 'AWAITING_REVIEW';
+    RETURN new_id;
+END
+$$;
+
+CREATE FUNCTION kronos.enter_latch_event(engine text, becomes text, of_cause text, what jsonb, why text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    before text;
+    event kronos.promotion_latch;
+BEGIN
+    PERFORM kronos.lock_change_log();
+    SELECT state INTO before FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1;
+    INSERT INTO kronos.promotion_latch (engine_name, state, cause, detail, author, reason)
+        VALUES (engine, becomes, of_cause, what, kronos.change_author(), why) RETURNING * INTO event;
+    PERFORM kronos.log_change('latch', engine, before, becomes, NULL, NULL,
+        jsonb_build_object('cause', of_cause, 'detail', what));
+    IF becomes = 'CLOSED' THEN
+        PERFORM kronos.raise_latch_alert(engine, of_cause, what, event.occurred_at, event.event_id);
+    END IF;
+    RETURN event.event_id;
 END
 $$;
 
@@ -323,6 +692,96 @@ BEGIN
 END
 $$;
 
+CREATE TABLE kronos.gate_policies (
+    engine_name text NOT NULL,
+    version integer NOT NULL,
+    digest text NOT NULL,
+    body jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT gate_policies_body CHECK ((jsonb_typeof(body) = 'object'::text)),
+    CONSTRAINT gate_policies_digest CHECK ((digest = kronos.canonical_hash(body))),
+    CONSTRAINT gate_policies_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT gate_policies_reason CHECK ((reason ~ '\S'::text)),
+    CONSTRAINT gate_policies_version_check CHECK ((version >= 1))
+);
+
+COMMENT ON TABLE kronos.gate_policies IS 'One row per version of the gates'' thresholds, for an engine or (`*`) for all others.';
+
+COMMENT ON COLUMN kronos.gate_policies.digest IS 'Canonical hash of the body; what approvals and suites are bound to.';
+
+CREATE FUNCTION kronos.gate_policy_in_force(engine text) RETURNS SETOF kronos.gate_policies
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT * FROM kronos.gate_policies WHERE engine_name IN (engine, '*')
+    ORDER BY engine_name = '*', version DESC LIMIT 1
+$$;
+
+CREATE FUNCTION kronos.gate_verdict(report jsonb, of_gate text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT gate ->> 'verdict' FROM jsonb_array_elements(report -> 'gates') AS each_gate (gate)
+    WHERE gate ->> 'gate' = of_gate
+$$;
+
+CREATE FUNCTION kronos.hash_activated_body() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.body_hash := (SELECT kronos.canonical_hash(config_body) FROM kronos.engine_configs
+        WHERE config_id = NEW.config_id);
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.hash_of_token(token text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT encode(sha256(convert_to(token, 'UTF8')), 'hex')
+$$;
+
+CREATE TABLE kronos.principals (
+    name text NOT NULL,
+    kind text NOT NULL,
+    role text NOT NULL,
+    token_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    rotated_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    revoked_by text,
+    CONSTRAINT principals_kind CHECK ((kind = ANY (ARRAY['PERSON'::text, 'SERVICE'::text]))),
+    CONSTRAINT principals_name CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$'::text)),
+    CONSTRAINT principals_reserved CHECK ((lower(name) <> ALL (ARRAY['kronos'::text, 'policy'::text]))),
+    CONSTRAINT principals_revoked CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
+    CONSTRAINT principals_role CHECK ((role = ANY (ARRAY['reader'::text, 'orchestrator'::text, 'chat'::text, 'change_manager'::text, 'admin'::text]))),
+    CONSTRAINT principals_token_hash CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text))
+);
+
+COMMENT ON TABLE kronos.principals IS 'One row per person or service that may act with a token; a name is never given twice.';
+
+COMMENT ON COLUMN kronos.principals.token_hash IS 'SHA-256 of the token. The functions take the token itself, so whoever reads this column cannot act with it.';
+
+CREATE FUNCTION kronos.identify(token text) RETURNS SETOF kronos.principals
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT * FROM kronos.principals WHERE token_hash = kronos.hash_of_token(token) AND revoked_at IS NULL
+$$;
+
+CREATE FUNCTION kronos.incumbent_of(engine text, within text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT config_id FROM kronos.config_activations
+    WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL
+$$;
+
 CREATE FUNCTION kronos.keep_activation_history() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -431,6 +890,36 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_principal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changing text[] := ARRAY['token_hash', 'rotated_at', 'revoked_at', 'revoked_by'];
+BEGIN
+    IF OLD.revoked_at IS NOT NULL OR to_jsonb(NEW) - changing <> to_jsonb(OLD) - changing THEN
+        RAISE EXCEPTION 'principal % is as it was added, and for good once revoked: add another', OLD.name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'principals_immutable';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_promotion() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    settling text[] := ARRAY['status', 'settled_at', 'settled_why', 'activation_id'];
+BEGIN
+    IF OLD.status <> 'SCHEDULED' OR NEW.status = 'SCHEDULED' OR to_jsonb(NEW) - settling <> to_jsonb(OLD) - settling THEN
+        RAISE EXCEPTION 'promotion % is % and as requested: it can only be settled, once', OLD.promotion_id, OLD.status
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'promotions_immutable';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.keep_proposal_rules() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -511,6 +1000,139 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    wrong text;
+BEGIN
+    PERFORM kronos.change_author();
+    SELECT string_agg(outcome ->> 'control', ', ') INTO wrong
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        LEFT JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        WHERE judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
+            OR judged.experiment_id IS DISTINCT FROM (outcome ->> 'experiment_id')::uuid
+            OR judged.engine_name IS DISTINCT FROM NEW.engine_name
+            OR judged.evidence IS DISTINCT FROM 'CONTROL'
+            OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
+            OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM CASE outcome -> 'expected_verdicts'
+                WHEN '["PASS"]' THEN judged.verdict = 'PASS'
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts'
+                    ? kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
+            END;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', wrong
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
+    END IF;
+    SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
+        count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')
+        INTO NEW.unexpected, NEW.missed_positives
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        WHERE NOT (outcome ->> 'as_expected')::boolean;
+    NEW.completed_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.keep_verdict_rules() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    experiment kronos.experiments;
+    policy kronos.gate_policies;
+    gates text[];
+    verdicts text[];
+    worst text;
+BEGIN
+    PERFORM kronos.change_author();
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
+    IF experiment.status <> 'AWAITING_REVIEW' OR experiment.attempt <> NEW.attempt THEN
+        RAISE EXCEPTION 'experiment % is % in attempt %: a verdict on attempt % is too late or too early',
+            NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_attempt';
+    END IF;
+    SELECT * INTO policy FROM kronos.gate_policy_in_force(experiment.engine_name);
+    IF (policy.engine_name, policy.version, policy.digest)
+        IS DISTINCT FROM (NEW.policy_engine, NEW.policy_version, NEW.policy_digest) THEN
+        RAISE EXCEPTION 'the gate policy in force for % is version % of %: a verdict under version % of % is too late',
+            experiment.engine_name, policy.version, policy.engine_name, NEW.policy_version, NEW.policy_engine
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_policy_in_force';
+    END IF;
+    SELECT array_agg(gate ->> 'gate' ORDER BY place), array_agg(gate ->> 'verdict' ORDER BY place),
+        coalesce(array_agg(gate ->> 'gate' ORDER BY place) FILTER (WHERE gate ->> 'verdict' <> 'PASS'), '{}')
+        INTO gates, verdicts, NEW.refused_by
+        FROM jsonb_array_elements(NEW.report -> 'gates') WITH ORDINALITY AS each_gate (gate, place);
+    worst := CASE
+        WHEN 'FAIL' = ANY (verdicts) THEN 'FAIL'
+        WHEN 'INVALID' = ANY (verdicts) THEN 'INVALID'
+        WHEN 'INCONCLUSIVE' = ANY (verdicts) THEN 'INCONCLUSIVE'
+        WHEN 'PASS' = ALL (verdicts) THEN 'PASS'
+    END;
+    IF gates IS DISTINCT FROM ARRAY[
+        'INTEGRITY', 'EVIDENCE', 'IMPROVEMENT', 'VALIDITY', 'NO_DEGRADATION', 'STRESS', 'HARD_CONSTRAINTS'
+    ] OR NEW.verdict IS DISTINCT FROM worst THEN
+        RAISE EXCEPTION 'verdict % does not follow from gates % with %: expected all seven and %',
+            NEW.verdict, gates, verdicts, worst
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_follows';
+    END IF;
+    NEW.engine_name := experiment.engine_name;
+    NEW.proposed_config_id := experiment.proposed_config_id;
+    NEW.base_config_id := experiment.base_config_id;
+    NEW.evidence := kronos.evidence_in_force(experiment);
+    NEW.look := 1 + (SELECT count(DISTINCT attempt) FROM kronos.experiment_verdicts
+        WHERE experiment_id = NEW.experiment_id AND attempt <> NEW.attempt);
+    NEW.judged_at := clock_timestamp();
+    NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.largest_relative_change(changes jsonb) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH each_change AS (
+        SELECT CASE WHEN jsonb_typeof(change -> 'base') = 'number' THEN (change ->> 'base')::numeric END AS was,
+            CASE WHEN jsonb_typeof(change -> 'proposed') = 'number' THEN (change ->> 'proposed')::numeric END AS becomes
+        FROM jsonb_array_elements(changes) AS each_one (change)
+    )
+    SELECT CASE WHEN bool_and(coalesce(was <> 0 AND becomes IS NOT NULL, false))
+        THEN max(abs(becomes - was) / abs(nullif(was, 0))) END
+    FROM each_change
+$$;
+
+CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detail jsonb, since timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH last_event AS (
+        SELECT * FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1
+    ), policy AS (
+        SELECT digest, version, created_at, coalesce((body #>> '{promotion,suite_days}')::numeric, 8) AS suite_days
+        FROM kronos.gate_policy_in_force(engine)
+    ), suite AS (
+        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC LIMIT 1
+    )
+    SELECT last_event.cause, last_event.detail, last_event.occurred_at FROM last_event WHERE state = 'CLOSED'
+    UNION ALL
+    SELECT 'NO_SUITE', '{}', 'epoch' WHERE NOT EXISTS (SELECT FROM suite)
+    UNION ALL
+    SELECT 'STALE_SUITE',
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at
+    FROM suite CROSS JOIN policy
+    WHERE completed_at + make_interval(secs => suite_days::double precision * 86400) <= clock_timestamp()
+    UNION ALL
+    SELECT 'NO_POLICY', '{}', 'epoch' WHERE NOT EXISTS (SELECT FROM policy)
+    UNION ALL
+    SELECT 'POLICY_UNPROVEN',
+        jsonb_build_object('policy_version', version, 'policy_digest', digest, 'suite_id', suite_id,
+            'suite_policy_digest', policy_digest), created_at
+    FROM suite CROSS JOIN policy WHERE policy_digest <> digest
+$$;
+
 CREATE FUNCTION kronos.lock_change_log() RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -523,6 +1145,17 @@ CREATE FUNCTION kronos.lock_incumbent(engine text, within text) RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT pg_advisory_xact_lock(hashtextextended('kronos incumbent ' || engine || ' in ' || within, 0))
+$$;
+
+CREATE FUNCTION kronos.log_approval() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change('approval', NEW.experiment_id::text, NULL, NEW.kind, NEW.evidence, NULL,
+        jsonb_build_object('approval_id', NEW.approval_id, 'verdict_id', NEW.verdict_id, 'digest', NEW.digest));
+    RETURN NULL;
+END
 $$;
 
 CREATE FUNCTION kronos.log_change(of_subject text, of_id text, was text, becomes text, label text, run text, what jsonb) RETURNS void
@@ -561,6 +1194,30 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.log_principal() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change('principal', NEW.name, CASE WHEN TG_OP = 'UPDATE' THEN 'VALID' END,
+        CASE WHEN NEW.revoked_at IS NOT NULL THEN 'REVOKED' ELSE 'VALID' END, NULL, NULL,
+        jsonb_build_object('kind', NEW.kind, 'role', NEW.role, 'rotated', NEW.rotated_at IS NOT NULL));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.log_promotion() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change(lower(NEW.kind), coalesce(NEW.experiment_id::text, NEW.engine_name),
+        CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.evidence, NULL,
+        to_jsonb(NEW) - ARRAY['kind', 'experiment_id', 'status', 'evidence', 'requested_at', 'settled_at']);
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION kronos.log_proposal() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -582,6 +1239,55 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.log_refusal(token text, account text, act text, of_id text, rule text, why text, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    known text;
+BEGIN
+    SELECT name INTO known FROM kronos.identify(token);
+    PERFORM kronos.begin_change(coalesce(known, 'without token: ' || account), why, code => code);
+    PERFORM kronos.log_change('refusal', of_id, NULL, 'REFUSED', NULL, NULL,
+        jsonb_build_object('act', act, 'rule', rule, 'account', account));
+END
+$$;
+
+CREATE FUNCTION kronos.log_suite() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change('control_suite', NEW.engine_name || ' ' || NEW.period, NULL,
+        CASE WHEN NEW.unexpected = 0 THEN 'AS_EXPECTED' ELSE 'UNEXPECTED' END, 'CONTROL', NULL,
+        jsonb_build_object('suite_id', NEW.suite_id, 'seed', NEW.seed, 'planned', NEW.planned,
+            'unexpected', NEW.unexpected, 'missed_positives', NEW.missed_positives,
+            'policy_digest', NEW.policy_digest));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.log_verdict() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.log_change('verdict', NEW.experiment_id::text, NULL, NEW.verdict, NEW.evidence, NULL,
+        jsonb_build_object('verdict_id', NEW.verdict_id, 'attempt', NEW.attempt, 'look', NEW.look,
+            'refused_by', NEW.refused_by, 'policy_digest', NEW.policy_digest,
+            'evidence_digest', NEW.evidence_digest, 'incumbent', NEW.incumbent));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.may_be_approved(wanted uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT pg_has_role(kronos.caller(), 'kronos_change_manager', 'MEMBER')
+        OR EXISTS (SELECT FROM kronos.approvals WHERE experiment_id = wanted AND kind = 'POLICY')
+$$;
+
 CREATE FUNCTION kronos.move_experiment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -593,7 +1299,7 @@ BEGIN
         IF NOT kronos.experiment_edge(OLD.status, NEW.status) THEN
             PERFORM kronos.refuse_transition('experiment', OLD.experiment_id, OLD.status, NEW.status);
         END IF;
-        IF NEW.status = 'APPROVED' AND NOT pg_has_role(kronos.caller(), 'kronos_change_manager', 'MEMBER') THEN
+        IF NEW.status = 'APPROVED' AND NOT kronos.may_be_approved(OLD.experiment_id) THEN
             RAISE EXCEPTION 'experiment % can be approved by the change manager only', OLD.experiment_id
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
@@ -616,6 +1322,42 @@ BEGIN
         END IF;
     END IF;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, code text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], false, 'promote a config');
+    approval kronos.approvals;
+    judged kronos.experiment_verdicts;
+    new_id uuid := gen_random_uuid();
+    starts timestamptz;
+    activation bigint;
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    approval := kronos.require_promotable(experiment);
+    SELECT * INTO judged FROM kronos.experiment_verdicts WHERE verdict_id = approval.verdict_id;
+    IF at > kronos.data_now() THEN
+        starts := at;
+    ELSE
+        starts := kronos.activation_time(judged.engine_name, judged.scope);
+        activation := kronos.swap_incumbent(judged.engine_name, judged.proposed_config_id, actor.name, why, starts,
+            judged.incumbent, judged.scope);
+    END IF;
+    INSERT INTO kronos.promotions (
+        promotion_id, kind, engine_name, scope, config_id, expected_incumbent, experiment_id, approval_id, evidence,
+        requested_by, reason, activates_at, status, settled_at, activation_id
+    ) VALUES (
+        new_id, 'PROMOTION', judged.engine_name, judged.scope, judged.proposed_config_id, judged.incumbent, experiment,
+        approval.approval_id, approval.evidence, actor.name, why, starts,
+        CASE WHEN activation IS NULL THEN 'SCHEDULED' ELSE 'ACTIVATED' END,
+        CASE WHEN activation IS NOT NULL THEN clock_timestamp() END, activation
+    );
+    RETURN new_id;
 END
 $$;
 
@@ -669,6 +1411,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamp with time zone, event bigint) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    INSERT INTO kronos.alerts (
+        kind, engine_name, scope, config_id, metric, monitored_from, raised_on, evidence, latch_event
+    ) VALUES (
+        'PROMOTION_LATCH', engine, '*', coalesce(kronos.incumbent_of(engine, '*'), 'none'), cause,
+        (since AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date,
+        detail || jsonb_build_object('cause', cause, 'closed_since', since,
+            'means', 'no config of ' || engine || ' is promoted while its latch is closed'), event
+    ) ON CONFLICT ON CONSTRAINT alerts_raised_once DO NOTHING
+$$;
+
 CREATE FUNCTION kronos.refuse_active_control() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -679,6 +1435,15 @@ BEGIN
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_no_control';
     END IF;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION kronos.refuse_change(rule text, why text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', why USING ERRCODE = 'restrict_violation', CONSTRAINT = rule;
 END
 $$;
 
@@ -723,6 +1488,153 @@ BEGIN
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'engine_configs_immutable';
     END IF;
     RETURN false;
+END
+$$;
+
+CREATE FUNCTION kronos.reject(token text, experiment uuid, why text, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], true, 'reject an experiment');
+    was text;
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    SELECT status INTO was FROM kronos.experiments WHERE experiment_id = experiment FOR UPDATE;
+    IF was IS NULL THEN
+        RAISE EXCEPTION 'experiment % does not exist', experiment USING ERRCODE = 'no_data_found';
+    ELSIF was <> 'AWAITING_REVIEW' THEN
+        PERFORM kronos.refuse_transition('experiment', experiment, was, 'REJECTED');
+    END IF;
+    UPDATE kronos.experiments SET status = 'REJECTED' WHERE experiment_id = experiment;
+END
+$$;
+
+CREATE FUNCTION kronos.reopen_latch(token text, engine text, why text, code text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(token, ARRAY['change_manager', 'admin'], true, 'reopen a latch');
+    newest kronos.promotion_latch;
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    SELECT * INTO newest FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1;
+    IF newest.state IS DISTINCT FROM 'CLOSED' THEN
+        RAISE EXCEPTION 'nothing to reopen: no event has closed the latch of %; what keeps it closed, if anything, is %',
+            engine, coalesce((SELECT string_agg(cause, ', ') FROM kronos.latch_causes(engine)), 'nothing')
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'promotion_latch_closed';
+    END IF;
+    RETURN kronos.enter_latch_event(engine, 'OPEN', 'INVESTIGATED', jsonb_build_object('closing', newest.event_id,
+        'closed_by', newest.cause), why);
+END
+$$;
+
+CREATE TABLE kronos.approvals (
+    approval_id uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    verdict_id uuid NOT NULL,
+    digest text NOT NULL,
+    content jsonb NOT NULL,
+    kind text NOT NULL,
+    approver text NOT NULL,
+    reason text NOT NULL,
+    evidence text NOT NULL,
+    approved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT approvals_content_check CHECK ((jsonb_typeof(content) = 'object'::text)),
+    CONSTRAINT approvals_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT approvals_kind_check CHECK ((kind = ANY (ARRAY['PERSON'::text, 'POLICY'::text]))),
+    CONSTRAINT approvals_no_control CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text]))),
+    CONSTRAINT approvals_policy CHECK (((kind = 'POLICY'::text) = (approver = 'policy'::text))),
+    CONSTRAINT approvals_reason CHECK ((reason ~ '\S'::text))
+);
+
+COMMENT ON TABLE kronos.approvals IS 'One row per approval of an experiment; it holds for one digest and one promotion.';
+
+COMMENT ON COLUMN kronos.approvals.content IS 'What the digest is of, as the approver saw it.';
+
+COMMENT ON COLUMN kronos.approvals.evidence IS 'Who brought the evidence about, as the approver was shown it.';
+
+CREATE TABLE kronos.experiment_verdicts (
+    verdict_id uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    look integer NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    proposed_config_id text NOT NULL,
+    base_config_id text NOT NULL,
+    incumbent text,
+    verdict text NOT NULL,
+    recommendation text NOT NULL,
+    refused_by text[] NOT NULL,
+    report jsonb NOT NULL,
+    policy_engine text NOT NULL,
+    policy_version integer NOT NULL,
+    policy_digest text NOT NULL,
+    evidence_digest text NOT NULL,
+    evidence text NOT NULL,
+    data_until date NOT NULL,
+    lake jsonb NOT NULL,
+    code_version text NOT NULL,
+    judged_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT experiment_verdicts_adopt CHECK (((recommendation = 'ADOPT'::text) = (verdict = 'PASS'::text))),
+    CONSTRAINT experiment_verdicts_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT experiment_verdicts_evidence_digest_check CHECK ((evidence_digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT experiment_verdicts_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_look_check CHECK ((look >= 1)),
+    CONSTRAINT experiment_verdicts_recommendation CHECK ((recommendation = ANY (ARRAY['ADOPT'::text, 'REJECT'::text, 'CONTINUE_TESTING'::text]))),
+    CONSTRAINT experiment_verdicts_report_check CHECK ((jsonb_typeof(report) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
+);
+
+COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its findings, and what was tested on what.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
+
+CREATE FUNCTION kronos.require_approval(judged kronos.experiment_verdicts, own uuid DEFAULT NULL::uuid) RETURNS kronos.approvals
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    digest_now text := kronos.approval_digest(judged.verdict_id);
+    newest kronos.approvals;
+BEGIN
+    SELECT * INTO newest FROM kronos.approvals
+        WHERE experiment_id = judged.experiment_id AND (own IS NULL OR approval_id = own)
+        ORDER BY approved_at DESC LIMIT 1;
+    IF newest.approval_id IS NULL THEN
+        PERFORM kronos.refuse_change('promotions_approval',
+            format('experiment %s has no approval', judged.experiment_id));
+    END IF;
+    IF (newest.digest, newest.verdict_id) IS DISTINCT FROM (digest_now, judged.verdict_id) THEN
+        PERFORM kronos.refuse_change('promotions_digest', format(
+            'the approval of experiment %s was of digest %s: it is %s now', judged.experiment_id,
+            left(newest.digest, 12), left(digest_now, 12)));
+    END IF;
+    IF own IS NULL AND EXISTS (SELECT FROM kronos.promotions WHERE approval_id = newest.approval_id) THEN
+        PERFORM kronos.refuse_change('promotions_approval_used_once',
+            format('the approval of experiment %s was used: an approval is for one promotion', judged.experiment_id));
+    END IF;
+    IF newest.kind = 'PERSON' AND NOT EXISTS (
+        SELECT FROM kronos.principals WHERE name = newest.approver AND revoked_at IS NULL
+    ) THEN
+        PERFORM kronos.refuse_change('promotions_approver', format(
+            'the approval of experiment %s is by %s, who was revoked', judged.experiment_id, newest.approver));
+    END IF;
+    RETURN newest;
 END
 $$;
 
@@ -772,11 +1684,281 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.require_open_latch(engine text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    causes text;
+BEGIN
+    SELECT string_agg(cause, ', ') INTO causes FROM kronos.latch_causes(engine);
+    IF causes IS NOT NULL THEN
+        PERFORM kronos.refuse_change('promotions_latch', format('the promotion latch of %s is closed: %s', engine, causes));
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kronos.require_pass(wanted uuid) RETURNS kronos.experiment_verdicts
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    experiment kronos.experiments;
+    judged kronos.experiment_verdicts;
+    policy text;
+    incumbent text;
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
+    IF experiment.experiment_id IS NULL THEN
+        RAISE EXCEPTION 'experiment % does not exist', wanted USING ERRCODE = 'no_data_found';
+    END IF;
+    IF experiment.expected_outcome IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL') OR experiment.evidence = 'CONTROL' THEN
+        PERFORM kronos.refuse_change('promotions_no_control',
+            format('experiment %s is a control: it is never approved or promoted', wanted));
+    END IF;
+    SELECT * INTO judged FROM kronos.verdict_in_force(wanted);
+    IF judged.verdict IS DISTINCT FROM 'PASS' OR judged.attempt <> experiment.attempt THEN
+        PERFORM kronos.refuse_change('promotions_pass', format('the verdict on experiment %s is %s: expected PASS', wanted,
+            CASE WHEN judged.attempt <> experiment.attempt THEN 'of an earlier attempt'
+                ELSE coalesce(judged.verdict, 'not there yet') END));
+    END IF;
+    IF judged.expires_at <= clock_timestamp() THEN
+        PERFORM kronos.refuse_change('promotions_fresh',
+            format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at));
+    END IF;
+    SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF policy IS DISTINCT FROM judged.policy_digest THEN
+        PERFORM kronos.refuse_change('promotions_policy', format(
+            'experiment %s was judged under policy %s, in force is %s: judge it again', wanted,
+            left(judged.policy_digest, 12), left(policy, 12)));
+    END IF;
+    PERFORM kronos.lock_incumbent(judged.engine_name, judged.scope);
+    incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
+    IF incumbent IS DISTINCT FROM judged.incumbent THEN
+        PERFORM kronos.refuse_change('promotions_incumbent', format(
+            'experiment %s was judged against %s, the incumbent of %s is now %s: test it against that', wanted,
+            coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none')));
+    END IF;
+    RETURN judged;
+END
+$$;
+
+CREATE FUNCTION kronos.require_principal(token text, roles text[], people_only boolean, act text) RETURNS kronos.principals
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    found kronos.principals;
+BEGIN
+    PERFORM kronos.lock_change_log();
+    SELECT * INTO found FROM kronos.identify(token);
+    IF found.name IS NULL THEN
+        RAISE EXCEPTION 'a token is needed to %: this one is %', act,
+            CASE WHEN token IS NULL THEN 'missing' ELSE 'unknown or revoked' END
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_token';
+    END IF;
+    IF found.role <> ALL (roles) OR (people_only AND found.kind <> 'PERSON') THEN
+        RAISE EXCEPTION 'principal % is a % with role %: who may % is % with role %', found.name, lower(found.kind),
+            found.role, act, CASE WHEN people_only THEN 'a person' ELSE 'a principal' END,
+            array_to_string(roles, ' or ')
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_right';
+    END IF;
+    RETURN found;
+END
+$$;
+
+CREATE FUNCTION kronos.require_promotable(experiment uuid, own uuid DEFAULT NULL::uuid) RETURNS kronos.approvals
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    judged kronos.experiment_verdicts := kronos.require_pass(experiment);
+    approval kronos.approvals;
+    state text;
+BEGIN
+    approval := kronos.require_approval(judged, own);
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = experiment;
+    IF state <> 'APPROVED' THEN
+        PERFORM kronos.refuse_change('promotions_approved',
+            format('experiment %s is %s: expected APPROVED', experiment, state));
+    END IF;
+    PERFORM kronos.require_open_latch(judged.engine_name);
+    RETURN approval;
+END
+$$;
+
+CREATE FUNCTION kronos.require_promotion() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM kronos.config_activations
+        WHERE engine_name = NEW.engine_name AND scope = NEW.scope AND activation_id < NEW.activation_id
+    ) AND NOT EXISTS (
+        SELECT FROM kronos.promotions
+        WHERE activation_id = NEW.activation_id AND config_id = NEW.config_id AND scope = NEW.scope
+    ) THEN
+        RAISE EXCEPTION 'config % of % became active without a promotion or rollback', NEW.config_id, NEW.engine_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_promoted';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.revoke_principal(token text, whose text, why text, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(token, ARRAY['admin'], false, 'revoke a principal');
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    UPDATE kronos.principals SET revoked_at = clock_timestamp(), revoked_by = actor.name WHERE lower(name) = lower(whose);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'principal % does not exist', whose USING ERRCODE = 'no_data_found';
+    END IF;
+    IF NOT EXISTS (SELECT FROM kronos.principals WHERE role = 'admin' AND revoked_at IS NULL) THEN
+        RAISE EXCEPTION 'principal % is the last admin: add another first', whose
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'principals_last_admin';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kronos.rollback(token text, engine text, within text, expected text, why text, code text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(token, ARRAY['change_manager', 'admin'], true, 'roll back');
+    earlier kronos.config_activations;
+    hash_now text;
+    starts timestamptz;
+    activation bigint;
+    new_id uuid := gen_random_uuid();
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.lock_incumbent(engine, within);
+    SELECT * INTO earlier FROM kronos.activation_before(engine, within);
+    IF earlier.config_id IS NULL THEN
+        PERFORM kronos.refuse_change('rollbacks_earlier',
+            format('engine %s has no earlier config in scope %s to return to', engine, within));
+    END IF;
+    SELECT kronos.canonical_hash(config_body) INTO hash_now FROM kronos.engine_configs
+        WHERE engine_name = engine AND config_id = earlier.config_id;
+    IF hash_now IS DISTINCT FROM earlier.body_hash THEN
+        PERFORM kronos.refuse_change('rollbacks_unchanged',
+            format('config %s is not what it was when it was active: it cannot be returned to', earlier.config_id));
+    END IF;
+    starts := kronos.activation_time(engine, within);
+    activation := kronos.swap_incumbent(engine, earlier.config_id, actor.name, why, starts, expected, within);
+    INSERT INTO kronos.promotions (
+        promotion_id, kind, engine_name, scope, config_id, expected_incumbent, requested_by, reason, activates_at,
+        status, settled_at, activation_id
+    ) VALUES (
+        new_id, 'ROLLBACK', engine, within, earlier.config_id, expected, actor.name, why, starts, 'ACTIVATED',
+        clock_timestamp(), activation
+    );
+    RETURN new_id;
+END
+$$;
+
+CREATE FUNCTION kronos.rotate_principal(token text, whose text, new_hash text, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    everyone text[] := ARRAY['reader', 'orchestrator', 'chat', 'change_manager', 'admin'];
+    actor kronos.principals := kronos.require_principal(token, everyone, false, 'rotate a token');
+BEGIN
+    IF lower(actor.name) <> lower(whose) THEN
+        actor := kronos.require_principal(token, ARRAY['admin'], false, 'rotate another principal''s token');
+    END IF;
+    PERFORM kronos.begin_change(actor.name, code => code);
+    UPDATE kronos.principals SET token_hash = new_hash, rotated_at = clock_timestamp()
+        WHERE lower(name) = lower(whose);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'principal % does not exist', whose USING ERRCODE = 'no_data_found';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION kronos.said(what text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT nullif(current_setting('kronos.' || what, true), '')
+$$;
+
+CREATE FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.change_author();
+    RETURN kronos.add_gate_policy(engine, new_body, expected);
+END
+$$;
+
+CREATE TABLE kronos.promotions (
+    promotion_id uuid NOT NULL,
+    kind text NOT NULL,
+    engine_name text NOT NULL,
+    scope text NOT NULL,
+    config_id text NOT NULL,
+    expected_incumbent text,
+    experiment_id uuid,
+    approval_id uuid,
+    evidence text,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reason text NOT NULL,
+    activates_at timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    settled_at timestamp with time zone,
+    settled_why text,
+    activation_id bigint,
+    CONSTRAINT promotions_kind CHECK (
+CASE kind
+    WHEN 'PROMOTION'::text THEN (num_nulls(experiment_id, approval_id, evidence) = 0)
+    ELSE ((num_nonnulls(experiment_id, approval_id, evidence) = 0) AND (status = 'ACTIVATED'::text) AND (expected_incumbent IS NOT NULL))
+END),
+    CONSTRAINT promotions_kind_check CHECK ((kind = ANY (ARRAY['PROMOTION'::text, 'ROLLBACK'::text]))),
+    CONSTRAINT promotions_no_control CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text]))),
+    CONSTRAINT promotions_reason CHECK ((reason ~ '\S'::text)),
+    CONSTRAINT promotions_status CHECK (
+CASE status
+    WHEN 'SCHEDULED'::text THEN (num_nonnulls(settled_at, settled_why, activation_id) = 0)
+    WHEN 'ACTIVATED'::text THEN (num_nulls(settled_at, activation_id) = 0)
+    ELSE ((num_nulls(settled_at, settled_why) = 0) AND (activation_id IS NULL))
+END),
+    CONSTRAINT promotions_status_check CHECK ((status = ANY (ARRAY['SCHEDULED'::text, 'ACTIVATED'::text, 'CANCELLED'::text])))
+);
+
+COMMENT ON TABLE kronos.promotions IS 'One row per change of an incumbent: by a promotion, now or at a set time, or by a rollback.';
+
+COMMENT ON COLUMN kronos.promotions.activates_at IS 'By the clock activations go by: the sandbox''s in the sandbox.';
+
+CREATE FUNCTION kronos.settle_promotion(due kronos.promotions) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    activation bigint;
+    refusal text;
+BEGIN
+    BEGIN
+        PERFORM kronos.require_promotable(due.experiment_id, due.approval_id);
+        activation := kronos.swap_incumbent(due.engine_name, due.config_id, due.requested_by, due.reason,
+            kronos.activation_time(due.engine_name, due.scope), due.expected_incumbent, due.scope);
+    EXCEPTION WHEN restrict_violation OR check_violation THEN
+        GET STACKED DIAGNOSTICS refusal = MESSAGE_TEXT;
+    END;
+    UPDATE kronos.promotions SET
+        status = CASE WHEN activation IS NULL THEN 'CANCELLED' ELSE 'ACTIVATED' END,
+        settled_at = clock_timestamp(), settled_why = refusal, activation_id = activation
+        WHERE promotion_id = due.promotion_id;
+END
 $$;
 
 CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
@@ -788,6 +1970,52 @@ CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
     END
     FROM kronos.config_activations WHERE config_id = wanted
 $$;
+
+CREATE FUNCTION kronos.swap_incumbent(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    incumbent text;
+    new_activation bigint;
+BEGIN
+    PERFORM kronos.lock_incumbent(engine, within);
+    incumbent := kronos.incumbent_of(engine, within);
+    IF incumbent IS DISTINCT FROM expected THEN
+        RAISE EXCEPTION 'the incumbent of % in scope % is %: expected %',
+            engine, within, coalesce(incumbent, 'none'), coalesce(expected, 'none')
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_expected_incumbent';
+    END IF;
+    IF incumbent = new_id THEN
+        RAISE EXCEPTION 'config % is the incumbent of % in scope % already', new_id, engine, within
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_changes';
+    END IF;
+    UPDATE kronos.config_activations SET deactivated_at = at
+        WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL;
+    INSERT INTO kronos.config_activations (engine_name, scope, config_id, activated_at, activated_by, reason)
+        VALUES (engine, within, new_id, at, author, why)
+        RETURNING activation_id INTO new_activation;
+    RETURN new_activation;
+END
+$$;
+
+CREATE FUNCTION kronos.verdict_in_force(experiment uuid) RETURNS SETOF kronos.experiment_verdicts
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT * FROM kronos.experiment_verdicts WHERE experiment_id = experiment ORDER BY judged_at DESC LIMIT 1
+$$;
+
+CREATE TABLE kronos.alert_deliveries (
+    alert_id bigint NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    tried_at timestamp with time zone,
+    failure text,
+    delivered_at timestamp with time zone,
+    CONSTRAINT alert_deliveries_attempts_check CHECK ((attempts >= 0))
+);
+
+COMMENT ON TABLE kronos.alert_deliveries IS 'One row per alert that was sent to the webhook, or is to be sent again.';
 
 CREATE TABLE kronos.alerts (
     alert_id bigint NOT NULL,
@@ -807,6 +2035,7 @@ CREATE TABLE kronos.alerts (
     closed_by text,
     closed_at timestamp with time zone,
     closed_reason text,
+    latch_event bigint,
     CONSTRAINT alerts_acknowledged_by_check CHECK ((acknowledged_by <> ''::text)),
     CONSTRAINT alerts_acknowledged_by_someone CHECK ((num_nulls(acknowledged_by, acknowledged_at, acknowledged_reason) = ANY (ARRAY[0, 3]))),
     CONSTRAINT alerts_acknowledged_reason_check CHECK ((acknowledged_reason <> ''::text)),
@@ -816,7 +2045,7 @@ CREATE TABLE kronos.alerts (
     CONSTRAINT alerts_config_id_check CHECK ((config_id <> ''::text)),
     CONSTRAINT alerts_engine_name_check CHECK ((engine_name <> ''::text)),
     CONSTRAINT alerts_evidence_check CHECK ((jsonb_typeof(evidence) = 'object'::text)),
-    CONSTRAINT alerts_kind_check CHECK ((kind = 'DEGRADATION'::text)),
+    CONSTRAINT alerts_kind_check CHECK ((kind = ANY (ARRAY['DEGRADATION'::text, 'PROMOTION_LATCH'::text]))),
     CONSTRAINT alerts_metric_check CHECK ((metric <> ''::text)),
     CONSTRAINT alerts_raised_while_monitored CHECK ((raised_on >= monitored_from)),
     CONSTRAINT alerts_scope_check CHECK ((scope <> ''::text)),
@@ -834,6 +2063,8 @@ COMMENT ON TABLE kronos.alerts IS 'One row per kind, engine, scope, config, metr
 COMMENT ON COLUMN kronos.alerts.raised_on IS 'The date in the data as of which it was noticed.';
 
 COMMENT ON COLUMN kronos.alerts.recorded_at IS 'When the row was written, by the wall clock.';
+
+COMMENT ON COLUMN kronos.alerts.latch_event IS 'The closing of a latch it tells of; its dates are then those of the wall clock.';
 
 ALTER TABLE kronos.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME kronos.alerts_alert_id_seq
@@ -892,7 +2123,9 @@ CREATE TABLE kronos.backtest_pieces (
     seconds double precision NOT NULL,
     refused text,
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    found jsonb,
     CONSTRAINT backtest_pieces_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT backtest_pieces_found_check CHECK ((jsonb_typeof(found) = 'object'::text)),
     CONSTRAINT backtest_pieces_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
     CONSTRAINT backtest_pieces_piece_check CHECK ((piece <> ''::text)),
     CONSTRAINT backtest_pieces_seconds_check CHECK ((seconds >= (0)::double precision))
@@ -903,6 +2136,8 @@ COMMENT ON TABLE kronos.backtest_pieces IS 'One row per checkpoint: a piece of a
 COMMENT ON COLUMN kronos.backtest_pieces.lake IS 'Per lake table the version the piece was written in.';
 
 COMMENT ON COLUMN kronos.backtest_pieces.refused IS 'Why a scenario could not be played; null: it was.';
+
+COMMENT ON COLUMN kronos.backtest_pieces.found IS 'Per config what probes found, or why a neighbour was not run; null: nothing was looked for.';
 
 CREATE TABLE kronos.backtest_specs (
     experiment_id uuid NOT NULL,
@@ -951,23 +2186,6 @@ COMMENT ON COLUMN kronos.change_log.lake_version IS 'Per lake table the version 
 
 COMMENT ON COLUMN kronos.change_log.hash IS 'SHA-256 over this row and previous_hash, as core/changes/chain.py computes it.';
 
-CREATE TABLE kronos.config_activations (
-    activation_id bigint NOT NULL,
-    engine_name text NOT NULL,
-    scope text DEFAULT '*'::text NOT NULL,
-    config_id text NOT NULL,
-    activated_at timestamp with time zone NOT NULL,
-    deactivated_at timestamp with time zone,
-    activated_by text NOT NULL,
-    reason text NOT NULL,
-    CONSTRAINT config_activations_activated_by_check CHECK ((activated_by <> ''::text)),
-    CONSTRAINT config_activations_check CHECK ((deactivated_at > activated_at)),
-    CONSTRAINT config_activations_reason_check CHECK ((reason <> ''::text)),
-    CONSTRAINT config_activations_scope_check CHECK ((scope <> ''::text))
-);
-
-COMMENT ON TABLE kronos.config_activations IS 'One row per time a config was active for an engine and scope.';
-
 ALTER TABLE kronos.config_activations ALTER COLUMN activation_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME kronos.config_activations_activation_id_seq
     START WITH 1
@@ -993,6 +2211,31 @@ CREATE TABLE kronos.config_proposals (
 );
 
 COMMENT ON TABLE kronos.config_proposals IS 'One row per config someone, the chat or Kronos proposes; its content never changes.';
+
+CREATE TABLE kronos.control_suites (
+    suite_id uuid NOT NULL,
+    engine_name text NOT NULL,
+    period text NOT NULL,
+    seed integer NOT NULL,
+    policy_digest text NOT NULL,
+    code_version text NOT NULL,
+    outcomes jsonb NOT NULL,
+    planned integer NOT NULL,
+    unexpected integer NOT NULL,
+    missed_positives integer NOT NULL,
+    completed_at timestamp with time zone NOT NULL,
+    CONSTRAINT control_suites_complete CHECK (((planned > 0) AND (jsonb_array_length(outcomes) = planned))),
+    CONSTRAINT control_suites_outcomes_check CHECK ((jsonb_typeof(outcomes) = 'array'::text)),
+    CONSTRAINT control_suites_period CHECK ((period ~ '^\d{4}-W\d\d$'::text))
+);
+
+COMMENT ON TABLE kronos.control_suites IS 'One row per engine, week and seed: what the gates said of every control.';
+
+COMMENT ON COLUMN kronos.control_suites.period IS 'ISO week of the data''s clock.';
+
+COMMENT ON COLUMN kronos.control_suites.outcomes IS 'Per control: what was expected of which gate, and what came.';
+
+COMMENT ON COLUMN kronos.control_suites.unexpected IS 'Negative controls that the gates did not refuse as they should.';
 
 CREATE TABLE kronos.engine_configs (
     config_id text NOT NULL,
@@ -1099,6 +2342,33 @@ CREATE TABLE kronos.node_readings (
 );
 
 COMMENT ON TABLE kronos.node_readings IS 'One row per machine: its size and what was in use there without the backtests.';
+
+CREATE TABLE kronos.promotion_latch (
+    event_id bigint NOT NULL,
+    engine_name text NOT NULL,
+    state text NOT NULL,
+    cause text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    author text NOT NULL,
+    reason text,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT promotion_latch_cause_check CHECK ((cause ~ '^[A-Z][A-Z_]*$'::text)),
+    CONSTRAINT promotion_latch_detail_check CHECK ((jsonb_typeof(detail) = 'object'::text)),
+    CONSTRAINT promotion_latch_engine_name_check CHECK ((engine_name <> ''::text)),
+    CONSTRAINT promotion_latch_reason CHECK (((state = 'CLOSED'::text) OR (reason ~ '\S'::text))),
+    CONSTRAINT promotion_latch_state_check CHECK ((state = ANY (ARRAY['CLOSED'::text, 'OPEN'::text])))
+);
+
+COMMENT ON TABLE kronos.promotion_latch IS 'One row per closing or opening of an engine''s latch; the newest says how it was left. See kronos.latch_causes.';
+
+ALTER TABLE kronos.promotion_latch ALTER COLUMN event_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME kronos.promotion_latch_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE kronos.quarantine (
     batch text NOT NULL,
@@ -1375,11 +2645,17 @@ CREATE TABLE source.stability_vectors (
     recorded_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+ALTER TABLE ONLY kronos.alert_deliveries
+    ADD CONSTRAINT alert_deliveries_pkey PRIMARY KEY (alert_id);
+
 ALTER TABLE ONLY kronos.alerts
     ADD CONSTRAINT alerts_pkey PRIMARY KEY (alert_id);
 
 ALTER TABLE ONLY kronos.alerts
-    ADD CONSTRAINT alerts_raised_once UNIQUE (kind, engine_name, scope, config_id, metric, monitored_from);
+    ADD CONSTRAINT alerts_raised_once UNIQUE NULLS NOT DISTINCT (kind, engine_name, scope, config_id, metric, monitored_from, latch_event);
+
+ALTER TABLE ONLY kronos.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (approval_id);
 
 ALTER TABLE ONLY kronos.backtest_attempts
     ADD CONSTRAINT backtest_attempts_pkey PRIMARY KEY (experiment_id, attempt);
@@ -1402,6 +2678,12 @@ ALTER TABLE ONLY kronos.config_activations
 ALTER TABLE ONLY kronos.config_proposals
     ADD CONSTRAINT config_proposals_pkey PRIMARY KEY (proposal_id);
 
+ALTER TABLE ONLY kronos.control_suites
+    ADD CONSTRAINT control_suites_once UNIQUE (engine_name, period, seed, policy_digest, code_version);
+
+ALTER TABLE ONLY kronos.control_suites
+    ADD CONSTRAINT control_suites_pkey PRIMARY KEY (suite_id);
+
 ALTER TABLE ONLY kronos.engine_configs
     ADD CONSTRAINT engine_configs_engine_name_config_id_key UNIQUE (engine_name, config_id);
 
@@ -1411,6 +2693,12 @@ ALTER TABLE ONLY kronos.engine_configs
 ALTER TABLE ONLY kronos.experiment_results
     ADD CONSTRAINT experiment_results_pkey PRIMARY KEY (experiment_id, period_start, period_end);
 
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_once UNIQUE (experiment_id, attempt, evidence_digest, policy_digest);
+
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_pkey PRIMARY KEY (verdict_id);
+
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_config_of_its_own UNIQUE (proposed_config_id);
 
@@ -1419,6 +2707,9 @@ ALTER TABLE ONLY kronos.experiments
 
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_pkey PRIMARY KEY (experiment_id);
+
+ALTER TABLE ONLY kronos.gate_policies
+    ADD CONSTRAINT gate_policies_pkey PRIMARY KEY (engine_name, version);
 
 ALTER TABLE ONLY kronos.meta_runs
     ADD CONSTRAINT meta_runs_pkey PRIMARY KEY (cadence, period, missing);
@@ -1431,6 +2722,24 @@ ALTER TABLE ONLY kronos.month_builds
 
 ALTER TABLE ONLY kronos.node_readings
     ADD CONSTRAINT node_readings_pkey PRIMARY KEY (node);
+
+ALTER TABLE ONLY kronos.principals
+    ADD CONSTRAINT principals_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY kronos.principals
+    ADD CONSTRAINT principals_token_of_its_own UNIQUE (token_hash);
+
+ALTER TABLE ONLY kronos.promotion_latch
+    ADD CONSTRAINT promotion_latch_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_approval_used_once UNIQUE (approval_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_one_activation UNIQUE (activation_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_pkey PRIMARY KEY (promotion_id);
 
 ALTER TABLE ONLY kronos.report_builds
     ADD CONSTRAINT report_builds_pkey PRIMARY KEY (report, period, engine_name);
@@ -1477,6 +2786,8 @@ ALTER TABLE ONLY source.soft_target_classes
 ALTER TABLE ONLY source.stability_vectors
     ADD CONSTRAINT stability_vectors_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
 
+CREATE INDEX approvals_by_experiment ON kronos.approvals USING btree (experiment_id, approved_at DESC);
+
 CREATE UNIQUE INDEX backtest_attempts_one_open ON kronos.backtest_attempts USING btree (experiment_id) WHERE (outcome IS NULL);
 
 CREATE INDEX change_log_by_subject ON kronos.change_log USING btree (subject, subject_id, entry_id);
@@ -1491,9 +2802,19 @@ CREATE INDEX config_proposals_by_status ON kronos.config_proposals USING btree (
 
 CREATE UNIQUE INDEX config_proposals_one_by_kronos ON kronos.config_proposals USING btree (engine_name, base_config_id, kronos.canonical_hash(proposed_config_body)) WHERE ((created_by = 'Kronos'::text) AND (status = 'PENDING_REVIEW'::text));
 
+CREATE INDEX experiment_verdicts_by_experiment ON kronos.experiment_verdicts USING btree (experiment_id, judged_at DESC);
+
 CREATE INDEX experiments_by_status ON kronos.experiments USING btree (status, priority, created_at);
 
 CREATE INDEX meta_runs_by_request ON kronos.meta_runs USING btree (request_key);
+
+CREATE UNIQUE INDEX principals_one_name ON kronos.principals USING btree (lower(name));
+
+CREATE INDEX promotion_latch_by_engine ON kronos.promotion_latch USING btree (engine_name, event_id DESC);
+
+CREATE INDEX promotions_by_config ON kronos.promotions USING btree (config_id);
+
+CREATE INDEX promotions_due ON kronos.promotions USING btree (activates_at) WHERE (status = 'SCHEDULED'::text);
 
 CREATE INDEX quarantine_by_batch ON kronos.quarantine USING btree (batch, rule);
 
@@ -1519,6 +2840,8 @@ CREATE TRIGGER begins BEFORE INSERT ON kronos.experiments FOR EACH ROW EXECUTE F
 
 CREATE TRIGGER chained BEFORE INSERT ON kronos.change_log FOR EACH ROW EXECUTE FUNCTION kronos.chain_change();
 
+CREATE TRIGGER closes_latch AFTER INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.close_latch_on_suite();
+
 CREATE CONSTRAINT TRIGGER converted AFTER UPDATE ON kronos.config_proposals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kronos.require_experiment_of_proposal();
 
 CREATE CONSTRAINT TRIGGER ended AFTER UPDATE OF status ON kronos.experiments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kronos.require_ended_attempt();
@@ -1527,9 +2850,19 @@ CREATE TRIGGER entered AFTER INSERT ON kronos.engine_configs FOR EACH ROW EXECUT
 
 CREATE TRIGGER guarded BEFORE INSERT OR UPDATE ON kronos.alerts FOR EACH ROW EXECUTE FUNCTION kronos.keep_alert();
 
+CREATE TRIGGER guarded BEFORE UPDATE ON kronos.principals FOR EACH ROW EXECUTE FUNCTION kronos.keep_principal();
+
+CREATE TRIGGER guarded BEFORE UPDATE ON kronos.promotions FOR EACH ROW EXECUTE FUNCTION kronos.keep_promotion();
+
+CREATE TRIGGER hashed BEFORE INSERT ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.hash_activated_body();
+
 CREATE TRIGGER history BEFORE INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.keep_activation_history();
 
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.alert_deliveries FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.alerts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.approvals FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.backtest_attempts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
@@ -1543,11 +2876,23 @@ CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_activations FOR E
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.config_proposals FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.control_suites FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.engine_configs FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiment_results FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.experiment_verdicts FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.experiments FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.gate_policies FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.principals FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.promotion_latch FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
+
+CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.promotions FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON kronos.scheduling_decisions FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
@@ -1555,13 +2900,25 @@ CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.superseded_res
 
 CREATE TRIGGER kept BEFORE DELETE OR UPDATE OR TRUNCATE ON kronos.trials FOR EACH STATEMENT EXECUTE FUNCTION kronos.refuse_removal();
 
+CREATE TRIGGER logged AFTER INSERT ON kronos.approvals FOR EACH ROW EXECUTE FUNCTION kronos.log_approval();
+
 CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.log_proposal();
 
+CREATE TRIGGER logged AFTER INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.log_suite();
+
+CREATE TRIGGER logged AFTER INSERT ON kronos.experiment_verdicts FOR EACH ROW EXECUTE FUNCTION kronos.log_verdict();
+
 CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.log_experiment();
+
+CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.principals FOR EACH ROW EXECUTE FUNCTION kronos.log_principal();
+
+CREATE TRIGGER logged AFTER INSERT OR UPDATE ON kronos.promotions FOR EACH ROW EXECUTE FUNCTION kronos.log_promotion();
 
 CREATE TRIGGER moves BEFORE UPDATE ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.move_experiment();
 
 CREATE TRIGGER no_control BEFORE INSERT ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.refuse_active_control();
+
+CREATE CONSTRAINT TRIGGER promoted AFTER INSERT ON kronos.config_activations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kronos.require_promotion();
 
 CREATE TRIGGER rises BEFORE UPDATE ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_time();
 
@@ -1571,9 +2928,25 @@ CREATE TRIGGER rules BEFORE INSERT ON kronos.backtest_pieces FOR EACH ROW EXECUT
 
 CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.config_proposals FOR EACH ROW EXECUTE FUNCTION kronos.keep_proposal_rules();
 
+CREATE TRIGGER rules BEFORE INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.keep_suite_rules();
+
 CREATE TRIGGER rules BEFORE INSERT OR UPDATE ON kronos.experiment_results FOR EACH ROW EXECUTE FUNCTION kronos.keep_result_rules();
 
+CREATE TRIGGER rules BEFORE INSERT ON kronos.experiment_verdicts FOR EACH ROW EXECUTE FUNCTION kronos.keep_verdict_rules();
+
 CREATE TRIGGER status_follows AFTER INSERT OR UPDATE ON kronos.config_activations FOR EACH ROW EXECUTE FUNCTION kronos.follow_activations();
+
+ALTER TABLE ONLY kronos.alert_deliveries
+    ADD CONSTRAINT alert_deliveries_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES kronos.alerts(alert_id);
+
+ALTER TABLE ONLY kronos.alerts
+    ADD CONSTRAINT alerts_latch_event_fkey FOREIGN KEY (latch_event) REFERENCES kronos.promotion_latch(event_id);
+
+ALTER TABLE ONLY kronos.approvals
+    ADD CONSTRAINT approvals_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
+
+ALTER TABLE ONLY kronos.approvals
+    ADD CONSTRAINT approvals_verdict_id_fkey FOREIGN KEY (verdict_id) REFERENCES kronos.experiment_verdicts(verdict_id);
 
 ALTER TABLE ONLY kronos.backtest_attempts
     ADD CONSTRAINT backtest_attempts_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
@@ -1596,6 +2969,12 @@ ALTER TABLE ONLY kronos.config_proposals
 ALTER TABLE ONLY kronos.experiment_results
     ADD CONSTRAINT experiment_results_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
 
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
+
+ALTER TABLE ONLY kronos.experiment_verdicts
+    ADD CONSTRAINT experiment_verdicts_policy FOREIGN KEY (policy_engine, policy_version) REFERENCES kronos.gate_policies(engine_name, version);
+
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_base FOREIGN KEY (engine_name, base_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
 
@@ -1604,6 +2983,18 @@ ALTER TABLE ONLY kronos.experiments
 
 ALTER TABLE ONLY kronos.experiments
     ADD CONSTRAINT experiments_proposed FOREIGN KEY (engine_name, proposed_config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_activation_id_fkey FOREIGN KEY (activation_id) REFERENCES kronos.config_activations(activation_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_approval_id_fkey FOREIGN KEY (approval_id) REFERENCES kronos.approvals(approval_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_engine_name_config_id_fkey FOREIGN KEY (engine_name, config_id) REFERENCES kronos.engine_configs(engine_name, config_id);
+
+ALTER TABLE ONLY kronos.promotions
+    ADD CONSTRAINT promotions_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
 
 ALTER TABLE ONLY kronos.scheduling_decisions
     ADD CONSTRAINT scheduling_decisions_experiment_id_fkey FOREIGN KEY (experiment_id) REFERENCES kronos.experiments(experiment_id);
@@ -1625,13 +3016,63 @@ GRANT ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why t
 REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.activate_due(code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.activate_due(code text) TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_reader;
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_chat;
+GRANT SELECT ON TABLE kronos.config_activations TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.activation_before(engine text, within text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.activation_before(engine text, within text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.activation_before(engine text, within text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.activation_before(engine text, within text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.activation_before(engine text, within text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.activation_time(engine text, within text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.add_gate_policy(engine text, new_body jsonb, expected integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.add_principal(token text, new_name text, new_kind text, new_role text, new_hash text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.add_principal(token text, new_name text, new_kind text, new_role text, new_hash text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.alert_closed_latches() FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.alert_closed_latches() TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.approval_content(of_verdict uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.approval_content(of_verdict uuid) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.approval_content(of_verdict uuid) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.approval_content(of_verdict uuid) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.approval_content(of_verdict uuid) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) TO kronos_orchestrator;
+
 REVOKE ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.begin_experiment() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.begin_gate_policy(new_body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.begin_gate_policy(new_body jsonb) TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.begin_principals(first_name text, first_hash text, code text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.caller() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.cancel_promotion(token text, promotion uuid, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.cancel_promotion(token text, promotion uuid, why text, code text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.canonical_hash(body jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.canonical_hash(body jsonb) TO kronos_reader;
@@ -1653,6 +3094,28 @@ REVOKE ALL ON FUNCTION kronos.change_author() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.close_latch_on_suite() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.data_now() FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.data_now() TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.data_now() TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.data_now() TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.data_now() TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.enter_approval(wanted uuid, seen text, of_kind text, actor text, why text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.enter_latch_event(engine text, becomes text, of_cause text, what jsonb, why text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.enter_registered_config() FROM PUBLIC;
 
@@ -1704,6 +3167,44 @@ REVOKE ALL ON FUNCTION kronos.experiment_edge(was text, becomes text) FROM PUBLI
 
 REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
 
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_reader;
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_chat;
+GRANT SELECT ON TABLE kronos.gate_policies TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.gate_policy_in_force(engine text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.hash_activated_body() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.hash_of_token(token text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE kronos.principals TO kronos_reader;
+GRANT SELECT ON TABLE kronos.principals TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.principals TO kronos_chat;
+GRANT SELECT ON TABLE kronos.principals TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.identify(token text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.identify(token text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.identify(token text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.identify(token text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.identify(token text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.incumbent_of(engine text, within text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.incumbent_of(engine text, within text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.incumbent_of(engine text, within text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.incumbent_of(engine text, within text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.incumbent_of(engine text, within text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.keep_activation_history() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_alert() FROM PUBLIC;
@@ -1714,23 +3215,58 @@ REVOKE ALL ON FUNCTION kronos.keep_config_as_registered() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_piece_rules() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.keep_principal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_promotion() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.keep_proposal_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_result_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.keep_suite_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_verdict_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.largest_relative_change(changes jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.latch_causes(engine text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.lock_change_log() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.lock_incumbent(engine text, within text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_approval() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.log_change(of_subject text, of_id text, was text, becomes text, label text, run text, what jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.log_experiment() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.log_principal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_promotion() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.log_proposal() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.log_refusal(token text, account text, act text, of_id text, rule text, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.log_refusal(token text, account text, act text, of_id text, rule text, why text, code text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.log_refusal(token text, account text, act text, of_id text, rule text, why text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.log_suite() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.log_verdict() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.may_be_approved(wanted uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone, code text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) TO kronos_orchestrator;
@@ -1739,7 +3275,11 @@ REVOKE ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb,
 GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_chat;
 
+REVOKE ALL ON FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamp with time zone, event bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.refuse_active_control() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.refuse_change(rule text, why text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
 
@@ -1748,15 +3288,111 @@ REVOKE ALL ON FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was
 REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;
 
+REVOKE ALL ON FUNCTION kronos.reject(token text, experiment uuid, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.reject(token text, experiment uuid, why text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.reopen_latch(token text, engine text, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.reopen_latch(token text, engine text, why text, code text) TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.approvals TO kronos_reader;
+GRANT SELECT ON TABLE kronos.approvals TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.approvals TO kronos_chat;
+GRANT SELECT ON TABLE kronos.approvals TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_reader;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_chat;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_change_manager;
+
+GRANT INSERT(verdict_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(incumbent) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(verdict) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(recommendation) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(report) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_engine) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(evidence_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(data_until) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(lake) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.require_approval(judged kronos.experiment_verdicts, own uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.require_attempt(of_experiment uuid, of_attempt integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.require_ended_attempt() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.require_experiment_of_proposal() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.require_open_latch(engine text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.require_pass(wanted uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.require_principal(token text, roles text[], people_only boolean, act text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.require_promotable(experiment uuid, own uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.require_promotion() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.revoke_principal(token text, whose text, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.revoke_principal(token text, whose text, why text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.rollback(token text, engine text, within text, expected text, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.rollback(token text, engine text, within text, expected text, why text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.rotate_principal(token text, whose text, new_hash text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.rotate_principal(token text, whose text, new_hash text, code text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.said(what text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.promotions TO kronos_reader;
+GRANT SELECT ON TABLE kronos.promotions TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.promotions TO kronos_chat;
+GRANT SELECT ON TABLE kronos.promotions TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.settle_promotion(due kronos.promotions) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.swap_incumbent(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.alert_deliveries TO kronos_reader;
+GRANT SELECT,INSERT ON TABLE kronos.alert_deliveries TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.alert_deliveries TO kronos_chat;
+GRANT SELECT ON TABLE kronos.alert_deliveries TO kronos_change_manager;
+
+GRANT UPDATE(attempts) ON TABLE kronos.alert_deliveries TO kronos_orchestrator;
+
+GRANT UPDATE(tried_at) ON TABLE kronos.alert_deliveries TO kronos_orchestrator;
+
+GRANT UPDATE(failure) ON TABLE kronos.alert_deliveries TO kronos_orchestrator;
+
+GRANT UPDATE(delivered_at) ON TABLE kronos.alert_deliveries TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.alerts TO kronos_reader;
 GRANT SELECT ON TABLE kronos.alerts TO kronos_orchestrator;
@@ -1839,6 +3475,8 @@ GRANT INSERT(seconds) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT INSERT(refused) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
+GRANT INSERT(found) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_chat;
@@ -1855,17 +3493,33 @@ GRANT SELECT ON TABLE kronos.change_log TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.change_log TO kronos_chat;
 GRANT SELECT ON TABLE kronos.change_log TO kronos_change_manager;
 
-GRANT SELECT ON TABLE kronos.config_activations TO kronos_reader;
-GRANT SELECT ON TABLE kronos.config_activations TO kronos_orchestrator;
-GRANT SELECT ON TABLE kronos.config_activations TO kronos_chat;
-GRANT SELECT ON TABLE kronos.config_activations TO kronos_change_manager;
-
 GRANT SELECT ON TABLE kronos.config_proposals TO kronos_reader;
 GRANT SELECT ON TABLE kronos.config_proposals TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.config_proposals TO kronos_chat;
 GRANT SELECT ON TABLE kronos.config_proposals TO kronos_change_manager;
 
 GRANT UPDATE(status) ON TABLE kronos.config_proposals TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_reader;
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_chat;
+GRANT SELECT ON TABLE kronos.control_suites TO kronos_change_manager;
+
+GRANT INSERT(suite_id) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(engine_name) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(period) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(seed) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(policy_digest) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(outcomes) ON TABLE kronos.control_suites TO kronos_orchestrator;
+
+GRANT INSERT(planned) ON TABLE kronos.control_suites TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.engine_configs TO kronos_orchestrator;
@@ -1928,6 +3582,11 @@ GRANT INSERT(node) ON TABLE kronos.node_readings TO kronos_orchestrator;
 GRANT UPDATE(taken_at) ON TABLE kronos.node_readings TO kronos_orchestrator;
 
 GRANT INSERT(reading),UPDATE(reading) ON TABLE kronos.node_readings TO kronos_orchestrator;
+
+GRANT SELECT ON TABLE kronos.promotion_latch TO kronos_reader;
+GRANT SELECT ON TABLE kronos.promotion_latch TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.promotion_latch TO kronos_chat;
+GRANT SELECT ON TABLE kronos.promotion_latch TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.quarantine TO kronos_reader;
 GRANT SELECT,INSERT,DELETE ON TABLE kronos.quarantine TO kronos_orchestrator;

@@ -24,7 +24,7 @@ from kronos.backtests.launcher import CANNOT_START
 from kronos.backtests.pipes import Messages
 from kronos.backtests.processes import Child, Limits, ending, start
 from kronos.backtests.waiting import Heard, by_deadline, unheard
-from kronos.core.backtests.runner import Produced, Watch
+from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, Schema, conform
 from kronos.core.scenarios.battery import Scenario
@@ -48,6 +48,8 @@ class CommandConfig(BaseModel):
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     scenarios: bool = False
     """Whether it can play `task.scenario`."""
+    alters: bool = False
+    """Whether it can play `task.altered`."""
     deadline_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
@@ -69,6 +71,12 @@ class CommandRunner:
         if self._config.scenarios:
             return None
         return f"{self._name} is not said to play scenarios: its `scenarios` is false, {scenario.name!r} is left out"
+
+    def unable(self, ability: Ability) -> str | None:
+        """Why the command cannot be probed in a way."""
+        if ability is Ability.REPEAT or self._config.alters:
+            return None
+        return f"{self._name} is not said to alter data: its `alters` is false"
 
     def run(self, task: Task, watch: Watch) -> Produced:
         """The command's rows, those that break the contract apart; raises `BacktestFailed`."""

@@ -20,7 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from kronos.backtests.processes import Child, Limits, ending, start
-from kronos.core.backtests.runner import Produced, Watch
+from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.scenarios.battery import Scenario
 from kronos.errors import BacktestFailed
@@ -36,14 +36,22 @@ class Isolated:
     """A runner around `module:function`, a function of one Task that returns Produced."""
 
     def __init__(
-        self, function: str, limits: Limits, unsupported: Callable[[Scenario], str | None] = lambda _: None
+        self,
+        function: str,
+        limits: Limits,
+        unsupported: Callable[[Scenario], str | None] = lambda _: None,
+        unable: Callable[[Ability], str | None] = lambda _: None,
     ) -> None:
-        self._function, self._limits, self._unsupported = function, limits, unsupported
+        self._function, self._limits, self._unsupported, self._unable = function, limits, unsupported, unable
         self._child: Child | None = None
 
     def unsupported(self, scenario: Scenario) -> str | None:
         """Why the function cannot play a scenario."""
         return self._unsupported(scenario)
+
+    def unable(self, ability: Ability) -> str | None:
+        """Why the function cannot be probed in a way."""
+        return self._unable(ability)
 
     def run(self, task: Task, watch: Watch) -> Produced:
         """The function's rows for a task; a child that dies, or is stopped by the watch, takes nothing along."""

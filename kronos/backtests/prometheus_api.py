@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 from kronos.backtests.http_client import Answer, HttpClient, HttpConfig, Json, Seconds
 from kronos.backtests.upstream_rows import rows_of, what_lacks, written_twice
 from kronos.backtests.waiting import Heard, by_deadline, pause, unheard
-from kronos.core.backtests.runner import Produced, Watch
+from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import Subject, Task
 from kronos.core.canonical import canonical_hash
 from kronos.core.scenarios.battery import Scenario
@@ -150,6 +150,12 @@ class PrometheusApiRunner:
             return None
         where = f"the control API at {self._config.url}"
         return f"{where} is not said to play scenarios: its `scenarios` is false, {scenario.name!r} is left out"
+
+    def unable(self, ability: Ability) -> str | None:
+        """Why upstream cannot be probed in a way."""
+        if ability is Ability.REPEAT:
+            return "upstream is asked for the same once: its job for a key that it knows is the one it had"
+        return f"the control API at {self._config.url} knows no data but upstream's own"
 
     def run(self, task: Task, watch: Watch) -> Produced:
         """The rows upstream wrote for the task; raises `BacktestFailed`, also where some are missing."""

@@ -15,9 +15,14 @@ from kronos.cli import (
     alerts,
     audit,
     compare,
+    controls,
     database,
     experiment,
+    gates,
+    latch,
     monitor,
+    principal,
+    promotion,
     proposal,
     report,
     sandbox,
@@ -42,6 +47,15 @@ app.command("monitor")(monitor.monitor)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(proposal.app, name="proposal")
+app.command("approve")(promotion.approve)
+app.command("reject")(promotion.reject)
+app.command("promote")(promotion.promote)
+app.command("rollback")(promotion.rollback)
+app.command("configs")(promotion.configs)
+app.add_typer(latch.app, name="latch")
+app.add_typer(principal.app, name="principal")
+app.add_typer(gates.app, name="gates")
+app.add_typer(controls.app, name="controls")
 app.command("log")(audit.log)
 app.add_typer(audit.app, name="audit")
 app.add_typer(scheduler.app, name="scheduler")

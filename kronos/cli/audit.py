@@ -58,6 +58,23 @@ def seal(as_json: AsJson = False) -> None:
     _tell(found, as_json)
 
 
+@app.command()
+def trace(
+    config_id: Annotated[str, typer.Argument(help="Config id.")],
+    as_json: AsJson = False,
+) -> None:
+    """How a config came to be live: activation, approval, verdict, results, backtests, experiment and proposal."""
+    from kronos.cli.render_promotion import print_trace
+    from kronos.services.trace import trace_config
+
+    with open_database(settings.load()) as database:
+        found = trace_config(database, config_id)
+    if as_json:
+        typer.echo(json.dumps(found.to_json_dict(), indent=1))
+    else:
+        print_trace(found, report_console())
+
+
 def _tell(found: Audit, as_json: bool) -> None:
     verified = found.verified
     if as_json:

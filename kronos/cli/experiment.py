@@ -27,6 +27,7 @@ from kronos.cli.render import report_console
 from kronos.cli.render_backtests import print_attempts, print_queue, print_scenarios
 from kronos.cli.render_changes import print_experiment, print_experiments, print_log, print_outcome
 from kronos.cli.shadow import shadow
+from kronos.cli.verdict import judge, verdict
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.modifications import modifications
 from kronos.core.changes.request import ExperimentRequest
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Configs under test: create, queue, cancel, look at.", no_args_is_help=True)
 
 app.command()(shadow)
+app.command()(verdict)
+app.command()(judge)
 
 Id = Annotated[str, typer.Argument(help="Experiment id, or how it begins.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +53,17 @@ def author_of(given: str | None) -> str:
 def day(instant: datetime | None) -> date | None:
     """The date of an option."""
     return instant.date() if instant else None
+
+
+def instant(given: str | None) -> datetime | None:
+    """The time of an option, in UTC where it names no zone; `BadValue` when it is none."""
+    if given is None:
+        return None
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise BadValue("--at", given, "a time such as 2026-03-01T18:00+00:00") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def read_config(given: str) -> Any:

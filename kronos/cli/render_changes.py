@@ -23,6 +23,8 @@ SHOWN_METRICS = ("sharpe", "avg_return", "volatility", "max_dd", "hit_rate_day",
 SHORT_ID = 8
 """Characters of an id in a table; commands take an id that is cut short."""
 
+_LENGTH_OF_ID = 36
+
 LONGEST_PROSE = 100
 """Characters of a description in a list; `show` and --json tell all of it."""
 
@@ -230,7 +232,9 @@ def _add_prose(table: Table, header: str) -> None:
 
 
 def _short(identifier: object) -> str:
-    return str(identifier)[:SHORT_ID]
+    """An id cut short; the names of engines and people stay whole."""
+    text = str(identifier)
+    return text[:SHORT_ID] if len(text) == _LENGTH_OF_ID else text
 
 
 def _value(value: object) -> str:

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from kronos import settings
+from kronos.cli.database import tell_first_admin
 from kronos.cli.render import print_summary, report_console
 from kronos.cli.stack import LOOPBACK, require_free_port, serve_dagster, single_instance, stop_recorded
 from kronos.settings import Settings
@@ -23,6 +24,7 @@ def up(once: bool = typer.Option(False, "--once", help="End after the report ins
             require_free_port(config.dagster_port, "KRONOS_DAGSTER_PORT")
         console.print("starting Postgres")
         with open_database(config) as database:
+            tell_first_admin(config, database)
             _observe(config, database, console)
             _report(config)
             if not once:

@@ -45,3 +45,6 @@ ECE_BINS: Final = 10
 
 IMPROVEMENT_ALPHA: Final = 0.008
 """Family-wise level of the improvement test; simulated false accepts then stay below 1.3 % with 95 % confidence."""
+
+STORED_DIGITS: Final = 12
+"""Significant digits of a number that is kept in a verdict: the last ones of a double differ between machines."""

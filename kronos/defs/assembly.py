@@ -5,9 +5,11 @@ import dagster as dg
 from kronos.defs.audit import definitions as audit
 from kronos.defs.experiments import definitions as experiments
 from kronos.defs.facts import definitions as facts
+from kronos.defs.gates import definitions as gates
 from kronos.defs.meta import definitions as meta
 from kronos.defs.monitoring import definitions as monitoring
 from kronos.defs.partitions import Calendar
+from kronos.defs.promotion import definitions as promotion
 from kronos.defs.proposals import definitions as proposals
 from kronos.defs.reports import definitions as reports
 from kronos.defs.resources import Kronos
@@ -24,7 +26,9 @@ def assemble(kronos: Kronos) -> dg.Definitions:
         monitoring.definitions(calendar),
         meta.definitions(calendar),
         proposals.definitions,
+        promotion.definitions,
         audit.definitions,
         experiments.definitions(kronos.settings),
+        gates.definitions(calendar),
         dg.Definitions(resources={"kronos": kronos}, executor=dg.in_process_executor),
     )

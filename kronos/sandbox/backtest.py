@@ -13,6 +13,7 @@ from kronos.core.backtests.spec import Subject, Task
 from kronos.core.frames import DECISIONS, OUTCOMES
 from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue
+from kronos.sandbox.altered import altered_market
 from kronos.sandbox.engines import HORIZONS, decide, evaluate
 from kronos.sandbox.markets import Market, load_markets
 from kronos.sandbox.scenarios import scenario_market
@@ -52,7 +53,8 @@ def _markets(task: Task) -> Iterator[tuple[Market, date]]:
     for name in task.markets:
         if name not in every:
             raise BadValue("market of a sandbox backtest", name, f"one of {', '.join(sorted(every))}")
-        market, start = _until_evaluated(every[name], task), task.start
+        there = every[name] if task.altered is None else altered_market(every[name], task.altered)
+        market, start = _until_evaluated(there, task), task.start
         if task.scenario is not None:
             market, first = scenario_market(every[name], task.scenario, start, task.data_until, task.scenario_seed)
             start = max(start, first)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from kronos.core.chances import chances
 from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR
 from kronos.core.frames import INSTANT
 from kronos.core.policy import ObservationPolicy
 from kronos.sandbox.features import drawdown, reference_volatility, volatility
-from kronos.sandbox.ids import chances
 from kronos.sandbox.markets import Floats, Indexes, Market, instants
 from kronos.sandbox.rows import encoded
 from kronos.settings import SANDBOX_START

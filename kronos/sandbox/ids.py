@@ -1,20 +1,13 @@
-"""Names and chances derived from data alone: the same row gets the same id and the same fate in every run."""
+"""Names derived from data alone: the same row gets the same id in every run."""
 
 from __future__ import annotations
 
 from hashlib import md5
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from kronos.sandbox.markets import Floats
-
-Words = npt.NDArray[np.uint64]
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
+from kronos.core.chances import Words
 
 
 def identifiers(keys: pl.Series, days: pl.Series) -> pl.Series:
@@ -31,26 +24,6 @@ def identifiers(keys: pl.Series, days: pl.Series) -> pl.Series:
     return pl.select(pl.concat_str([pl.lit(piece) for piece in pieces])).to_series()
 
 
-def mix(*words: npt.ArrayLike) -> Words:
-    """One well-mixed 64-bit word per row from any number of integer columns (splitmix64 chained)."""
-    state = np.zeros(1, dtype=np.uint64)
-    for word in words:
-        state = _splitmix(state ^ np.asarray(word).astype(np.uint64))
-    return state
-
-
-def chances(*words: npt.ArrayLike) -> Floats:
-    """Uniform numbers in [0, 1) determined by integer columns."""
-    return (mix(*words) >> np.uint64(11)).astype(np.float64) / float(1 << 53)
-
-
 def words_of(identifiers_: pl.Series) -> Words:
     """48 bits of each UUID as an integer, to draw further chances from."""
     return identifiers_.str.slice(24, 12).str.to_integer(base=16, dtype=pl.Int64).to_numpy().astype(np.uint64)
-
-
-def _splitmix(state: Words) -> Words:
-    z = state + _GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * _FIRST
-    z = (z ^ (z >> np.uint64(27))) * _SECOND
-    return z ^ (z >> np.uint64(31))

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from kronos.sandbox.ids import chances, identifiers, words_of
+from kronos.core.chances import chances
+from kronos.sandbox.ids import identifiers, words_of
 from kronos.sandbox.markets import Floats, Indexes, load_markets
 from kronos.sandbox.paths import NOTIONAL
 

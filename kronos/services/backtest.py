@@ -13,7 +13,7 @@ from uuid import UUID
 import polars as pl
 
 from kronos.core.backtests.runner import ChosenRunner, Produced, Runner
-from kronos.core.backtests.spec import BacktestSpec, Task, experiment_of, tasks
+from kronos.core.backtests.spec import BacktestSpec, Task, experiment_of, is_probe, tasks
 from kronos.core.cells import build_cells
 from kronos.core.changes.model import Experiment
 from kronos.core.facts import FactsBatch, build_facts
@@ -28,13 +28,14 @@ from kronos.core.frames import (
     Schema,
     empty,
 )
-from kronos.errors import BacktestFailed
 from kronos.lake.tables import BACKTESTS
 from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, taken_up
 from kronos.services.backtest_results import conclude
+from kronos.services.backtest_rows import rows_of
 from kronos.services.backtest_spec import backtest_spec
 from kronos.services.experiments import find_experiment
 from kronos.services.pipeline import Pipeline
+from kronos.services.probes import probe
 from kronos.services.sessions import market_sessions
 from kronos.settings import RecordedBy
 from kronos.store import backtests as store
@@ -59,7 +60,8 @@ def run_backtest(bench: Bench, experiment_id: UUID, attempt: int, run_id: str) -
     with handing_back(bench, experiment_id, attempt):
         experiment = find_experiment(bench.workplace.database, experiment_id)
         chosen = bench.choose(experiment)
-        spec = backtest_spec(bench.workplace.database, bench.pipeline.policy, experiment, chosen, bench.now)
+        check = bench.workplace.check_config
+        spec = backtest_spec(bench.workplace.database, bench.pipeline.policy, experiment, chosen, bench.now, check)
         pieces = _work(bench, attempt, spec, chosen, heartbeat)
         return conclude(bench, experiment, attempt, spec, pieces, heartbeat)
     return None
@@ -80,7 +82,7 @@ def _work(
         for task in wanted:
             if task.piece not in done:
                 heartbeat.between_pieces()
-                record = _made(bench, attempt, task, runner, heartbeat)
+                record = _made(bench, attempt, task, spec.freshness_sessions, runner, heartbeat)
                 with bench.workplace.database.connect(Role.ORCHESTRATOR) as session:
                     store.record_piece(session, experiment_id, spec.digest, bench.workplace.code_version, record)
                 done[task.piece] = record
@@ -90,30 +92,19 @@ def _work(
     return [done[task.piece] for task in wanted]
 
 
-def _made(bench: Bench, attempt: int, task: Task, runner: Runner, heartbeat: Heartbeat) -> PieceRecord:
-    """Run a task, add its rows up and write them."""
+def _made(bench: Bench, attempt: int, task: Task, freshness: int, runner: Runner, heartbeat: Heartbeat) -> PieceRecord:
+    """Run a task, add its rows up and write them; of a probe nothing but what it found."""
     started = time.monotonic()
-    produced, refused = _produced(task, runner, heartbeat)
+    if is_probe(task.piece):
+        found = probe(task, freshness, runner, heartbeat)
+        return PieceRecord(task.piece, attempt, {}, {}, _since(started), None, found)
+    produced, refused, neighbours = rows_of(task, runner, heartbeat)
     heartbeat()
     tables = piece_tables(bench.pipeline, task, produced)
     heartbeat()
     where = {"experiment": [experiment_of(task.experiment_id)], "piece": [task.piece]}
     marks = {table: bench.pipeline.lake.replace(table, df, where) for table, df in tables.items()}
-    seconds = round(time.monotonic() - started, 3)
-    return PieceRecord(task.piece, attempt, marks, _counts(produced), seconds, refused)
-
-
-def _produced(task: Task, runner: Runner, heartbeat: Heartbeat) -> tuple[Produced, str | None]:
-    """The task's rows; of a scenario that the runner cannot play none, and why."""
-    why = None if task.scenario is None else runner.unsupported(task.scenario)
-    if why is not None:
-        return Produced.nothing(), why
-    try:
-        return runner.run(task, heartbeat), None
-    except BacktestFailed as failed:
-        if task.scenario is None or not failed.final:
-            raise
-        return Produced.nothing(), str(failed)
+    return PieceRecord(task.piece, attempt, marks, _counts(produced), _since(started), refused, neighbours or None)
 
 
 def piece_tables(pipeline: Pipeline, task: Task, produced: Produced) -> dict[str, pl.DataFrame]:
@@ -147,3 +138,7 @@ def _counts(produced: Produced) -> dict[str, int]:
     rejected = dict(produced.rejected.group_by("rule").len().sort("rule").iter_rows())
     counts = {"decisions": produced.decisions.height, "outcomes": produced.outcomes.height}
     return counts | {f"{REJECTED}{rule}": count for rule, count in rejected.items()}
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.backtests.results import beside_numbers, figures
-from kronos.core.backtests.spec import REPLAY, BacktestSpec, scenario_of, stream_of
+from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, scenario_of, stream_of
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.reports.model import EnginePerformanceReport
@@ -51,8 +51,8 @@ def conclude(
     marks = newest_marks(pieces)
     record = BacktestRecord(bench.pipeline.lake, str(experiment_id), marks)
     performance = Performance(record, bench.pipeline.policy, bench.pipeline.recorded_by)
-    read = _Reports(performance, spec, _roles(spec, experiment), heartbeat)
-    periods = read.periods(_refused(pieces))
+    read = _Reports(performance, spec, heartbeat)
+    periods = read.periods(_refused(pieces), _neighbours_refused(spec, pieces))
     provenance = _provenance(bench, spec, pieces, marks)
     with changing(bench.workplace, KRONOS, "every piece of the backtest was made") as session:
         for period in periods:
@@ -85,26 +85,35 @@ def newest_marks(pieces: Iterable[PieceRecord]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Reports:
-    """Reports over one experiment's record. roles: what each config is in the backtest, the proposed one first."""
+    """Reports over one experiment's record."""
 
     performance: Performance
     spec: BacktestSpec
-    roles: Mapping[str, str]
     heartbeat: Callable[[], None]
 
-    def periods(self, refused: Mapping[str, str]) -> list[_Period]:
-        """The whole replay with every scenario, and its folds where there are several."""
+    def periods(self, refused: Mapping[str, str], left_out: Mapping[str, str]) -> list[_Period]:
+        """The whole replay with neighbours and every scenario, and its folds where there are several.
+
+        refused: scenarios, left_out: neighbours, that could not be run, and why.
+        """
         scenarios = {one.name: self._scenario(one, refused.get(one.name)) for one in self.spec.battery.scenarios}
         whole = self._period(self.spec.start, self.spec.end)
-        whole = replace(whole, detail={**whole.detail, "scenarios": scenarios})
+        near = {
+            one.config_id: self._figures(one.config_id, whole.start, whole.end) | {"role": one.role}
+            for one in self.spec.subjects
+            if one.is_neighbour and one.config_id not in left_out
+        }
+        beside = {**whole.detail["beside"], **near}
+        said = {"beside": beside, "scenarios": scenarios, "neighbours_left_out": dict(left_out)}
+        whole = replace(whole, detail={**whole.detail, **said})
         folds = self.spec.folds if len(self.spec.folds) > 1 else ()
         return [whole, *(self._period(fold.start, fold.end) for fold in folds)]
 
     def _period(self, start: date, end: date) -> _Period:
         """The proposed config over some dates of the replay, the others beside it."""
-        proposed, *others = self.roles
-        report = self._report(proposed, start, end)
-        beside = {one: self._figures(one, start, end) | {"role": self.roles[one]} for one in others}
+        proposed, *others = self._compared
+        report = self._report(proposed.config_id, start, end)
+        beside = {one.config_id: self._figures(one.config_id, start, end) | {"role": one.role} for one in others}
         return _Period(start, end, report, {**beside_numbers(report), "beside": beside})
 
     def _scenario(self, scenario: Scenario, refused: str | None) -> dict[str, Any]:
@@ -115,7 +124,13 @@ class _Reports:
             start, end, stream = scenario.start, scenario.end, REPLAY
         else:
             start, end, stream = self.spec.start, self.spec.end, scenario.name
-        return said | {"configs": {one: self._figures(one, start, end, stream) for one in self.roles}}
+        configs = [one.config_id for one in self._compared]
+        return said | {"configs": {one: self._figures(one, start, end, stream) for one in configs}}
+
+    @property
+    def _compared(self) -> list[Subject]:
+        """The proposed config and those it is compared with."""
+        return [one for one in self.spec.subjects if not one.is_neighbour]
 
     def _figures(self, config_id: str, start: date, end: date, scenario: str = REPLAY) -> dict[str, Any]:
         try:
@@ -135,17 +150,6 @@ class _Reports:
         )
 
 
-def _roles(spec: BacktestSpec, experiment: Experiment) -> dict[str, str]:
-    """What each config is, the proposed one first; the base is usually the incumbent too."""
-    named = {
-        experiment.proposed_config_id: ["proposed"],
-        experiment.base_config_id: ["base"],
-    }
-    if spec.incumbent is not None:
-        named.setdefault(spec.incumbent, []).append("incumbent")
-    return {subject.config_id: " and ".join(named[subject.config_id]) for subject in spec.subjects}
-
-
 def _refused(pieces: Iterable[PieceRecord]) -> dict[str, str]:
     """Why scenarios could not be played, by name."""
     return {
@@ -153,6 +157,13 @@ def _refused(pieces: Iterable[PieceRecord]) -> dict[str, str]:
         for piece in pieces
         if piece.refused is not None and (name := scenario_of(piece.piece)) is not None
     }
+
+
+def _neighbours_refused(spec: BacktestSpec, pieces: Iterable[PieceRecord]) -> dict[str, str]:
+    """Why neighbours were not run, or not to the end, by config id."""
+    near = {one.config_id for one in spec.subjects if one.is_neighbour}
+    said = [(config_id, found) for piece in pieces for config_id, found in (piece.found or {}).items()]
+    return spec.left_out | {config_id: found["refused"] for config_id, found in said if config_id in near}
 
 
 def _provenance(

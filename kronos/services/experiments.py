@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from kronos.core.changes.request import (
     text,
     word,
 )
+from kronos.core.controls.model import split_body
 from kronos.core.vocabulary import ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, NotFound
 from kronos.services.identifiers import by_prefix
@@ -46,6 +48,16 @@ if TYPE_CHECKING:
     from kronos.core.changes.power import PowerPlan
 
 Session = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Ids of an experiment and of its config that are fixed beforehand, and what its metadata says besides."""
+
+    experiment_id: UUID
+    config_id: str
+    about: Mapping[str, Any]
+
 
 FIRST_VERSION = "1"
 OPEN = (
@@ -80,16 +92,18 @@ def create_within(
     *,
     auto_generated: bool | None = None,
     proposal_id: UUID | None = None,
+    identity: Identity | None = None,
 ) -> Experiment:
     """`create_experiment` inside a transaction that has begun its change; data: the workplace's dates."""
     automatic = author == KRONOS if auto_generated is None else auto_generated
     require_base(session, request.engine_name, request.base_config_id)
     asked = checked(request, data, workplace.policy.comparison.detectable_sharpe, auto_generated=automatic)
-    workplace.check_config(asked.engine_name, asked.proposed_config)
-    experiment_id = uuid4()
-    config_id = _register_proposed(session, asked, experiment_id, author)
+    _check_config(workplace, asked)
+    given = identity or _new_identity(asked)
+    _register_proposed(session, asked, given.config_id, author)
     power = _power(session, workplace, asked)
-    new = NewExperiment(experiment_id, config_id, asked, automatic, {"power": power.to_json_dict()}, proposal_id)
+    about = {**given.about, "power": power.to_json_dict()}
+    new = NewExperiment(given.experiment_id, given.config_id, asked, automatic, about, proposal_id)
     return insert_experiment(session, new)
 
 
@@ -192,9 +206,21 @@ def require_base(session: Session, engine_name: str, config_id: str) -> EngineCo
     return of_engine[config_id]
 
 
-def _register_proposed(session: Session, asked: CheckedRequest, experiment_id: UUID, author: str) -> str:
-    """The id of the new config: nobody else's, because the experiment's own id is in it."""
-    config_id = f"{asked.engine_name.lower()}-experiment-{experiment_id}"
+def _check_config(workplace: Workplace, asked: CheckedRequest) -> None:
+    """What the engine gets of the body has to fit it; of a control alone a part of the body is not the engine's."""
+    body = asked.proposed_config
+    if asked.expected_outcome in CONTROLS:
+        body, _ = split_body(body)
+    workplace.check_config(asked.engine_name, body)
+
+
+def _new_identity(asked: CheckedRequest) -> Identity:
+    """A config id that is nobody else's, because the experiment's own id is in it."""
+    experiment_id = uuid4()
+    return Identity(experiment_id, f"{asked.engine_name.lower()}-experiment-{experiment_id}", {})
+
+
+def _register_proposed(session: Session, asked: CheckedRequest, config_id: str, author: str) -> None:
     family = TrialFamily.CONTROL if asked.expected_outcome in CONTROLS else TrialFamily.REAL
     now = datetime.now(UTC)
     trial = Trial(
@@ -216,7 +242,6 @@ def _register_proposed(session: Session, asked: CheckedRequest, experiment_id: U
         created_at=now,
         family=family,
     )
-    return config_id
 
 
 def _power(session: Session, workplace: Workplace, asked: CheckedRequest) -> PowerPlan:

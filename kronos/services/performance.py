@@ -11,6 +11,7 @@ import polars as pl
 
 from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.frames import SESSIONS, empty
+from kronos.core.gates.series import GateSeries, gate_series
 from kronos.core.monitoring.model import EngineMonitoring, Watched
 from kronos.core.monitoring.monitor import monitor_engine
 from kronos.core.policy import ObservationPolicy
@@ -216,6 +217,28 @@ class Performance:
             ledger=ledger,
             notes=(*notes, *self._notes),
         )
+
+    def gate_series(
+        self,
+        engine_name: str,
+        incumbent: str,
+        start: date,
+        end: date,
+        *,
+        config_id: str | None = None,
+        mode: str = Mode.LIVE,
+        experiment_id: str = "",
+    ) -> GateSeries | None:
+        """Series of a record's configs (or of one) as the gates compare them; None where the incumbent has none."""
+        versions = self._versions()
+        directory = self._directory(versions)
+        records = [
+            self._load(
+                self._wanted(directory, engine_name, config_id, horizon, mode, experiment_id), directory, versions
+            )
+            for horizon in (None, 1)
+        ]
+        return gate_series(records[0], records[1], self._policy, Window(start, end), incumbent)
 
     def attribution(
         self,

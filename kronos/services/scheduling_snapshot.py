@@ -14,11 +14,11 @@ import psycopg
 
 from kronos.core.backtests.attempts import Standing, standing
 from kronos.core.backtests.policy import BacktestPolicy
-from kronos.core.backtests.spec import count_folds
+from kronos.core.backtests.spec import count_pieces
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import CONTROLS
 from kronos.core.policy import ObservationPolicy
-from kronos.core.scenarios.battery import by_running, default_battery
+from kronos.core.scenarios.battery import default_battery
 from kronos.core.scheduling.decisions import REASONS, Plan
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.policy import CLASSES, seconds
@@ -125,8 +125,7 @@ def _standing(experiment: Experiment, attempts: Sequence[Any], policy: Observati
 def _pieces(experiment: Experiment, terms: BacktestPolicy) -> int:
     """Pieces of a backtest nobody has begun yet."""
     battery = terms.battery or default_battery(experiment.start_date, experiment.end_date)
-    folds = count_folds(experiment.start_date, experiment.end_date, terms.fold_months)
-    return folds + len(by_running(battery))
+    return count_pieces(experiment.start_date, experiment.end_date, terms.fold_months, battery, terms.probes)
 
 
 def _profiles(

@@ -34,6 +34,8 @@ class Workplace:
     data: Callable[[], DateRange]
     check_config: ConfigCheck
     code_version: str = field(default_factory=code_version)
+    token: str | None = field(default=None, repr=False)
+    """Of the principal who acts; None where nobody showed one."""
 
 
 OpenWorkplace = Callable[[], AbstractContextManager[Workplace]]
@@ -58,13 +60,14 @@ def open_workplace(settings: Settings) -> Iterator[Workplace]:
 
 def workplace_over(settings: Settings, database: Database, policy: ObservationPolicy) -> Workplace:
     """The workplace over a database that is open already."""
+    token = settings.token.get_secret_value() if settings.token else None
     if settings.sandbox:
-        return Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config)
+        return Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config, token=token)
     # reports pull in half of scipy, engines pandas: only who needs them waits for that
     from kronos.services.performance import Performance
 
     record = Performance(Lake(settings.lake), policy, settings.recorded_by)
-    return Workplace(database, policy, record.period, any_config)
+    return Workplace(database, policy, record.period, any_config, token=token)
 
 
 def sandbox_dates(database: Database) -> DateRange:

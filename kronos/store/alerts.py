@@ -19,6 +19,8 @@ from kronos.store.queries import query
 Session = psycopg.Connection[Any]
 
 DEGRADATION: Final = "DEGRADATION"
+PROMOTION_LATCH: Final = "PROMOTION_LATCH"
+"""Raised by the database when a latch closes; `metric` is then the cause."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,17 @@ def alerts(database: Database, engine_name: str | None = None, *, closed: bool =
     values = {"engine_name": engine_name, "closed": closed}
     with database.connect(Role.READER) as connection, connection.cursor(row_factory=class_row(Alert)) as cursor:
         return cursor.execute(query("alerts", "list"), values).fetchall()
+
+
+def undelivered(connection: Session) -> list[Alert]:
+    """Alerts nobody closed that the webhook is to be given now, oldest first."""
+    with connection.cursor(row_factory=class_row(Alert)) as cursor:
+        return cursor.execute(query("alerts", "undelivered")).fetchall()
+
+
+def record_delivery(connection: Session, alert_id: int, failure: str | None) -> None:
+    """What came of giving an alert to the webhook; failure None: it was taken."""
+    connection.execute(query("alerts", "record_delivery"), {"alert_id": alert_id, "failure": failure})
 
 
 def acknowledge(database: Database, alert_id: int, *, by: str, reason: str) -> None:

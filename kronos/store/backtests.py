@@ -53,7 +53,10 @@ class QueuedBacktest:
 
 @dataclass(frozen=True)
 class PieceRecord:
-    """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none."""
+    """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none.
+
+    found: per config what a probe found, or why a neighbour was not run; None: nothing was looked for.
+    """
 
     piece: str
     attempt: int
@@ -61,6 +64,7 @@ class PieceRecord:
     counts: dict[str, int]
     seconds: float
     refused: str | None
+    found: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ def record_piece(session: Session, experiment_id: UUID, digest: str, code_versio
         **vars(record),
         "lake": Jsonb(record.lake),
         "counts": Jsonb(record.counts),
+        "found": None if record.found is None else Jsonb(record.found),
     }
     with refusals(str(experiment_id)):
         session.execute(query("backtests", "record_piece"), values)

@@ -1,7 +1,7 @@
 """Configs of the engines, and which one was active when, and why.
 
-Registering inserts and never changes; activating is the change manager's alone. Both return or raise without
-committing: the caller's transaction decides.
+Registering inserts and never changes. Activating here is for the first config of an engine and scope; from then on
+promotions and rollbacks change the incumbent (`kronos.store.promotions`). Nothing here commits.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def register(
         "created_at": created_at,
         "family": family,
     }
-    with _refusals(config_id):
+    with config_refusals(config_id):
         return bool(_scalar(connection, "register", values))
 
 
@@ -96,7 +96,10 @@ def activate(
     expected_incumbent: str | None,
     scope: str = EVERYWHERE,
 ) -> int:
-    """Make a config the incumbent if the present one is the expected (None: there is none); its activation's id."""
+    """Make a config the first incumbent of an engine and scope; its activation's id.
+
+    `ConfigConflict` when there is or was one, whatever is expected: only a promotion or rollback follows.
+    """
     values = {
         "engine_name": engine_name,
         "config_id": config_id,
@@ -106,7 +109,7 @@ def activate(
         "expected_incumbent": expected_incumbent,
         "scope": scope,
     }
-    with _refusals(config_id):
+    with config_refusals(config_id):
         return int(_scalar(connection, "activate", values))
 
 
@@ -135,7 +138,7 @@ def _scalar(connection: Session, name: str, values: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _refusals(config_id: str) -> Iterator[None]:
+def config_refusals(config_id: str) -> Iterator[None]:
     """The database's constraints, in the words of the domain."""
     try:
         yield

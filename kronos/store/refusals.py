@@ -11,6 +11,7 @@ import psycopg
 from kronos.errors import ChangeRefused, NotFound
 
 _EXPECTED: Final = {
+    "approvals_reason": "an approval needs a reason",
     "change_log_author": "a change needs an author; only Kronos itself signs as Kronos",
     "config_proposals_one_by_kronos": "Kronos has this very config in review for this base already",
     "config_proposals_body": "a proposed config is an object of parameters",
@@ -25,8 +26,18 @@ _EXPECTED: Final = {
     "experiments_priority": "a priority is a whole number from 0 to 9",
     "experiments_reason": "a rejected experiment needs a reason",
     "experiments_resource_class": "the resource class is not a known one",
+    "principals_kind": "a principal is a PERSON or a SERVICE",
+    "principals_name": "a principal's name is up to 100 letters, digits and . _ @ - after a letter or digit",
+    "principals_one_name": "this name was given before; it is never given twice",
+    "principals_pkey": "this name was given before; it is never given twice",
+    "principals_reserved": "the names Kronos and policy are not for principals",
+    "principals_role": "a principal's role is reader, orchestrator, chat, change_manager or admin",
+    "principals_token_of_its_own": "a token belongs to one principal",
+    "promotion_latch_cause_check": "the cause of a closed latch is a word in capitals",
+    "promotion_latch_reason": "reopening a latch needs a reason",
+    "promotions_reason": "a promotion or rollback needs a reason",
 }
-"""The constraints of sql/migrations/0010, 0011 and 0013 whose own words are SQL; triggers speak for themselves."""
+"""The constraints of sql/migrations/0010 to 0015 whose own words are SQL; triggers speak for themselves."""
 
 _FOREIGN: Final = {
     "config_proposals_base": "config of this engine",

@@ -27,7 +27,11 @@ def describe(definitions: dg.Definitions) -> dict[str, Any]:
             if not job.name.startswith("__")
         },
         "schedules": {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs},
-        "sensors": {sensor.name: sorted(job.name for job in sensor.jobs) for sensor in repository.sensor_defs},
+        "sensors": {
+            # a sensor that starts no run has no jobs, not even an empty list of them
+            sensor.name: sorted(job.name for job in sensor.jobs) if sensor.has_jobs else []
+            for sensor in repository.sensor_defs
+        },
     }
 
 

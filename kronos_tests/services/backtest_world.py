@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.backtests.policy import BacktestPolicy
-from kronos.core.backtests.runner import ChosenRunner, Produced, Watch
+from kronos.core.backtests.runner import Ability, ChosenRunner, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import ExperimentRequest
@@ -68,8 +68,14 @@ def roomy(**changes: Any) -> SchedulerPolicy:
 
 
 def policy(**changes: Any) -> ObservationPolicy:
-    """Half-year folds and a short battery."""
-    return ObservationPolicy(backtests=BacktestPolicy(fold_months=6, battery=BATTERY), scheduler=roomy(**changes))
+    """Half-year folds and a short battery, without probes and neighbours."""
+    return ObservationPolicy(backtests=short(), scheduler=roomy(**changes))
+
+
+def short(**changes: Any) -> BacktestPolicy:
+    """What a backtest of these worlds is like."""
+    values: dict[str, Any] = {"fold_months": 6, "battery": BATTERY, "probes": 0, "neighbours": 0}
+    return BacktestPolicy(**values | changes)
 
 
 @dataclass
@@ -81,6 +87,9 @@ class Direct:
     closed: int = 0
 
     def unsupported(self, scenario: Scenario) -> str | None:
+        return None
+
+    def unable(self, ability: Ability) -> str | None:
         return None
 
     def run(self, task: Task, watch: Watch) -> Produced:

@@ -22,6 +22,7 @@ from kronos.store.engine_configs import activate, register
 from kronos.store.trials import Trial, record_trial
 from kronos_tests.core.reports.builders import START, weekdays
 from kronos_tests.core.reports.comparison_worlds import POLICY, N, books, record
+from kronos_tests.store.activations import replace_incumbent
 
 SPRING = datetime(2020, 3, 2, tzinfo=UTC)
 
@@ -105,16 +106,9 @@ def test_as_of_a_date_the_incumbent_is_the_one_of_then(
 ) -> None:
     """And the trials those known then; before the first activation it is the first, and said to be."""
     seed(database, "incumbent", "bad", active="bad")
-    with database.connect(Role.CHANGE_MANAGER) as connection:
-        activate(
-            connection,
-            engine_name="PORTFOLIO",
-            config_id="incumbent",
-            by="test",
-            reason="better",
-            at=datetime(2021, 3, 2, tzinfo=UTC),
-            expected_incumbent="bad",
-        )
+    replace_incumbent(
+        database, "PORTFOLIO", "incumbent", expected="bad", at=datetime(2021, 3, 2, tzinfo=UTC), reason="better"
+    )
     kronos = MetaOrchestrator(performance, recorded_background(settings))
     dates = (date(2019, 1, 2), date(2020, 6, 1), date(2021, 6, 1))
     before, then, later = (kronos.comparison("PORTFOLIO", as_of=day) for day in dates)

@@ -17,11 +17,11 @@ from kronos.services.performance import Performance
 from kronos.services.pipeline import Pipeline
 from kronos.settings import Dialect, RecordedBy
 from kronos.sources.reader import SourceReader
-from kronos.store.database import Database, Role
-from kronos.store.engine_configs import activate
+from kronos.store.database import Database
 from kronos_tests.core.reports.builders import cells, weekdays
 from kronos_tests.core.reports.comparison_worlds import POLICY, books
 from kronos_tests.services.test_comparison import seed
+from kronos_tests.store.activations import replace_incumbent
 
 NOW = datetime(2005, 6, 1, tzinfo=UTC)
 DAYS = 700
@@ -88,16 +88,7 @@ def test_stored_months_pass_their_checks(pipeline: Pipeline) -> None:
 
 def test_the_incumbent_is_the_one_of_the_months_end(pipeline: Pipeline, database: Database) -> None:
     """Activated in 2020 only: until then the first one known stands in, and the rows say so."""
-    with database.connect(Role.CHANGE_MANAGER) as connection:
-        activate(
-            connection,
-            engine_name="PORTFOLIO",
-            config_id="bad",
-            by="test",
-            reason="later",
-            at=datetime(2021, 1, 4, tzinfo=UTC),
-            expected_incumbent="incumbent",
-        )
+    replace_incumbent(database, "PORTFOLIO", "bad", expected="incumbent", at=datetime(2021, 1, 4, tzinfo=UTC))
     rows = written(pipeline, decisions(), LATE)
     assert rows["incumbent"].unique().to_list() == ["incumbent"]
     assert all("held against the first one known, incumbent, active from 2020-03-02" in note for note in rows["notes"])

@@ -33,8 +33,9 @@ from kronos.settings import Dialect, RecordedBy, Settings
 from kronos.sources.reader import SourceReader
 from kronos.store.alerts import alerts, close
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import Activation, activate, register
+from kronos.store.engine_configs import Activation, register
 from kronos_tests.core.monitoring.records import BEFORE, DAYS, SINCE, START, book, briers, forecasts, returns
+from kronos_tests.store.activations import replace_incumbent
 
 LIVE = START
 NOW = datetime(2020, 6, 1, tzinfo=UTC)
@@ -73,8 +74,7 @@ def begin(database: Database, engine: str, config: str, incumbent: str | None, o
     words = {"config_id": config, "engine_name": engine}
     with database.connect(Role.ORCHESTRATOR) as connection:
         register(connection, **words, version="1", config_body={"id": config}, created_by="t", created_at=noon)
-    with database.connect(Role.CHANGE_MANAGER) as connection:
-        activate(connection, **words, by="t", reason="t", at=noon, expected_incumbent=incumbent)
+    replace_incumbent(database, engine, config, expected=incumbent, at=noon)
 
 
 def watch(pipeline: Pipeline, days: list[Period]) -> Monitored:

@@ -12,7 +12,7 @@ from kronos.core.changes.request import CONTROLS, CheckedRequest
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass, TrialFamily
 from kronos.store.change_log import Session, begin_change
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import register
+from kronos.store.engine_configs import list_configs, register
 from kronos.store.experiments import NewExperiment, insert_experiment, matching_experiments, move_experiment
 from kronos.store.proposals import propose
 
@@ -52,6 +52,12 @@ def register_config(session: Session, config_id: str, engine_name: str = "REGIME
     )
 
 
+def register_base(session: Session) -> None:
+    """Register the config `base` unless it is there: an active one cannot be registered a second time."""
+    if all(one.config_id != "base" for one in list_configs(session)):
+        register_config(session, "base")
+
+
 def new_experiment(config_id: str = "proposed", proposal_id: UUID | None = None, **changes: Any) -> NewExperiment:
     """An experiment of REGIME against the config `base`."""
     request = CheckedRequest(
@@ -78,7 +84,7 @@ def created(
     config_id = f"c-{uuid4()}"
     with database.connect(Role.ORCHESTRATOR) as session:
         begin(session, author)
-        register_config(session, "base")
+        register_base(session)
         register_config(session, config_id, control=outcome in CONTROLS)
         return insert_experiment(session, new_experiment(config_id, expected_outcome=outcome))
 
@@ -111,7 +117,7 @@ def at_status(
 def proposed(database: Database, author: str = "ann", role: Role = Role.ORCHESTRATOR, **changes: Any) -> UUID:
     """A proposal for REGIME, derived from the config `base`."""
     with database.connect(Role.ORCHESTRATOR) as session:
-        register_config(session, "base")
+        register_base(session)
     values = {"engine_name": "REGIME", "base_config_id": "base", "config_body": {"window": 3}, "rationale": "why not"}
     with database.connect(role) as session:
         return propose(session, author=author, about={}, code_version="test", **(values | changes))  # type: ignore[arg-type]

@@ -139,7 +139,7 @@ def test_only_the_orchestrator_raises(database: Database, role: Role) -> None:
         "UPDATE kronos.alerts SET state = 'ACKNOWLEDGED'",
         "UPDATE kronos.alerts SET state = 'OPEN'",
         "DELETE FROM kronos.alerts",
-        "TRUNCATE kronos.alerts",
+        "TRUNCATE kronos.alerts CASCADE",
     ],
 )
 def test_even_the_owner_cannot_rewrite_an_alert(database: Database, statement: str) -> None:

@@ -48,6 +48,7 @@ def test_a_piece_comes_back_as_it_was_under_its_spec_and_code(database: Database
     experiment = admitted(database)
     record(database, experiment, "fold-001", seconds=2.5)
     record(database, experiment, "scenario-x", refused="no such regime", counts={}, lake={})
+    record(database, experiment, "probe-001", counts={}, lake={}, found={"new": {"repeat": {"rows": 3}}})
     record(database, experiment, "fold-001", code=OLD)
     with database.connect(Role.READER) as session:
         found = pieces_of(session, experiment.experiment_id, spec_of(experiment).digest, NEW)
@@ -55,6 +56,7 @@ def test_a_piece_comes_back_as_it_was_under_its_spec_and_code(database: Database
     assert found == {
         "fold-001": PieceRecord("fold-001", 1, {"backtest_cells": "t:3"}, {"decisions": 5}, 2.5, None),
         "scenario-x": PieceRecord("scenario-x", 1, {}, {}, 1.5, "no such regime"),
+        "probe-001": PieceRecord("probe-001", 1, {}, {}, 1.5, None, {"new": {"repeat": {"rows": 3}}}),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from kronos.errors import ConfigConflict, NotFound
 from kronos.store import engine_configs
 from kronos.store.database import Database, Role
+from kronos_tests.store.activations import replace_incumbent
 
 T0 = datetime(2010, 1, 4, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -28,10 +29,15 @@ def _register(database: Database, config_id: str, **changes: object) -> bool:
         )
 
 
-def _activate(database: Database, config_id: str, expected: str | None, at: datetime = T0, **changes: str) -> int:
+def _activate(database: Database, config_id: str, expected: str | None, at: datetime = T0, **changes: str) -> None:
+    replace_incumbent(database, "REGIME", config_id, expected=expected, at=at, **changes)
+
+
+def _first(database: Database, config_id: str, expected: str | None = None, **changes: str) -> int:
+    """Activate as the change manager may."""
     values = {"engine_name": "REGIME", "by": "ben", "reason": "proven"} | changes
     with database.connect(Role.CHANGE_MANAGER) as connection:
-        return engine_configs.activate(connection, config_id=config_id, at=at, expected_incumbent=expected, **values)
+        return engine_configs.activate(connection, config_id=config_id, at=T0, expected_incumbent=expected, **values)
 
 
 def _statuses(database: Database) -> dict[str, str]:
@@ -147,13 +153,36 @@ def test_activations_of_one_scope_never_overlap(database: Database) -> None:
 def test_a_config_of_another_engine_cannot_be_activated(database: Database) -> None:
     _register(database, "u1", engine_name="UNIVERSE")
     with pytest.raises(NotFound, match="config of this engine 'u1' does not exist"):
-        _activate(database, "u1", None)
+        _first(database, "u1")
 
 
 def test_an_activation_without_a_reason_is_refused(database: Database) -> None:
     _register(database, "r1")
     with pytest.raises(ConfigConflict, match="reason"):
-        _activate(database, "r1", None, reason="")
+        _first(database, "r1", reason="")
+
+
+@pytest.mark.parametrize(("config", "expected"), [("r2", "r1"), ("r2", None), ("r1", "r1")])
+def test_the_change_manager_activates_the_first_config_alone(
+    database: Database, config: str, expected: str | None
+) -> None:
+    for name in ("r1", "r2"):
+        _register(database, name)
+    _first(database, "r1")
+    with pytest.raises(ConfigConflict, match="only a promotion or rollback changes it") as refused:
+        _first(database, config, expected)
+    assert refused.value.rule == "config_activations_first"
+    assert _statuses(database) == {"r1": "ACTIVE", "r2": "REGISTERED"}
+    assert _first(database, "r2", scope="EU_EQ") > 0
+
+
+def test_not_even_the_owner_activates_a_second_config_without_a_promotion(database: Database) -> None:
+    for name in ("r1", "r2"):
+        _register(database, name)
+    _first(database, "r1")
+    with pytest.raises(psycopg.errors.RestrictViolation, match="without a promotion"):  # noqa: SIM117
+        with database.connect(Role.OWNER) as connection:
+            connection.execute("SELECT kronos.swap_incumbent('REGIME', 'r2', 'x', 'x', now(), 'r1', '*')")
 
 
 def test_of_eight_activations_racing_for_one_incumbent_one_wins(database: Database) -> None:

@@ -21,6 +21,12 @@ class BacktestPolicy(BaseModel):
     embargo_days: Annotated[int, Field(ge=0)] = 31
     """Days between what an engine is fitted on and the fold it decides in: no shorter than the longest horizon."""
     seed: Annotated[int, Field(ge=0)] = 20_240_613
+    probes: Annotated[int, Field(ge=0, le=100)] = 3
+    """Dates on which it is tried what a config's decisions look at: none of the future, and something of the newest."""
+    freshness_sessions: Annotated[int, Field(ge=1, le=504)] = 42
+    """A config whose decision nothing of so many newest sessions can change decides on stale data."""
+    neighbours: Annotated[int, Field(ge=0, le=20)] = 4
+    """Configs run beside the proposed one in the replay, each with one number in it a tenth higher or lower."""
     battery: Battery | None = None
     """Scenarios of every experiment; None: the built-in ones."""
     runners: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, Self, TypeAlias
 
 import polars as pl
@@ -38,8 +39,18 @@ class Produced:
         return cls(empty(DECISIONS), empty(OUTCOMES))
 
 
+class Ability(StrEnum):
+    """What a probe needs of a runner."""
+
+    REPEAT = "REPEAT"  # runs the same task twice, rather than remembering it
+    ALTER = "ALTER"  # plays `task.altered`
+
+
 class Runner(Protocol):
     """Runs one task at a time; the same task gives the same rows, byte for byte."""
+
+    def unable(self, ability: Ability) -> str | None:
+        """Why the runner cannot be probed in a way; None: it can."""
 
     def unsupported(self, scenario: Scenario) -> str | None:
         """Why the runner cannot play a scenario; None: it can."""

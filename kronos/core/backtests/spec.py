@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kronos.core.canonical import canonical_hash
+from kronos.core.controls.model import ControlTransform
 from kronos.core.scenarios.battery import Battery, Scenario, by_running
 from kronos.errors import BadValue
 
@@ -22,6 +24,7 @@ SEPARATOR: Final = "/"
 """Between an experiment's id and a scenario's name in the experiment_id of a scenario's rows."""
 
 _SCENARIO: Final = "scenario-"
+_PROBE: Final = "probe-"
 _DAY: Final = timedelta(days=1)
 
 
@@ -29,11 +32,35 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SubjectRole(StrEnum):
+    """What a config is in a backtest; the base is often the incumbent too."""
+
+    PROPOSED = "proposed"
+    BASE = "base"
+    INCUMBENT = "incumbent"
+    NEIGHBOUR = "neighbour"  # the proposed one with one parameter changed a little
+
+
 class Subject(_Strict):
-    """A config that is run: the proposed one, or one it is compared with."""
+    """A config that is run: the proposed one, or one it is compared with.
+
+    config_body: what the engine gets. control: laid over the rows it gives; the engine never sees it.
+    """
 
     config_id: str
     config_body: dict[str, Any]
+    roles: tuple[SubjectRole, ...] = ()
+    control: ControlTransform | None = None
+
+    @property
+    def role(self) -> str:
+        """Its roles as people read them."""
+        return " and ".join(self.roles)
+
+    @property
+    def is_neighbour(self) -> bool:
+        """Whether it is there only to see whether the proposed config stands on a peak."""
+        return SubjectRole.NEIGHBOUR in self.roles
 
 
 class Fold(_Strict):
@@ -49,7 +76,9 @@ class BacktestSpec(_Strict):
 
     subjects: the proposed config first. incumbent: the config that was active, if any. Outcomes are those evaluated by
     `end`; decisions after the last date with one stay without. seed: of whatever the runner draws; scenarios draw from
-    the battery's own.
+    the battery's own. probes: dates on which the proposed config and those it is compared with are tried for what they
+    look at; freshness_sessions: how much of the newest data a probe of freshness changes. left_out: neighbours that the
+    engine's schema refuses, and why.
     """
 
     experiment_id: str
@@ -63,11 +92,22 @@ class BacktestSpec(_Strict):
     folds: Annotated[tuple[Fold, ...], Field(min_length=1)]
     battery: Battery
     seed: Annotated[int, Field(ge=0)]
+    probes: tuple[date, ...] = ()
+    freshness_sessions: Annotated[int, Field(ge=1)] = 42
+    left_out: dict[str, str] = Field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: equal for equal specs."""
         return canonical_hash(self.model_dump(mode="json"))
+
+
+class Altered(_Strict):
+    """Data that did not happen: prices of [start, end] multiplied by noise, later returns the real ones again."""
+
+    start: date
+    end: date
+    seed: int = 0
 
 
 class Task(_Strict):
@@ -87,6 +127,7 @@ class Task(_Strict):
     scenario: Scenario | None = None
     scenario_seed: int = 0
     seed: int = 0
+    altered: Altered | None = None
 
 
 def walk_forward(start: date, end: date, months: int, embargo_days: int) -> tuple[Fold, ...]:
@@ -115,13 +156,30 @@ def count_folds(start: date, end: date, months: int) -> int:
 
 
 def tasks(spec: BacktestSpec) -> Iterator[Task]:
-    """The pieces of a backtest in order: the replay fold by fold, then one for each scenario that has to be played."""
+    """The pieces of a backtest in order: the replay fold by fold, the scenarios that have to be played, the probes.
+
+    Neighbours are run in the replay alone. A probe's task is what it is compared with: see `probes`.
+    """
     for number, fold in enumerate(spec.folds, start=1):
-        yield _task(spec, f"fold-{number:03}", fold.start, fold.end, fold.train_until)
+        yield _task(spec, f"fold-{number:03}", fold.start, fold.end, fold.train_until, subjects=spec.subjects)
     for scenario in by_running(spec.battery):
         # begins where the first fold does, so its embargo is that fold's
         before = spec.folds[0].train_until
         yield _task(spec, f"{_SCENARIO}{scenario.name}", spec.start, spec.end, before, scenario, spec.battery.seed)
+    for number, day in enumerate(spec.probes, start=1):
+        fold = next(one for one in spec.folds if one.start <= day <= one.end)
+        piece = f"{_PROBE}{number:03}"
+        yield _task(spec, piece, day, day, fold.train_until, stream=piece)
+
+
+def count_pieces(start: date, end: date, months: int, battery: Battery, probes: int) -> int:
+    """How many pieces `tasks` makes of a backtest that has no spec yet."""
+    return count_folds(start, end, months) + len(by_running(battery)) + probes
+
+
+def is_probe(piece: str) -> bool:
+    """Whether a piece only tries what its subjects look at, and leaves no rows."""
+    return piece.startswith(_PROBE)
 
 
 def scenario_of(piece: str) -> str | None:
@@ -147,13 +205,16 @@ def _task(
     train_until: date,
     scenario: Scenario | None = None,
     scenario_seed: int = 0,
+    *,
+    subjects: tuple[Subject, ...] | None = None,
+    stream: str = REPLAY,
 ) -> Task:
     return Task(
         piece=piece,
-        experiment_id=stream_of(spec.experiment_id, scenario.name if scenario else REPLAY),
+        experiment_id=stream_of(spec.experiment_id, scenario.name if scenario else stream),
         engine_name=spec.engine_name,
         markets=spec.markets,
-        subjects=spec.subjects,
+        subjects=tuple(one for one in spec.subjects if not one.is_neighbour) if subjects is None else subjects,
         start=start,
         end=end,
         train_until=train_until,

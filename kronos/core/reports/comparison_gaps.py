@@ -71,8 +71,9 @@ def imputed(pair: Matched, *, losses: bool) -> FloatArray:
     """
     sign = -1.0 if losses else 1.0
     values = sign * np.column_stack([pair.config, pair.incumbent])
-    seen = values[~pair.gap]
-    values[pair.gap, 0] = values[pair.gap, 1] + bad_value(seen[:, 0] - seen[:, 1])
+    if pair.gap.any():
+        seen = values[~pair.gap]
+        values[pair.gap, 0] = values[pair.gap, 1] + bad_value(seen[:, 0] - seen[:, 1])
     return np.asarray(values)
 
 

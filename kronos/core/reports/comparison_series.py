@@ -68,6 +68,52 @@ def compared_series(held: Evidence, policy: ObservationPolicy, window: Window, i
     return ComparedSeries(metric, held.horizon, rows, _factors(rows, incumbent, annualisation))
 
 
+def score_series(
+    held: Evidence, policy: ObservationPolicy, window: Window, incumbent: str
+) -> tuple[str, pl.DataFrame] | None:
+    """The first of the policy's scores that the incumbent has, whether or not it earns, with COMPARED rows of the book.
+
+    None when it forecasts nothing in the window.
+    """
+    grouping = Grouping(held.codes, pooled=False)
+    axis, series = observe(held, grouping, window, (Dimension.OVERALL,), policy)
+    metric, rows = _scores(series, axis, grouping, incumbent, policy.comparison)
+    if rows.filter(pl.col("config_id") == incumbent)["value"].count() == 0:
+        return None
+    return metric, rows.select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items())
+
+
+def cost_series(held: Evidence, policy: ObservationPolicy, window: Window) -> pl.DataFrame:
+    """Cost of each date as a share of the whole book, of every config that earns, as COMPARED rows.
+
+    Capital is split over the markets a config is active in, as for its returns.
+    """
+    grouping = Grouping(held.codes, pooled=False)
+    axis, series = observe(held, grouping, window, (Dimension.MARKET,), policy)
+    costs = pl.concat(list(_market_costs(series, axis, grouping)))
+    shares = axis.rows.select(pl.col("config_id", "market_id").cast(pl.String), "as_of_date", "share")
+    parts = costs.join(shares, on=["config_id", "market_id", "as_of_date"], maintain_order="left")
+    book = parts.filter(pl.col("share").is_not_null()).group_by("config_id", "as_of_date", maintain_order=True)
+    summed = book.agg((pl.col("cost") * pl.col("share")).sum().alias("value")).sort("config_id", "as_of_date")
+    return summed.select("config_id", pl.lit(OVERALL_SLICE).alias("slice"), "as_of_date", "value")
+
+
+def _market_costs(series: Series, axis: Axis, grouping: Grouping) -> Iterator[pl.DataFrame]:
+    """Cost of each config, market and date with something due, as a share of that market's book."""
+    for sums in series.sums:
+        at, position = np.nonzero(sums.daily("due"))
+        slices = [grouping.slice_of(group) for group in sums.groups.tolist()]
+        days = axis.days[grouping.book_of(sums.groups)[at], position]
+        yield pl.DataFrame(
+            {
+                "config_id": pl.Series([one.book for one in slices], dtype=pl.String).gather(at),
+                "market_id": pl.Series([one.label for one in slices], dtype=pl.String).gather(at),
+                "as_of_date": pl.Series(days).cast(pl.Date),
+                "cost": sums.daily("cost")[at, position],
+            }
+        )
+
+
 def slice_id(found: Slice) -> str:
     """The id of a slice within a comparison."""
     return OVERALL_SLICE if found.dimension is Dimension.OVERALL else f"{found.dimension.value}:{found.label}"

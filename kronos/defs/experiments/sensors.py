@@ -15,8 +15,8 @@ _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 experiment_job = dg.define_asset_job(
     "experiment_backtests",
-    selection=dg.AssetSelection.assets("experiment_backtest", "experiment_result"),
-    description="The backtests of one experiment, or of a batch of controls. Started by the scheduler alone.",
+    selection=dg.AssetSelection.assets("experiment_backtest", "experiment_result", "experiment_verdict"),
+    description="Backtests and verdict of one experiment, or of a batch of controls. Started by the scheduler alone.",
     # what crashed comes back through the queue, with its checkpoint
     tags={"kronos/tier": "3", "dagster/max_retries": "0"},
 )

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from kronos.core.chances import chances
 from kronos.core.frames import DECISIONS, Schema
-from kronos.sandbox.ids import chances
 from kronos.sandbox.markets import Floats, Indexes, Market
 from kronos.sandbox.paths import PricePath
 

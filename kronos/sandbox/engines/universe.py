@@ -32,12 +32,16 @@ class UniverseConfig(EngineConfig):
 
 
 def decide(config: UniverseConfig, market: Market, rows: Indexes, seed: int) -> dict[str, Any]:
-    """The basket of each session with the share of it that is new; `seed` is unused, nothing here is random."""
+    """The basket of each session with the share of it that is new; `seed` is unused, nothing here is random.
+
+    score: the mean of its members by the criterion, as of the day they were chosen.
+    """
     scores = _scores(config, market)
     chosen = _selections(config, market, scores)
     first = int(np.argmax(~np.isnan(scores).any(axis=1)))
     rows = ready(rows, scores)
-    now, before = chosen[_selection_day(rows, config, first)], chosen[_selection_day(rows - 1, config, first)]
+    day = _selection_day(rows, config, first)
+    now, before = chosen[day], chosen[_selection_day(rows - 1, config, first)]
     fresh = (now & ~before).sum(axis=1) / np.maximum(now.sum(axis=1), 1)
     fresh[rows == first] = 1.0
     names = np.array(market.instruments)
@@ -46,6 +50,7 @@ def decide(config: UniverseConfig, market: Market, rows: Indexes, seed: int) -> 
         "direction": np.ones(len(rows), dtype=np.int8),
         "weight": np.ones(len(rows)),
         "turnover": rounded(fresh),
+        "score": rounded(np.where(now, scores[day], 0.0).sum(axis=1) / np.maximum(now.sum(axis=1), 1)),
         "members": [names[mask].tolist() for mask in now],
     }
 

@@ -17,14 +17,18 @@ from kronos.core.backtests.spec import (
     BacktestSpec,
     Fold,
     Subject,
+    SubjectRole,
     Task,
     count_folds,
+    count_pieces,
     experiment_of,
     scenario_of,
     stream_of,
     tasks,
     walk_forward,
 )
+from kronos.core.canonical import canonical_json
+from kronos.core.controls.model import ExcessiveLeverage, IdenticalStream
 from kronos.core.scenarios.battery import Battery
 from kronos.errors import BadValue
 from kronos_tests.core.backtests.specs import BATTERY, CRISIS, END, EXPERIMENT, GRIND, START, spec
@@ -131,7 +135,7 @@ def test_a_spec_survives_json_with_its_digest(dates: list[date], body: dict[str,
 
 
 def test_the_digest_of_a_spec_is_fixed() -> None:
-    assert spec().digest == "b05924403cde3572cdd9f2eb58e55b6b5f73f1e92f4bd073e7f5e78c586f0e34"
+    assert spec().digest == "b676ff45d55e0564261c3f433471017980dcd8fce657a37c7aa445bd98571e9d"
 
 
 OTHER: dict[str, Any] = {
@@ -146,6 +150,9 @@ OTHER: dict[str, Any] = {
     "folds": walk_forward(START, END, 24, 30),
     "battery": Battery(scenarios=BATTERY.scenarios, seed=12),
     "seed": 8,
+    "probes": (START,),
+    "freshness_sessions": 21,
+    "left_out": {"new~lookback=0": "too short"},
 }
 """Every field of a spec with another value."""
 
@@ -159,7 +166,15 @@ def test_every_field_is_in_the_digest(field: str) -> None:
     assert spec(**{field: OTHER[field]}).digest != spec().digest
 
 
-@pytest.mark.parametrize("changed", [{"config_id": "x"}, {"config_body": {"lookback": 21, "gross": 0.5}}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"config_id": "x"},
+        {"config_body": {"lookback": 21, "gross": 0.5}},
+        {"roles": (SubjectRole.PROPOSED,)},
+        {"control": IdenticalStream()},
+    ],
+)
 def test_so_is_what_a_config_is(changed: dict[str, Any]) -> None:
     first, *others = spec().subjects
     assert spec(subjects=(first.model_copy(update=changed), *others)).digest != spec().digest
@@ -197,6 +212,27 @@ def test_every_piece_has_the_specs_configs_markets_seed_and_end_of_data() -> Non
     for task in tasks(one):
         assert (task.subjects, task.markets, task.engine_name) == (one.subjects, one.markets, "PORTFOLIO")
         assert (task.seed, task.data_until) == (7, END)
+
+
+def test_neighbours_are_run_in_the_replay_alone() -> None:
+    near = Subject(config_id="new~lookback=22", config_body={"lookback": 22}, roles=(SubjectRole.NEIGHBOUR,))
+    one = spec(subjects=(*spec().subjects, near), probes=(START,))
+    assert [task.piece for task in tasks(one) if near in task.subjects] == ["fold-001", "fold-002", "fold-003"]
+
+
+def test_pieces_can_be_counted_before_there_is_a_spec() -> None:
+    one = spec(probes=(START, END))
+    assert count_pieces(START, END, 24, BATTERY, 2) == len(list(tasks(one)))
+
+
+def test_a_config_may_be_base_and_incumbent() -> None:
+    one = Subject(config_id="a", config_body={}, roles=(SubjectRole.BASE, SubjectRole.INCUMBENT))
+    assert one.role == "base and incumbent" and not one.is_neighbour
+
+
+def test_a_control_survives_how_the_database_writes_numbers() -> None:
+    one = Subject(config_id="a", config_body={}, control=ExcessiveLeverage(factor=3.0))
+    assert Subject.model_validate(json.loads(canonical_json(one.model_dump(mode="json")))) == one
 
 
 @few

@@ -1,0 +1,111 @@
+"""`kronos approve`, `reject`, `promote`, `rollback` and `configs`: the way to a live config, and what is live."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+
+from kronos.cli.options import AsJson, Engine, Reason, at_work, instant
+from kronos.cli.render import report_console
+from kronos.cli.render_promotion import print_active, print_approval, print_promotion, print_to_decide
+
+Id = Annotated[str, typer.Argument(help="Experiment id, or how it begins.")]
+Instant = Annotated[
+    str | None, typer.Option("--at", help="A time such as 2026-03-01T18:00+00:00; UTC where it names no zone.")
+]
+
+
+def approve(
+    experiment_id: Id,
+    digest: Annotated[str | None, typer.Option(help="Of what you saw; without it, it is shown.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; it stays in the change log.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an experiment would put live and what speaks for it, and with --digest and --reason approve that."""
+    from kronos.services.promotion import ToDecide, to_decide
+    from kronos.services.promotion import approve as decide
+
+    with at_work() as workplace:
+        if digest is None:
+            shown = to_decide(workplace.database, experiment_id)
+            if as_json:
+                typer.echo(json.dumps(TypeAdapter(ToDecide).dump_python(shown, mode="json"), indent=1))
+            else:
+                print_to_decide(shown, report_console())
+            return
+        made = decide(workplace, experiment_id, digest, reason or "")
+    if as_json:
+        _tell(made)
+    else:
+        print_approval(made, report_console())
+
+
+def reject(experiment_id: Id, reason: Reason, as_json: AsJson = False) -> None:
+    """Reject an experiment that awaits review, for good."""
+    from kronos.cli.render_changes import print_outcome
+    from kronos.services.promotion import reject as decide
+
+    with at_work() as workplace:
+        made = decide(workplace, experiment_id, reason)
+    if as_json:
+        typer.echo(json.dumps(made.to_json_dict(), indent=1))
+    else:
+        print_outcome(made, report_console())
+
+
+def promote(
+    experiment_id: Id,
+    reason: Reason,
+    at: Instant = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Take back the scheduled promotion instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an approved config the incumbent of its engine, now or at a time to come."""
+    from kronos.services.promotion import cancel_promotion
+    from kronos.services.promotion import promote as change
+
+    with at_work() as workplace:
+        if cancel:
+            made = cancel_promotion(workplace, experiment_id, reason)
+        else:
+            made = change(workplace, experiment_id, reason, instant(at))
+    if as_json:
+        _tell(made)
+    else:
+        print_promotion(made, report_console())
+
+
+def rollback(
+    engine: Annotated[str, typer.Argument(help="Engine name.")],
+    reason: Reason,
+    scope: Annotated[str, typer.Option(help="Market it holds in; * is everywhere.")] = "*",
+    as_json: AsJson = False,
+) -> None:
+    """Return an engine to the config that was active before its present one."""
+    from kronos.services.promotion import roll_back
+
+    with at_work() as workplace:
+        made = roll_back(workplace, engine, reason, scope)
+    if as_json:
+        _tell(made)
+    else:
+        print_promotion(made, report_console())
+
+
+def configs(engine: Engine = None, at: Instant = None, as_json: AsJson = False) -> None:
+    """What is active, or was at a time, and why."""
+    from kronos.services.promotion import active_configs
+
+    with at_work() as workplace:
+        found = active_configs(workplace.database, engine, instant(at))
+    if as_json:
+        typer.echo(json.dumps([TypeAdapter(type(one)).dump_python(one, mode="json") for one in found], indent=1))
+    else:
+        print_active(found, report_console())
+
+
+def _tell(made: object) -> None:
+    typer.echo(json.dumps(TypeAdapter(type(made)).dump_python(made, mode="json"), indent=1))

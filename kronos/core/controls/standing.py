@@ -1,0 +1,160 @@
+"""Whether an engine's gates are proven by a suite of controls, and which experiments may therefore be promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from kronos.core.controls.outcomes import ControlOutcome, Suite
+from kronos.core.controls.report import PositivePower, positive_power
+from kronos.core.gates.model import Gate, GateVerdict
+from kronos.core.gates.policy import PromotionTerms
+
+
+class Proof(StrEnum):
+    """What the newest suite of an engine says about its gates; all but PROVEN refuse."""
+
+    PROVEN = "PROVEN"
+    MISSING = "MISSING"
+    STALE = "STALE"
+    OTHER_POLICY = "OTHER_POLICY"
+    FAILED = "FAILED"
+    MISSED_POSITIVES = "MISSED_POSITIVES"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An engine's gates by its newest suite, in words that say what is missing."""
+
+    engine_name: str
+    proof: Proof
+    why: str
+
+
+def standing(
+    engine_name: str, suites: Sequence[Suite], policy_digest: str, terms: PromotionTerms, now: datetime
+) -> Standing:
+    """What the newest suite proves of the policy in force.
+
+    suites: of the engine, by completion, oldest first. policy_digest, terms: of that policy. now: by the suites' clock.
+    """
+    proof, why = _judged(suites, policy_digest, terms, now)
+    return Standing(engine_name, proof, why)
+
+
+def power_of_positives(suites: Sequence[Suite], terms: PromotionTerms) -> PositivePower:
+    """Whether positives pass as often as the policy promises. suites: of one engine, by completion, oldest first."""
+    return positive_power(suites, terms.positive_power, terms.power_level, terms.rolling_positives)
+
+
+def _judged(suites: Sequence[Suite], policy_digest: str, terms: PromotionTerms, now: datetime) -> tuple[Proof, str]:
+    if not suites:
+        return Proof.MISSING, "no suite of controls was ever completed: kronos controls run"
+    newest = suites[-1]
+    name = f"suite {newest.period} seed {newest.seed}"
+    wrong = [one for one in newest.outcomes if not one.as_expected]
+    if any(not one.expected.positive for one in wrong):
+        return Proof.FAILED, f"{name}: {_told(wrong)}"
+    if newest.policy_digest != policy_digest:
+        return Proof.OTHER_POLICY, f"{name} proved policy {newest.policy_digest[:12]}, not {policy_digest[:12]}"
+    until = newest.completed_at + timedelta(days=terms.suite_days)
+    if now >= until:
+        return Proof.STALE, f"{name} counted until {until:%Y-%m-%d %H:%M} UTC, {terms.suite_days} days"
+    power = power_of_positives(suites, terms)
+    if not power.kept:
+        return Proof.MISSED_POSITIVES, (
+            f"{power.passed} of the newest {power.of} positives passed, promised {power.promised:.0%}: "
+            f"p {power.p_value:.2g}, at most {power.level:.2g} is no accident"
+        )
+    missed = f"; {_told(wrong)}" if wrong else ""
+    return Proof.PROVEN, f"{name}: {len(newest.outcomes)} controls, counted until {until:%Y-%m-%d %H:%M} UTC{missed}"
+
+
+def _told(wrong: Sequence[ControlOutcome]) -> str:
+    return "; ".join(f"{one.expected.control} {one.why}" for one in wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedExperiment:
+    """An open experiment with its verdict in force; incumbent: the config it was held against."""
+
+    experiment_id: UUID
+    engine_name: str
+    proposed_config_id: str
+    status: str
+    evidence: str
+    verdict: GateVerdict
+    refused_by: tuple[Gate, ...]
+    incumbent: str | None
+    policy_digest: str
+    judged_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An experiment that may be promoted, or the reasons why not."""
+
+    experiment: JudgedExperiment
+    reasons: tuple[str, ...]
+
+    @property
+    def promotable(self) -> bool:
+        """Nothing stands against it but a person's approval."""
+        return not self.reasons
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        one = self.experiment
+        return {
+            "experiment_id": str(one.experiment_id),
+            "engine_name": one.engine_name,
+            "config_id": one.proposed_config_id,
+            "status": one.status,
+            "evidence": one.evidence,
+            "verdict": one.verdict.value,
+            "promotable": self.promotable,
+            "reasons": list(self.reasons),
+        }
+
+
+def candidates(
+    judged: Sequence[JudgedExperiment],
+    standings: Mapping[str, Standing],
+    policies: Mapping[str, str],
+    incumbents: Mapping[str, str | None],
+    now: datetime,
+) -> tuple[Candidate, ...]:
+    """Each experiment with every reason against its promotion. policies: digest in force by engine; now: UTC.
+
+    An engine without a standing has none that is proven.
+    """
+    return tuple(
+        Candidate(one, tuple(_against(one, standings.get(one.engine_name), policies, incumbents, now)))
+        for one in judged
+    )
+
+
+def _against(
+    one: JudgedExperiment,
+    proven: Standing | None,
+    policies: Mapping[str, str],
+    incumbents: Mapping[str, str | None],
+    now: datetime,
+) -> list[str]:
+    reasons = []
+    if one.verdict is not GateVerdict.PASS:
+        reasons.append(f"verdict {one.verdict} by {', '.join(one.refused_by)}")
+    if now >= one.expires_at:
+        reasons.append(f"evidence expired on {one.expires_at:%Y-%m-%d %H:%M} UTC")
+    if one.policy_digest != policies.get(one.engine_name):
+        reasons.append("judged under another gate policy than the one in force")
+    if one.incumbent != incumbents.get(one.engine_name):
+        reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
+    if proven is None or proven.proof is not Proof.PROVEN:
+        reasons.append(f"controls {proven.proof}: {proven.why}" if proven else "controls MISSING: no suite is known")
+    return reasons

@@ -1,0 +1,1 @@
+"""Gates: evidence in, a verdict with its findings out. Pure: no clock, no database, no draw that is not seeded."""

@@ -1,0 +1,60 @@
+"""From the cells of a backtest, or of what happened, to the series that the gates compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kronos.core.policy import ObservationPolicy
+from kronos.core.reports.axis import Window
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos.core.reports.comparison_pairs import Slices, daily_slices
+from kronos.core.reports.comparison_series import SHARPE, compared_series, cost_series, score_series
+from kronos.core.reports.evidence import Evidence
+
+
+@dataclass(frozen=True, eq=False)
+class GateSeries:
+    """Series of every config of a record, by config; see `GateEvidence` for what each is."""
+
+    metric: str
+    horizon: int
+    series: Mapping[str, Slices]
+    factors: Mapping[str, float]
+    wealth: Mapping[str, Slices]
+    costs: Mapping[str, Daily]
+    scores: Mapping[str, Daily]
+    score_metric: str
+
+
+def gate_series(
+    held: Evidence, at_one: Evidence, policy: ObservationPolicy, window: Window, incumbent: str
+) -> GateSeries | None:
+    """None when the incumbent neither earns nor forecasts in the window. at_one: the same record at horizon 1.
+
+    Gates on wealth use horizon 1, whatever the engine's primary horizon is.
+    """
+    compared = compared_series(held, policy, window, incumbent)
+    if compared is None:
+        return None
+    series = daily_slices(compared.rows)
+    if compared.metric != SHARPE:
+        return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "")
+    single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent)
+    scored = score_series(held, policy, window, incumbent)
+    return GateSeries(
+        metric=compared.metric,
+        horizon=held.horizon,
+        series=series,
+        factors=compared.factors,
+        wealth={} if single is None or single.metric != SHARPE else daily_slices(single.rows),
+        costs=whole_books(daily_slices(cost_series(held, policy, window))),
+        scores={} if scored is None else whole_books(daily_slices(scored[1])),
+        score_metric="" if scored is None else scored[0],
+    )
+
+
+def whole_books(slices: Mapping[str, Slices]) -> dict[str, Daily]:
+    """The overall series of each config that has one."""
+    return {name: found[OVERALL_SLICE] for name, found in slices.items() if OVERALL_SLICE in found}

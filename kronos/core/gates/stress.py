@@ -1,0 +1,158 @@
+"""Gate 6, stress slices: what is lost where it hurts, and whether the edge rests on one year, market or parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kronos.core.gates.contest import Contest, Pairing, contest_of, difference_of, pair_up, slices_of
+from kronos.core.gates.evidence import GateEvidence, ScenarioLoss
+from kronos.core.gates.losses import deepest_fall
+from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
+from kronos.core.gates.policy import GatePolicy
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos.core.reports.comparison_series import SHARPE
+from kronos.core.vocabulary import UNKNOWN
+
+
+def stress(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> Iterator[Finding]:
+    """Losses beyond the limit FAIL; an edge that is gone under stress is INCONCLUSIVE: it may be there or not."""
+    contest = pairing.contest
+    if contest is None:
+        yield invalid("stress", "NO_PAIR", "no series to stress: the integrity gate says why")
+    else:
+        for name in slices_of(evidence, "regime", "market"):
+            if not name.endswith(f":{UNKNOWN}"):
+                yield _slice(evidence, name, policy)
+        if evidence.metric == SHARPE:
+            yield _costs(evidence, contest, policy)
+        yield _one_year_out(evidence, contest)
+        yield from _one_market_out(evidence, policy)
+        yield _neighbourhood(evidence, policy)
+    for scenario in evidence.scenarios:
+        yield _scenario(evidence, scenario, policy)
+
+
+def _slice(evidence: GateEvidence, name: str, policy: GatePolicy) -> Finding:
+    least = policy.evidence.least_slice_dates
+    found = pair_up(evidence, policy, name).contest
+    if found is None or len(found.days) < least:
+        count = 0 if found is None else len(found.days)
+        numbers = {"value": float(count), "threshold": float(least), "requires": ">=", "unit": "dates", "slice": name}
+        return undecided("loss", "TOO_FEW_DATES", f"{count} dates in {name}: {least} needed", **numbers)
+    if evidence.metric != SHARPE:
+        return _loss(evidence, name, -float(found.proposed.mean()), -float(found.incumbent.mean()), policy)
+    falls = [deepest_fall(evidence.wealth.get(config, {}).get(name)) for config in (evidence.proposed, evidence.rival)]
+    if falls[0] is None or falls[1] is None:
+        return invalid("loss", "NO_WEALTH", f"no series of returns of one session in {name}", slice=name)
+    return _loss(evidence, name, falls[0], falls[1], policy)
+
+
+def _loss(evidence: GateEvidence, where: str, mine: float, theirs: float, policy: GatePolicy) -> Finding:
+    terms, earns = policy.stress, evidence.metric == SHARPE
+    most = max(terms.loss_floor if earns else terms.score_floor, terms.loss_ratio * theirs)
+    unit = "share lost from the peak" if earns else evidence.metric
+    numbers = {"value": mine, "threshold": most, "requires": "<=", "unit": unit, "slice": where}
+    said = f"{mine:.3g} in {where}, the incumbent {theirs:.3g}"
+    if mine <= most:
+        return passed("loss", "BEARABLE", said, **numbers)
+    return failed("loss", "TOO_MUCH", f"{said}: more than {most:.3g}", **numbers)
+
+
+def _scenario(evidence: GateEvidence, scenario: ScenarioLoss, policy: GatePolicy) -> Finding:
+    where = f"scenario:{scenario.name}"
+    if scenario.proposed is None or scenario.incumbent is None:
+        return undecided("loss", "NOT_PLAYED", scenario.refused or "no number for it", slice=where)
+    return _loss(evidence, where, scenario.proposed, scenario.incumbent, policy)
+
+
+def _still_better(metric: str, reason: str, value: float, said: str) -> Finding:
+    numbers = {"value": value, "threshold": 0.0, "requires": ">"}
+    if value > 0.0:  # false for NaN
+        return passed(metric, "STILL_BETTER", said, **numbers)
+    return undecided(metric, reason, f"{said}: the edge is gone", **numbers)
+
+
+def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Finding:
+    multiple = policy.stress.cost_multiple
+    metric = f"{multiple:g} times the costs"
+    costs = [_aligned(evidence.costs.get(name), contest) for name in (evidence.proposed, evidence.rival)]
+    if costs[0] is None or costs[1] is None:
+        return invalid(metric, "NO_COSTS", "outcomes of one of the two report no costs")
+    series = contest.proposed - (multiple - 1.0) * costs[0], contest.incumbent - (multiple - 1.0) * costs[1]
+    value = difference_of(evidence, *series, contest.factor)
+    return _still_better(
+        metric, "COSTS_EAT_IT", value, f"better by {value:.3g} at {multiple:g} times the costs of both"
+    )
+
+
+def _aligned(costs: Daily | None, contest: Contest) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    if costs is None or np.isnan(costs.values).all():
+        return None
+    found = np.zeros(len(contest.days))
+    _, here, there = np.intersect1d(contest.days, costs.days, assume_unique=True, return_indices=True)
+    found[here] = np.nan_to_num(costs.values[there])
+    return found
+
+
+def _one_year_out(evidence: GateEvidence, contest: Contest) -> Finding:
+    years = contest.days.astype("datetime64[Y]").astype(np.int64) + 1970
+    found = {
+        int(year): difference_of(evidence, contest.proposed[kept], contest.incumbent[kept], contest.factor)
+        for year in np.unique(years)
+        if (kept := years != year).any()
+    }
+    if not found:
+        return undecided("one year left out", "ONE_YEAR_ONLY", "all evidence lies within one calendar year")
+    year = min(found, key=lambda one: _or_worst(found[one]))
+    return _still_better(
+        "one year left out",
+        "RESTS_ON_ONE_YEAR",
+        found[year],
+        f"better by {found[year]:.3g} without {year}, the worst to lose",
+    )
+
+
+def _or_worst(value: float) -> float:
+    """A difference that does not exist is no better than any other."""
+    return value if np.isfinite(value) else -np.inf
+
+
+def _one_market_out(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]:
+    """The mean of the markets' own differences without each in turn; nothing to say of a single market."""
+    own = {}
+    for name in slices_of(evidence, "market"):
+        found = pair_up(evidence, policy, name).contest
+        if found is not None and len(found.days) >= policy.evidence.least_slice_dates:
+            own[name] = difference_of(evidence, found.proposed, found.incumbent, found.factor)
+    if len(own) < 2:
+        yield passed("one market left out", "ONE_MARKET", "decides in one market: there is none to leave out")
+        return
+    rest = {name: (sum(own.values()) - value) / (len(own) - 1) for name, value in own.items()}
+    name = min(rest, key=lambda one: _or_worst(rest[one]))
+    said = f"the other markets' mean difference is {rest[name]:.3g} without {name.partition(':')[2]}, the worst to lose"
+    yield _still_better("one market left out", "RESTS_ON_ONE_MARKET", rest[name], said)
+
+
+def _neighbourhood(evidence: GateEvidence, policy: GatePolicy) -> Finding:
+    terms, metric = policy.stress, "neighbourhood of the parameters"
+    theirs = evidence.series.get(evidence.rival, {}).get(OVERALL_SLICE)
+    differences = []
+    for name in evidence.neighbours:
+        mine = evidence.series.get(name, {}).get(OVERALL_SLICE)
+        found = None if mine is None or theirs is None else contest_of(evidence, mine, theirs)
+        if found is not None:
+            differences.append(difference_of(evidence, found.proposed, found.incumbent, found.factor))
+    if len(differences) < terms.least_neighbours:
+        said = f"{len(differences)} neighbours were run, {evidence.neighbours_refused} refused"
+        said += f": {terms.least_neighbours} needed"
+        return undecided(metric, "NO_NEIGHBOURS", said, value=float(len(differences)))
+    better = sum(value > 0.0 for value in differences)
+    share = better / len(differences)
+    numbers = {"value": share, "threshold": terms.neighbour_share, "requires": ">=", "unit": "share of neighbours"}
+    said = f"{better} of {len(differences)} configs with slightly other parameters are better than the incumbent"
+    if share >= terms.neighbour_share:
+        return passed(metric, "NOT_A_SPIKE", said, **numbers)
+    return undecided(metric, "A_SPIKE", f"{said}: the edge hangs on exact parameters", **numbers)

@@ -1,0 +1,92 @@
+"""The rows of one piece: what the runner gives, with controls laid over it and neighbours beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from kronos.core.backtests.runner import Produced, Runner, Watch
+from kronos.core.backtests.spec import Subject, Task
+from kronos.core.controls.transforms import controlled
+from kronos.errors import BacktestFailed, BadValue
+
+_DAYS_PER_SESSION: Final = 1.5
+_HOLIDAYS: Final = timedelta(days=10)
+
+Refusals = dict[str, dict[str, Any]]
+"""Neighbour -> `refused` with the reason."""
+
+
+def rows_of(task: Task, runner: Runner, watch: Watch) -> tuple[Produced, str | None, Refusals]:
+    """The task's rows; of a scenario that the runner cannot play none, and why; neighbours that could not be run.
+
+    What the engine makes of a neighbour's parameters is part of the answer: only its refusal is no failure.
+    """
+    why = None if task.scenario is None else runner.unsupported(task.scenario)
+    if why is not None:
+        return Produced.nothing(), why, {}
+    compared = tuple(one for one in task.subjects if not one.is_neighbour)
+    try:
+        made = [run_controlled(_with(task, compared), runner, watch)]
+    except BacktestFailed as failed:
+        if task.scenario is None or not failed.final:
+            raise
+        return Produced.nothing(), str(failed), {}
+    refused: Refusals = {}
+    for one in task.subjects:
+        if one.is_neighbour:
+            try:
+                made.append(run_controlled(_with(task, (one,)), runner, watch))
+            except BacktestFailed as failed:
+                if not failed.final:
+                    raise
+                refused[one.config_id] = {"refused": str(failed)}
+    return together(made), None, refused
+
+
+def run_controlled(task: Task, runner: Runner, watch: Watch) -> Produced:
+    """Run a task with every subject's control laid over its rows; the runner knows of no control.
+
+    A control that depends on earlier sessions has its subject run from so much earlier, where dates are real.
+    """
+    groups: dict[int, list[Subject]] = {}
+    for one in task.subjects:
+        needed = one.control.lead_sessions if one.control is not None and task.scenario is None else 0
+        groups.setdefault(needed, []).append(one)
+    return together([_group(task, tuple(group), needed, runner, watch) for needed, group in groups.items()])
+
+
+def together(parts: Iterable[Produced]) -> Produced:
+    """Rows one below the other."""
+    every = list(parts)
+    if len(every) == 1:
+        return every[0]
+    return Produced(
+        pl.concat([one.decisions for one in every]),
+        pl.concat([one.outcomes for one in every]),
+        pl.concat([one.rejected for one in every]),
+    )
+
+
+def _group(task: Task, subjects: tuple[Subject, ...], needed: int, runner: Runner, watch: Watch) -> Produced:
+    plain = tuple(Subject(config_id=one.config_id, config_body=one.config_body) for one in subjects)
+    lead = timedelta(days=round(needed * _DAYS_PER_SESSION)) + _HOLIDAYS if needed else timedelta(0)
+    asked = task.model_copy(update={"subjects": plain, "start": task.start - lead})
+    produced = runner.run(asked, watch)
+    try:
+        made = controlled(produced, subjects)
+    except BadValue as error:
+        # the same control would meet the same rows again
+        raise BacktestFailed(str(error), final=True) from error
+    if not needed:
+        return made
+    decisions = made.decisions.filter(pl.col("as_of_date") >= task.start)
+    outcomes = made.outcomes.join(decisions.select("decision_id"), on="decision_id", how="semi", maintain_order="left")
+    return Produced(decisions, outcomes, made.rejected.filter(pl.col("as_of_date") >= task.start))
+
+
+def _with(task: Task, subjects: tuple[Subject, ...]) -> Task:
+    return task.model_copy(update={"subjects": subjects})

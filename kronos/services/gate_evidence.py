@@ -1,0 +1,245 @@
+"""The evidence pack of an experiment: everything the gates look at, read from the database and the lake.
+
+Nothing is read that says whether the experiment is a control: not its description, author, expectation or metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from kronos.core.backtests.spec import BacktestSpec
+from kronos.core.changes.model import Experiment, PeriodResult
+from kronos.core.gates.constraints import recomputed
+from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
+from kronos.core.gates.policy import GatePolicy
+from kronos.core.gates.series import GateSeries
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos.core.reports.comparison_series import SHARPE
+from kronos.core.vocabulary import Mode
+from kronos.errors import BadValue, NotFound, NothingObserved
+from kronos.lake.backtests import BacktestRecord
+from kronos.services.performance import Performance
+from kronos.services.pipeline import Pipeline
+from kronos.store import verdicts as store
+from kronos.store.backtests import PieceRecord, pieces_of, specs_of
+from kronos.store.database import Database, Role
+from kronos.store.engine_configs import list_configs
+from kronos.store.experiments import results_of
+from kronos.store.trials import count_trials
+
+FACTS = "decision_facts"
+PROBES = ("repeat", "future", "fresh")
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What was run: the experiment, its spec and pieces, and the result of the whole period."""
+
+    experiment: Experiment
+    spec: BacktestSpec
+    pieces: Sequence[PieceRecord]
+    whole: PeriodResult
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """Per lake table the version that holds the rows."""
+        return dict(self.whole.provenance["lake"])
+
+
+def read_backtest(database: Database, experiment: Experiment) -> Backtest:
+    """The backtest whose results stand; `NotFound` before there are any."""
+    with database.connect(Role.READER) as session:
+        results = results_of(session, experiment.experiment_id)
+        whole = max(results, key=lambda one: (one.period_end - one.period_start, one.period_end), default=None)
+        if whole is None:
+            raise NotFound("result of experiment", str(experiment.experiment_id))
+        digest, code = whole.provenance["spec"], whole.provenance["code_version"]
+        spec = next(one for one in specs_of(session, experiment.experiment_id) if one.digest == digest)
+        pieces = pieces_of(session, experiment.experiment_id, digest, code)
+    return Backtest(experiment, spec, tuple(pieces.values()), whole)
+
+
+def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, today: date) -> GateEvidence:
+    """The evidence of an experiment's last backtest; today: in the data's own time."""
+    experiment, spec = backtest.experiment, backtest.spec
+    compared = _compared(pipeline, backtest)
+    metric = SHARPE if compared is None else compared.metric
+    found: dict[str, Any] = {} if compared is None else _of_series(compared)
+    proposed = compared.series.get(experiment.proposed_config_id, {}).get(OVERALL_SLICE) if compared else None
+    neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
+    known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
+    with pipeline.database.connect(Role.READER) as session:
+        duplicates = store.duplicates_of(session, experiment.engine_name, experiment.proposed_config_id)
+        search = _search(session, backtest, policy)
+    return GateEvidence(
+        engine_name=experiment.engine_name,
+        proposed=experiment.proposed_config_id,
+        incumbent=spec.incumbent,
+        metric=metric,
+        **{"horizon": pipeline.policy.horizon_of(experiment.engine_name), "series": {}, "factors": {}, **found},
+        search=search,
+        data_until=_last_day(proposed, spec.start),
+        data_now=today,
+        seed=spec.seed,
+        turnovers=_turnovers(backtest) if metric == SHARPE else {},
+        live=None if compared is None else _live(pipeline, backtest, metric),
+        neighbours=neighbours,
+        neighbours_refused=len(spec.left_out),
+        others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
+        probes=_probes(backtest.pieces, experiment.proposed_config_id),
+        probes_refused=_probes_refused(backtest.pieces),
+        duplicates=duplicates,
+        scenarios=_scenarios(backtest, metric),
+        actions=_actions(pipeline, backtest, policy, metric),
+    )
+
+
+def _compared(pipeline: Pipeline, backtest: Backtest) -> GateSeries | None:
+    spec = backtest.spec
+    if spec.incumbent is None:
+        return None
+    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    performance = Performance(record, pipeline.policy, pipeline.recorded_by)
+    try:
+        return performance.gate_series(
+            spec.engine_name,
+            spec.incumbent,
+            spec.start,
+            spec.end,
+            mode=Mode.BACKTEST,
+            experiment_id=spec.experiment_id,
+        )
+    except (NotFound, NothingObserved):
+        return None  # nothing was decided at all: the gates say so
+
+
+def _of_series(compared: GateSeries) -> dict[str, Any]:
+    names = ("horizon", "series", "factors", "wealth", "costs", "scores", "score_metric")
+    return {name: getattr(compared, name) for name in names}
+
+
+def _live(pipeline: Pipeline, backtest: Backtest, metric: str) -> Daily | None:
+    """The incumbent's LIVE series over the backtest's dates."""
+    spec = backtest.spec
+    if spec.incumbent is None:
+        return None
+    performance = Performance(pipeline.lake, pipeline.policy, pipeline.recorded_by)
+    try:
+        found = performance.gate_series(
+            spec.engine_name, spec.incumbent, spec.start, spec.end, config_id=spec.incumbent
+        )
+    except (NotFound, NothingObserved, BadValue):
+        return None
+    if found is None or found.metric != metric:
+        return None
+    return found.series.get(spec.incumbent, {}).get(OVERALL_SLICE)
+
+
+def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> Search:
+    """N, the look, and what the engine's other experiments of the year may have cost.
+
+    A control is judged among the real trials and its own, those it says it was chosen from: other controls are no part
+    of anyone's search, and counting them would make the suite kinder than the gates are to a candidate.
+    """
+    experiment = backtest.experiment
+    body = next(
+        one.config_body
+        for one in list_configs(session, experiment.engine_name)
+        if one.config_id == experiment.proposed_config_id
+    )
+    counted = count_trials(session, experiment.engine_name)
+    declared = body.get("control", {}).get("trials", 1) if isinstance(body.get("control"), dict) else 0
+    looks = store.looks_at(session, experiment.engine_name, experiment.experiment_id)
+    this = (experiment.experiment_id, experiment.attempt)
+    earlier = [one for one in looks if (one.experiment_id, one.attempt) != this]
+    return Search(
+        trials=max(counted.real + declared, 1),
+        look=1 + sum(one.experiment_id == experiment.experiment_id for one in earlier),
+        spent=sum(policy.improvement.level_of(one.look) for one in earlier),
+        mined_until=store.mined_until(session, experiment.experiment_id),
+    )
+
+
+def _last_day(daily: Daily | None, otherwise: date) -> date:
+    if daily is None or not len(daily.days):
+        return otherwise
+    day: date = daily.days[-1].astype("datetime64[D]").item()
+    return day
+
+
+def _turnovers(backtest: Backtest) -> dict[str, float]:
+    return {name: found["turnover"] for name, found in _metrics(backtest).items() if "turnover" in found}
+
+
+def _metrics(backtest: Backtest) -> dict[str, Mapping[str, float]]:
+    """Numbers of the whole replay: of the proposed config and those run beside it."""
+    beside = {
+        name: found["metrics"] for name, found in backtest.whole.detail.get("beside", {}).items() if "metrics" in found
+    }
+    return {backtest.experiment.proposed_config_id: backtest.whole.metrics, **beside}
+
+
+def _probes(pieces: Iterable[PieceRecord], config_id: str) -> dict[str, Probe]:
+    """What the probes of one config found, over all probe dates."""
+    found: dict[str, Probe] = {}
+    for piece in pieces:
+        for name, seen in (piece.found or {}).get(config_id, {}).items():
+            if name in PROBES and "rows" in seen:
+                found[name] = _added(found.get(name), seen)
+    return dict(sorted(found.items()))
+
+
+def _added(before: Probe | None, seen: Mapping[str, Any]) -> Probe:
+    first = None if seen.get("first") is None else date.fromisoformat(seen["first"])
+    new = Probe(int(seen["rows"]), int(seen["differing"]), str(seen.get("method", "")), first)
+    if before is None:
+        return new
+    firsts = [one for one in (before.first, new.first) if one is not None]
+    return Probe(before.rows + new.rows, before.differing + new.differing, new.method, min(firsts, default=None))
+
+
+def _probes_refused(pieces: Iterable[PieceRecord]) -> str:
+    said = {piece.found["refused"] for piece in pieces if piece.found and "refused" in piece.found}
+    return "; ".join(sorted(said))
+
+
+def _scenarios(backtest: Backtest, metric: str) -> tuple[ScenarioLoss, ...]:
+    found = []
+    for name, one in sorted(backtest.whole.detail.get("scenarios", {}).items()):
+        refused, configs = one.get("refused", ""), one.get("configs", {})
+        mine, theirs = (
+            _loss(configs.get(config, {}), metric)
+            for config in (backtest.experiment.proposed_config_id, backtest.spec.incumbent or "")
+        )
+        why = refused or ("" if mine is not None and theirs is not None else "one of the two has no number there")
+        found.append(ScenarioLoss(name, one["about"], mine, theirs, why))
+    return tuple(found)
+
+
+def _loss(figures: Mapping[str, Any], metric: str) -> float | None:
+    """Maximum drawdown as a positive share, or the mean score."""
+    numbers = figures.get("metrics", {})
+    if metric == SHARPE:
+        return None if "max_dd" not in numbers else abs(float(numbers["max_dd"]))
+    return None if metric not in numbers else float(numbers[metric])
+
+
+def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric: str) -> Actions:
+    spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
+    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    chosen = record.scan(FACTS).filter(config_id=proposed, experiment_id=spec.experiment_id)
+    facts = chosen.select("market_id", "entity_id", "as_of_date", "weight").collect()
+    facts = facts.sort("market_id", "as_of_date", "entity_id", pl.col("weight"))
+    numbers = _metrics(backtest)
+    reported = [
+        None if (found := numbers.get(name, {}).get("violations_hard_per_1000")) is None else found / 1000.0
+        for name in (proposed, spec.incumbent or "")
+    ]
+    breaches = recomputed(facts, spec.engine_name, policy.constraints, earns=metric == SHARPE)
+    return Actions(facts.height, breaches, (reported[0], reported[1]))

@@ -1,0 +1,131 @@
+"""Judge an experiment's evidence, and keep the verdict."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from kronos.core.backtests.spec import Fold
+from kronos.core.changes.modifications import ABSENT, modifications
+from kronos.core.changes.request import KRONOS
+from kronos.core.gates.judge import judge
+from kronos.core.gates.record import VerdictRecord, report_of
+from kronos.core.vocabulary import ExperimentStatus
+from kronos.errors import ChangeRefused, NotFound
+from kronos.services.experiments import changing, config_body_of, find_experiment
+from kronos.services.gate_evidence import Backtest, gate_evidence, read_backtest
+from kronos.services.gate_policies import gate_policy
+from kronos.services.pipeline import Pipeline
+from kronos.services.workplace import Workplace
+from kronos.store import verdicts as store
+from kronos.store.database import Database, Role
+
+LEFT_ALONE: Final = 120.0
+"""Seconds after its results in which the run of an experiment judges it by itself."""
+
+
+def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: str | UUID, today: date) -> VerdictRecord:
+    """The verdict on an experiment's last backtest under the policy in force; today: in the data's own time.
+
+    The same evidence under the same policy is judged once: asked again, the verdict that stands is returned.
+    `ChangeRefused` unless the experiment awaits review.
+    """
+    experiment = find_experiment(workplace.database, experiment_id)
+    if experiment.status is not ExperimentStatus.AWAITING_REVIEW:
+        raise ChangeRefused(
+            f"experiment {experiment.experiment_id} has status {experiment.status}: expected AWAITING_REVIEW"
+        )
+    terms = gate_policy(workplace.database, experiment.engine_name)
+    backtest = read_backtest(workplace.database, experiment)
+    evidence = gate_evidence(pipeline, backtest, terms.policy, today)
+    digest = evidence.digest
+    with workplace.database.connect(Role.READER) as session:
+        standing = store.standing_verdict(
+            session, experiment.experiment_id, experiment.attempt, digest, terms.version.digest
+        )
+    if standing is not None:
+        return standing
+    judged = judge(evidence, terms.policy)
+    new = store.NewVerdict(
+        experiment_id=experiment.experiment_id,
+        attempt=experiment.attempt,
+        incumbent=evidence.incumbent,
+        verdict=judged.verdict.value,
+        recommendation=judged.recommendation.value,
+        report=report_of(judged, evidence, terms.policy, _tested(workplace, backtest)),
+        policy_engine=terms.version.engine_name,
+        policy_version=terms.version.version,
+        policy_digest=terms.version.digest,
+        evidence_digest=digest,
+        data_until=evidence.data_until,
+        lake=backtest.marks,
+        code_version=workplace.code_version,
+    )
+    with changing(workplace, KRONOS, "every gate has looked at the evidence") as session:
+        kept = store.insert_verdict(session, new)
+        return kept or _standing(session, new)
+
+
+def verdict_of(database: Database, experiment_id: str | UUID) -> VerdictRecord:
+    """The verdict in force of an experiment; `NotFound` before it was judged."""
+    return verdict_history(database, experiment_id)[0]
+
+
+def verdict_history(database: Database, experiment_id: str | UUID) -> list[VerdictRecord]:
+    """All verdicts on an experiment, the one in force first; `NotFound` before it was judged."""
+    experiment = find_experiment(database, experiment_id)
+    with database.connect(Role.READER) as session:
+        found = store.verdicts_of(session, experiment.experiment_id)
+    if not found:
+        raise NotFound("verdict on experiment", str(experiment.experiment_id))
+    return found
+
+
+def verdicts_in_force(database: Database, engine_name: str | None = None) -> list[VerdictRecord]:
+    """The verdict in force of every experiment, newest first."""
+    with database.connect(Role.READER) as session:
+        return store.verdicts_in_force(session, engine_name)
+
+
+def unjudged_experiments(database: Database, seconds: float = LEFT_ALONE) -> list[store.Unjudged]:
+    """What has awaited review for so long without a verdict under the policy in force: nobody is about to judge it."""
+    with database.connect(Role.READER) as session:
+        return store.unjudged(session, seconds)
+
+
+def _standing(session: store.Session, new: store.NewVerdict) -> VerdictRecord:
+    """What another judge wrote meanwhile of the same evidence."""
+    found = store.standing_verdict(session, new.experiment_id, new.attempt, new.evidence_digest, new.policy_digest)
+    assert found is not None
+    return found
+
+
+def _tested(workplace: Workplace, backtest: Backtest) -> dict[str, Any]:
+    """The backtest's own facts for the page: what was run on what, and what the config changes."""
+    experiment, spec, provenance = backtest.experiment, backtest.spec, backtest.whole.provenance
+    bodies = [
+        config_body_of(workplace.database, experiment.engine_name, name)
+        for name in (spec.incumbent or experiment.base_config_id, experiment.proposed_config_id)
+    ]
+    return {
+        "changes": [[one.path, _value(one.base), _value(one.proposed)] for one in modifications(*bodies)],
+        "runner": spec.runner,
+        "markets": list(spec.markets),
+        "start": spec.start.isoformat(),
+        "end": spec.end.isoformat(),
+        "folds": [_fold(fold) for fold in spec.folds],
+        "seed": spec.seed,
+        "spec": spec.digest,
+        "code_version": provenance["code_version"],
+        "lake": dict(provenance["lake"]),
+        "rows": dict(provenance["rows"]),
+    }
+
+
+def _value(value: Any) -> Any:
+    return "absent" if value is ABSENT else value
+
+
+def _fold(fold: Fold) -> list[str]:
+    return [fold.start.isoformat(), fold.end.isoformat()]

@@ -1,0 +1,266 @@
+"""What the judge says of evidence that is good, and of the same evidence with one thing broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import cache
+
+import numpy as np
+import pytest
+
+from kronos.core.gates.evidence import Actions, Breach, GateEvidence, Probe, ScenarioLoss
+from kronos.core.gates.model import Gate, GateVerdict, Judged, Recommendation, worst
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos_tests.core.gates.packs import FEW, finding, forecasts, good, judged, overall, policy, with_returns
+
+FAIL, INVALID, INCONCLUSIVE = GateVerdict.FAIL, GateVerdict.INVALID, GateVerdict.INCONCLUSIVE
+Change = Callable[[GateEvidence], GateEvidence]
+
+
+def _probe(name: str, probe: Probe) -> Change:
+    return lambda pack: replace(pack, probes={**pack.probes, name: probe})
+
+
+def _holes(pack: GateEvidence) -> GateEvidence:
+    values = overall(pack, "c1")
+    values[::10] = np.nan
+    return with_returns(pack, c1=values)
+
+
+def _hidden_losses(pack: GateEvidence) -> GateEvidence:
+    """The days on which the incumbent lost most are missing: 4 % of them."""
+    values, theirs = overall(pack, "c1"), overall(pack, "incumbent")
+    values[np.argsort(theirs)[:100]] = np.nan
+    return with_returns(pack, c1=values)
+
+
+def _series(make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Change:
+    return lambda pack: with_returns(pack, c1=make(overall(pack, "c1"), overall(pack, "incumbent")))
+
+
+def _short(pack: GateEvidence) -> GateEvidence:
+    """The first 400 dates alone."""
+    last = pack.series["incumbent"][OVERALL_SLICE].days[400]
+    cut = {name: {one: _before(daily, last) for one, daily in slices.items()} for name, slices in pack.series.items()}
+    return replace(pack, series=cut, wealth=cut)
+
+
+def _before(daily: Daily, last: np.datetime64) -> Daily:
+    kept = daily.days < last
+    return Daily(daily.days[kept], daily.values[kept])
+
+
+def _breach(pack: GateEvidence) -> GateEvidence:
+    broken = Breach("gross weight", "US_EQ", 3, 3.0, 1.5, "2011-01-03")
+    return replace(pack, actions=Actions(100, (broken,)))
+
+
+def _rare_regime(pack: GateEvidence) -> GateEvidence:
+    series = {
+        name: {**slices, "regime:RARE": Daily(slices[OVERALL_SLICE].days[:30], slices[OVERALL_SLICE].values[:30])}
+        for name, slices in pack.series.items()
+    }
+    return replace(pack, series=series, wealth=series)
+
+
+def _two_markets(pack: GateEvidence, worse: float) -> GateEvidence:
+    """All of the edge in one market; in the other the config is worse."""
+    days, theirs = pack.series["incumbent"][OVERALL_SLICE].days, overall(pack, "incumbent")
+    markets = {
+        "incumbent": {"market:A": Daily(days, theirs), "market:B": Daily(days, theirs)},
+        "c1": {"market:A": Daily(days, overall(pack, "c1")), "market:B": Daily(days, 0.9 * theirs - worse)},
+    }
+    series = {name: {**slices, **markets.get(name, {})} for name, slices in pack.series.items()}
+    return replace(pack, series=series, wealth=series)
+
+
+def _one_good_year(pack: GateEvidence) -> GateEvidence:
+    theirs = overall(pack, "incumbent")
+    mine = theirs - 1e-5 + 1e-3 * np.random.default_rng(1).standard_normal(theirs.size)
+    mine[362:727] += 0.004  # 2011
+    return with_returns(pack, c1=mine)
+
+
+def _bad_neighbours(pack: GateEvidence) -> GateEvidence:
+    worse = {name: overall(pack, "incumbent") - 1e-3 for name in pack.neighbours}
+    return with_returns(pack, **worse)
+
+
+def _deep_fall(pack: GateEvidence) -> GateEvidence:
+    """A crash of the config alone: half of its capital within a fortnight."""
+    values = overall(pack, "c1")
+    values[1000:1010] = -0.07
+    return with_returns(pack, c1=values)
+
+
+BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
+    "the same parameters": (
+        lambda pack: replace(pack, duplicates=("other",)), Gate.INTEGRITY, INVALID, "DUPLICATE"),
+    "old evidence": (
+        lambda pack: replace(pack, data_now=pack.data_until + timedelta(days=63)), Gate.INTEGRITY, INVALID, "STALE"),
+    "evidence from the future": (
+        lambda pack: replace(pack, data_now=pack.data_until - timedelta(days=1)),
+        Gate.INTEGRITY, INVALID, "FROM_THE_FUTURE"),
+    "a tenth missing": (_holes, Gate.INTEGRITY, INVALID, "COVERAGE"),
+    "losses missing": (_hidden_losses, Gate.INTEGRITY, INVALID, "SELECTIVE_GAPS"),
+    "an infinite return": (
+        _series(lambda mine, _: np.where(np.arange(mine.size) == 9, np.inf, mine)), Gate.INTEGRITY, INVALID,
+        "NOT_FINITE"),
+    "nothing but NaN": (_series(lambda mine, _: np.full_like(mine, np.nan)), Gate.INTEGRITY, INVALID, "NO_RECORD"),
+    "constant returns": (
+        _series(lambda mine, _: np.full_like(mine, 1e-4)), Gate.INTEGRITY, INVALID, "ZERO_VARIANCE"),
+    "no incumbent": (lambda pack: replace(pack, incumbent=None), Gate.INTEGRITY, INVALID, "NO_INCUMBENT"),
+    "another result the second time": (
+        _probe("repeat", Probe(100, 1)), Gate.INTEGRITY, INVALID, "NOT_REPRODUCED"),
+    "foresight": (
+        _probe("future", Probe(100, 1, "ALTERED", date(2012, 1, 3))), Gate.INTEGRITY, INVALID, "LOOK_AHEAD"),
+    "old inputs": (_probe("fresh", Probe(100, 0)), Gate.INTEGRITY, INVALID, "STALE_INPUTS"),
+    "hardly probed": (_probe("future", Probe(3, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
+    "not probed": (lambda pack: replace(pack, probes={}), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
+    "few dates": (_short, Gate.EVIDENCE, INCONCLUSIVE, "TOO_SHORT"),
+    "low power": (_short, Gate.EVIDENCE, INCONCLUSIVE, "LOW_POWER"),
+    "no slices": (
+        lambda pack: replace(pack, series={n: {k: d for k, d in s.items() if k in (OVERALL_SLICE, "regime:CALM")}
+                                           for n, s in _short(pack).series.items()}),
+        Gate.EVIDENCE, INCONCLUSIVE, "TOO_SHORT"),
+    "looks spent": (
+        lambda pack: replace(pack, search=replace(pack.search, look=9)), Gate.IMPROVEMENT, INCONCLUSIVE,
+        "NO_LOOKS_LEFT"),
+    "too many trials": (
+        lambda pack: replace(_series(lambda mine, theirs: mine - 0.8 * (mine - theirs).mean())(pack),
+                             search=replace(pack.search, trials=10_000)),
+        Gate.IMPROVEMENT, INCONCLUSIVE, "NOT_SHOWN"),
+    "the incumbent itself": (
+        _series(lambda _, theirs: theirs), Gate.IMPROVEMENT, INCONCLUSIVE, "IDENTICAL"),
+    "the incumbent levered twice": (
+        _series(lambda _, theirs: 2.0 * theirs), Gate.IMPROVEMENT, INCONCLUSIVE, "SCALED_COPY"),
+    "clearly worse": (_series(lambda mine, theirs: 2.0 * theirs - mine), Gate.IMPROVEMENT, FAIL, "WORSE"),
+    "a yearly budget spent": (
+        lambda pack: replace(pack, search=replace(pack.search, spent=0.25)), Gate.IMPROVEMENT, INCONCLUSIVE,
+        "BUDGET_SPENT"),
+    "a replay unlike the record": (
+        lambda pack: replace(pack, live=Daily(pack.live.days, pack.live.values[::-1].copy())),  # type: ignore[union-attr]  # the pack has one
+        Gate.IMPROVEMENT, INVALID, "REPLAY_DIFFERS"),
+    "no record to hold it against": (
+        lambda pack: replace(pack, live=None), Gate.IMPROVEMENT, INCONCLUSIVE, "NO_LIVE_RECORD"),
+    "mined on these very dates": (
+        lambda pack: replace(pack, search=replace(pack.search, mined_until=pack.data_until - timedelta(days=30))),
+        Gate.IMPROVEMENT, INCONCLUSIVE, "NOT_YET_CONFIRMED"),
+    "gone since it was mined": (
+        lambda pack: replace(
+            _series(lambda mine, theirs: np.where(np.arange(mine.size) > 2000, theirs - 1e-3 * (mine > 0), mine))(pack),
+            search=replace(pack.search, mined_until=date(2015, 8, 1))),
+        Gate.IMPROVEMENT, INCONCLUSIVE, "NOT_CONFIRMED"),
+    "an own record that luck explains": (
+        lambda pack: with_returns(pack, c1=overall(pack, "c1") - 1.6e-3, incumbent=overall(pack, "incumbent") - 2e-3),
+        Gate.VALIDITY, INCONCLUSIVE, "COULD_BE_LUCK"),
+    "an own record that loses": (
+        lambda pack: with_returns(pack, c1=overall(pack, "c1") - 4e-3, incumbent=overall(pack, "incumbent") - 5e-3),
+        Gate.VALIDITY, FAIL, "NO_SKILL"),
+    "as good as the incumbent by turns": (
+        lambda pack: replace(_series(lambda _, theirs: theirs[::-1].copy())(pack), others=()),
+        Gate.VALIDITY, INCONCLUSIVE, "TRAILS_OUT_OF_SAMPLE"),
+    "a crash of its own": (_deep_fall, Gate.NO_DEGRADATION, FAIL, "DEEPER"),
+    "busier": (
+        lambda pack: replace(pack, turnovers={"incumbent": 0.2, "c1": 0.31}), Gate.NO_DEGRADATION, FAIL, "BUSIER"),
+    "turnover unknown": (
+        lambda pack: replace(pack, turnovers={"incumbent": 0.2}), Gate.NO_DEGRADATION, INVALID, "NO_TURNOVER"),
+    "inferior": (
+        _series(lambda mine, theirs: 2.0 * theirs - mine), Gate.NO_DEGRADATION, FAIL, "INFERIOR"),
+    "a scenario too bad": (
+        lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.51, 0.4),)), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "a scenario not played": (
+        lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", None, 0.4, "cannot"),)),
+        Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
+    "a rare regime": (_rare_regime, Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
+    "costs that eat it": (
+        lambda pack: replace(pack, costs={**pack.costs, "c1": Daily(pack.costs["c1"].days,
+                                                                     np.full_like(pack.costs["c1"].values, 0.01))}),
+        Gate.STRESS, INCONCLUSIVE, "COSTS_EAT_IT"),
+    "costs unknown": (lambda pack: replace(pack, costs={}), Gate.STRESS, INVALID, "NO_COSTS"),
+    "one good year": (_one_good_year, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_YEAR"),
+    "one good market": (
+        lambda pack: _two_markets(pack, 1e-3), Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "no neighbours": (lambda pack: replace(pack, neighbours=()), Gate.STRESS, INCONCLUSIVE, "NO_NEIGHBOURS"),
+    "worse neighbours": (_bad_neighbours, Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
+    "a limit broken": (_breach, Gate.HARD_CONSTRAINTS, FAIL, "VIOLATED"),
+    "no decision": (lambda pack: replace(pack, actions=None), Gate.HARD_CONSTRAINTS, INVALID, "NO_DECISIONS"),
+    "more violations than the incumbent": (
+        lambda pack: replace(pack, actions=Actions(100, (), (0.2, 0.1))), Gate.HARD_CONSTRAINTS, FAIL,
+        "MORE_THAN_INCUMBENT"),
+}  # fmt: skip
+
+
+@cache
+def judged_broken(name: str) -> Judged:
+    return judged(BROKEN[name][0](good()))
+
+
+def test_faultless_evidence_of_a_large_edge_passes_every_gate() -> None:
+    found = judged(good())
+    assert found.verdict is GateVerdict.PASS and found.recommendation is Recommendation.ADOPT
+    assert not found.refused_by and [gate.gate for gate in found.gates] == list(Gate)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_evidence_is_refused_by_its_gate_with_its_reason(name: str) -> None:
+    _, gate, verdict, reason = BROKEN[name]
+    found = judged_broken(name)
+    assert {one.verdict for one in found.of(gate).findings if one.reason == reason} == {verdict}
+    assert gate in found.refused_by and found.verdict is not GateVerdict.PASS
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_every_gate_speaks_whatever_is_broken(name: str) -> None:
+    """None is skipped because another refused, and none passes for want of anything to look at."""
+    found = judged_broken(name)
+    assert all(gate.findings for gate in found.gates) and len(found.gates) == len(Gate)
+
+
+def test_forecasts_that_score_better_pass_though_they_earn_nothing() -> None:
+    policy_without_record = policy({"improvement": {"resamples": 2000, "least_replay_dates": 0}})
+    pack = replace(forecasts(), live=forecasts().series["incumbent"][OVERALL_SLICE])
+    assert judged(pack, policy_without_record).verdict is GateVerdict.PASS
+
+
+def test_forecasts_that_are_worse_by_a_constant_on_every_date_fail() -> None:
+    pack = forecasts()
+    worse = with_returns(pack, c1=overall(pack, "incumbent") + 0.001)
+    assert finding(worse, Gate.IMPROVEMENT, "WORSE_ON_EVERY_DATE").verdict is FAIL
+
+
+def test_calibration_of_a_config_that_earns_may_not_get_worse() -> None:
+    days = good().series["incumbent"][OVERALL_SLICE].days
+    theirs = 0.2 + 0.02 * np.random.default_rng(2).standard_normal(days.size)
+    pack = replace(
+        good(), score_metric="brier", scores={"incumbent": Daily(days, theirs), "c1": Daily(days, 1.1 * theirs)}
+    )
+    assert finding(pack, Gate.NO_DEGRADATION, "INFERIOR").metric == "calibration (brier)"
+    same = replace(pack, scores={"incumbent": Daily(days, theirs), "c1": Daily(days, 1.001 * theirs)})
+    assert judged(same).of(Gate.NO_DEGRADATION).verdict is GateVerdict.PASS
+
+
+def test_the_same_evidence_gives_the_same_findings_and_digest() -> None:
+    first, second = (judged(good()) for _ in range(2))
+    assert first == second and good().digest == replace(good()).digest
+
+
+def test_another_number_anywhere_gives_another_digest() -> None:
+    values = overall(good(), "c1")
+    values[17] += 1e-12
+    assert with_returns(good(), c1=values).digest != with_returns(good(), c1=overall(good(), "c1")).digest
+
+
+def test_fail_outweighs_invalid_outweighs_inconclusive_outweighs_pass() -> None:
+    order = [GateVerdict.FAIL, GateVerdict.INVALID, GateVerdict.INCONCLUSIVE, GateVerdict.PASS]
+    assert [worst(order[place:]) for place in range(4)] == order and worst([]) is GateVerdict.INVALID
+
+
+def test_an_inconclusive_verdict_is_tested_on_only_while_there_are_looks() -> None:
+    first = replace(good(), neighbours=())
+    last = replace(first, search=replace(first.search, look=FEW.improvement.most_looks))
+    assert judged(first).recommendation is Recommendation.CONTINUE_TESTING
+    assert judged(last).recommendation is Recommendation.REJECT

@@ -1,0 +1,132 @@
+"""An experiment's backtest, judged: over the sandbox's engines, a real database and a real lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kronos.core.changes.model import Experiment
+from kronos.core.gates.model import Gate, GateVerdict
+from kronos.core.gates.policy import GatePolicy
+from kronos.core.gates.record import VerdictRecord
+from kronos.errors import BadValue, ChangeRefused, NotFound
+from kronos.services.backtest import run_backtest
+from kronos.services.experiments import requeue
+from kronos.services.gate_policies import change_gate_policy, gate_policy
+from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
+from kronos.store.database import Database
+from kronos_tests.services.backtest_world import NOW, World, backtest_world
+
+
+@contextmanager
+def tried(world: World, **changes: Any) -> Iterator[Experiment]:
+    """An experiment whose backtest is done."""
+    experiment = world.queued(**changes)
+    run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "run")
+    yield world.now(experiment)
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    with backtest_world(database, tmp_path) as found:
+        yield found
+
+
+def judged(world: World, experiment: Experiment) -> VerdictRecord:
+    return judge_experiment(world.workplace, world.pipeline, experiment.experiment_id, NOW.date())
+
+
+def reasons(found: VerdictRecord, gate: Gate) -> set[str]:
+    (one,) = (one for one in found.report["gates"] if one["gate"] == gate)
+    return {finding["reason"] for finding in one["findings"]}
+
+
+def test_two_years_are_too_few_for_a_verdict_and_the_page_says_how_many_are_needed(world: World) -> None:
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert found.verdict is not GateVerdict.PASS and Gate.EVIDENCE in found.refused_by
+    assert "LOW_POWER" in reasons(found, Gate.EVIDENCE)
+
+
+def test_the_evidence_is_what_the_backtest_wrote(world: World) -> None:
+    """Probed, covered, replayed, its constraints recomputed, with neighbours and scenarios beside."""
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert {"REPRODUCED", "NO_LOOK_AHEAD", "FRESH_INPUTS", "COVERED"} <= reasons(found, Gate.INTEGRITY)
+    assert reasons(found, Gate.HARD_CONSTRAINTS) == {"KEPT", "NONE_REPORTED"}
+    slices = {one["slice"] for gate in found.report["gates"] for one in gate["findings"]}
+    assert {"scenario:gaps", "scenario:summer", "market:US_EQ", "market:US_FUT", "regime:STRESS"} <= slices
+    assert len(found.report["about"]["neighbours"]) > 0
+
+
+def test_the_same_backtest_is_judged_once_and_to_the_same_digest(world: World) -> None:
+    with tried(world) as experiment:
+        first, second = judged(world, experiment), judged(world, experiment)
+    assert first == second and len(verdict_history(world.database, experiment.experiment_id)) == 1
+
+
+def test_the_incumbents_own_parameters_are_a_duplicate(world: World) -> None:
+    from kronos.sandbox.configs import CONFIGS
+
+    body = next(one.body for one in CONFIGS if one.config_id == "portfolio-momentum-hasty")
+    with tried(world, proposed_config=body) as experiment:
+        found = judged(world, experiment)
+    assert found.verdict is GateVerdict.INVALID and "DUPLICATE" in reasons(found, Gate.INTEGRITY)
+
+
+def test_evidence_that_ends_too_long_before_the_datas_present_is_stale(world: World) -> None:
+    from datetime import timedelta
+
+    with tried(world) as experiment:
+        later = NOW.date() + timedelta(days=100)
+        found = judge_experiment(world.workplace, world.pipeline, experiment.experiment_id, later)
+    assert "STALE" in reasons(found, Gate.INTEGRITY)
+
+
+def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:
+    with pytest.raises(ChangeRefused, match="QUEUED_FOR_BACKTEST: expected AWAITING_REVIEW"):
+        judged(world, world.queued())
+
+
+def test_before_it_is_judged_an_experiment_has_no_verdict(world: World) -> None:
+    with tried(world) as experiment, pytest.raises(NotFound, match="verdict on experiment"):
+        verdict_of(world.database, experiment.experiment_id)
+
+
+def test_what_nobody_judged_is_found_until_it_is(world: World) -> None:
+    with tried(world) as experiment:
+        waiting = unjudged_experiments(world.database, seconds=0.0)
+        judged(world, experiment)
+    assert [one.experiment_id for one in waiting] == [experiment.experiment_id]
+    assert unjudged_experiments(world.database, seconds=0.0) == []
+
+
+def test_a_new_gate_policy_asks_for_a_new_verdict(world: World) -> None:
+    with tried(world) as experiment:
+        first = judged(world, experiment)
+        body = GatePolicy().model_dump(mode="json") | {"evidence": {"detectable_ratio": 2.0}}
+        change_gate_policy(world.workplace, "*", body, "ann", "larger edges only", 1)
+        again = judged(world, experiment)
+    assert unjudged_experiments(world.database, seconds=0.0) == []
+    assert (first.policy_version, again.policy_version, again.look) == (1, 2, 1)
+
+
+def test_a_bad_policy_is_refused_by_name_and_the_old_one_stays(world: World) -> None:
+    before = gate_policy(world.database, "PORTFOLIO").version
+    with pytest.raises(BadValue, match=r"gate policy stress\.loss_ration"):
+        change_gate_policy(world.workplace, "*", {"stress": {"loss_ration": 2}}, "ann", "a slip", 1)
+    assert gate_policy(world.database, "PORTFOLIO").version == before
+
+
+def test_tested_again_it_is_the_second_look_at_a_smaller_part_of_alpha(world: World) -> None:
+    with tried(world) as experiment:
+        first = judged(world, experiment)
+    requeue(world.workplace, experiment.experiment_id, "ann", "continue testing")
+    run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "again")
+    second = judged(world, experiment)
+    levels = [one.report["about"]["level"] for one in (first, second)]
+    assert (first.look, second.look) == (1, 2) and levels[1] < levels[0]

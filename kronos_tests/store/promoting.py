@@ -1,0 +1,200 @@
+"""Helpers: an engine with an incumbent, people with tokens, a gate policy proven by a suite, and judged experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.types.json import Jsonb
+
+from kronos.core.changes.model import Experiment
+from kronos.core.gates.model import Gate
+from kronos.core.policy import ObservationPolicy
+from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
+from kronos.services.workplace import Workplace, any_config
+from kronos.store import promotions
+from kronos.store.database import Database, Role
+from kronos.store.principals import add_principal, begin_principals, hash_of
+from kronos_tests.store.activations import first_active
+from kronos_tests.store.changes import END, START, T0, at_status, begin, register_config
+
+ENGINE, CODE = "REGIME", "test"
+ADMIN, MIA, BOT = "token of admin", "token of mia", "token of bot"
+"""Tokens: the first admin, a person and a service that may change configs."""
+REVIEW = ExperimentStatus.AWAITING_REVIEW
+POLICY: Mapping[str, Any] = {"evidence": {"expires_days": 30}}
+INSERT_VERDICT = """
+INSERT INTO kronos.experiment_verdicts (
+    verdict_id, experiment_id, attempt, incumbent, verdict, recommendation, report, policy_engine, policy_version,
+    policy_digest, evidence_digest, data_until, lake, code_version
+) SELECT %(verdict_id)s, experiment_id, attempt, %(incumbent)s, %(verdict)s,
+    CASE WHEN %(verdict)s = 'PASS' THEN 'ADOPT' ELSE 'REJECT' END, %(report)s, policy.engine_name, version, digest,
+    %(evidence)s, '2010-12-31', '{"backtest_cells": 7}', 'test'
+FROM kronos.experiments CROSS JOIN kronos.gate_policy_in_force(experiments.engine_name) AS policy
+WHERE experiment_id = %(experiment_id)s
+"""
+INSERT_SUITE = """
+INSERT INTO kronos.control_suites (
+    suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, planned
+) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, 'test', %(outcomes)s, 1
+FROM kronos.gate_policy_in_force(%(engine)s)
+"""
+RESULT = "SELECT kronos.set_gate_policy(%s, %s, %s)"
+
+
+@dataclass
+class Gated:
+    """A database in which REGIME's `base` is active and the policy is proven: promotions are possible."""
+
+    database: Database
+    suites: int = field(default=0)
+
+    def begin(self) -> Gated:
+        """The incumbent, the people, the policy and its suite."""
+        with self.database.connect(Role.ORCHESTRATOR) as session:
+            register_config(session, "base")
+        with self.database.connect(Role.CHANGE_MANAGER) as session:
+            first_active(session, ENGINE, "base", T0)
+        with self.database.connect(Role.OWNER) as session:
+            begin_principals(session, "admin", hash_of(ADMIN), code_version=CODE)
+        self.person("mia", MIA)
+        self.person("bot", BOT, kind="SERVICE")
+        self.set_policy(POLICY)
+        self.suite()
+        return self
+
+    def person(self, name: str, token: str, role: str = "change_manager", kind: str = "PERSON") -> None:
+        """Add a principal."""
+        with self.database.connect(Role.CHANGE_MANAGER) as session:
+            add_principal(session, ADMIN, name=name, kind=kind, role=role, token_hash=hash_of(token), code_version=CODE)
+
+    def set_policy(self, body: Mapping[str, Any], expected: int = 0, engine: str = "*") -> None:
+        """Put a gate policy in force."""
+        with self.database.connect(Role.CHANGE_MANAGER) as session:
+            begin(session)
+            session.execute(RESULT, [engine, Jsonb(dict(body)), expected])
+
+    def judge(
+        self,
+        experiment: Experiment,
+        verdict: str = "PASS",
+        *,
+        incumbent: str | None = "base",
+        evidence: str = "first look",
+    ) -> UUID:
+        """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement."""
+        verdict_id = uuid4()
+        gates = [
+            {"gate": gate, "verdict": verdict if gate is Gate.IMPROVEMENT else "PASS", "findings": []} for gate in Gate
+        ]
+        values = {
+            "verdict_id": verdict_id,
+            "experiment_id": experiment.experiment_id,
+            "incumbent": incumbent,
+            "verdict": verdict,
+            "report": Jsonb({"gates": gates}),
+            "evidence": sha256(evidence.encode()).hexdigest(),
+        }
+        with self.database.connect(Role.ORCHESTRATOR) as session:
+            begin(session, "Kronos")
+            session.execute(INSERT_VERDICT, values)
+        return verdict_id
+
+    def suite(self, verdict: str = "FAIL", engine: str = ENGINE) -> UUID:
+        """A suite of one negative control, as expected unless the control passed."""
+        control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
+        verdict_id, suite_id = self.judge(control, verdict), uuid4()
+        outcome = {
+            "control": "inverted signal",
+            "family": "IMPROVEMENT",
+            "experiment_id": str(control.experiment_id),
+            "verdict_id": str(verdict_id),
+            "expected_verdicts": ["FAIL", "INCONCLUSIVE"],
+            "expected_gate": "IMPROVEMENT",
+            "verdict": verdict,
+            "refused_by": [] if verdict == "PASS" else ["IMPROVEMENT"],
+            "as_expected": verdict != "PASS",
+            "why": "a test",
+        }
+        self.suites += 1
+        values = {"suite_id": suite_id, "engine": engine, "seed": self.suites, "outcomes": Jsonb([outcome])}
+        with self.database.connect(Role.ORCHESTRATOR) as session:
+            begin(session, "Kronos")
+            session.execute(INSERT_SUITE, values)
+        return suite_id
+
+    def passed(self) -> Experiment:
+        """A new experiment, by ann, that awaits review with the verdict PASS."""
+        experiment = at_status(self.database, REVIEW)
+        self.judge(experiment)
+        return experiment
+
+    def digest(self, experiment: Experiment) -> str:
+        """Of what an approval would be of now."""
+        with self.database.connect(Role.READER) as session:
+            review = promotions.review_of(session, experiment.experiment_id)
+        assert review is not None
+        return review.digest
+
+    def approve(self, experiment: Experiment, token: str | None = MIA, digest: str | None = None) -> UUID:
+        """Approve what there is now, or what has the digest."""
+        seen = self.digest(experiment) if digest is None else digest
+        with self.database.connect(Role.CHANGE_MANAGER) as session:
+            return promotions.approve(
+                session, token, experiment.experiment_id, digest=seen, reason="good", code_version=CODE
+            )
+
+    def approved(self) -> Experiment:
+        """A new experiment with PASS that mia approved."""
+        experiment = self.passed()
+        self.approve(experiment)
+        return experiment
+
+    def promote(self, experiment: Experiment, token: str | None = MIA, **how: Any) -> UUID:
+        """Promote, now or at a time."""
+        with self.database.connect(Role.CHANGE_MANAGER) as session:
+            return promotions.promote(
+                session, token, experiment.experiment_id, reason="better", code_version=CODE, **how
+            )
+
+    def roll_back(self, expected: str | None, token: str | None = MIA) -> UUID:
+        """Roll REGIME back."""
+        with self.database.connect(Role.CHANGE_MANAGER) as session:
+            return promotions.roll_back(
+                session, token, ENGINE, expected_incumbent=expected, reason="worse", code_version=CODE
+            )
+
+    def incumbent(self) -> str:
+        """What is active for REGIME."""
+        with self.database.connect(Role.READER) as session:
+            (active,) = promotions.active_configs(session, ENGINE)
+        return active.config_id
+
+    def as_owner(self, *statements: str) -> None:
+        """Run statements as the owner with the triggers of the tables concerned off: what no role can do."""
+        tables = ("experiment_verdicts", "engine_configs", "experiments", "principals", "approvals", "control_suites")
+        with self.database.connect(Role.OWNER) as session:
+            for table in tables:
+                session.execute(f"ALTER TABLE kronos.{table} DISABLE TRIGGER USER")
+            for statement in statements:
+                session.execute(statement)
+            for table in tables:
+                session.execute(f"ALTER TABLE kronos.{table} ENABLE TRIGGER USER")
+
+    def workplace(self, token: str | None = MIA) -> Workplace:
+        """The workplace of who holds the token."""
+        return Workplace(
+            self.database, ObservationPolicy(), lambda: (START, END), any_config, code_version=CODE, token=token
+        )
+
+    def log(self, subject: str) -> list[tuple[str | None, str, str]]:
+        """From, to and author of every entry about such subjects."""
+        with self.database.connect(Role.READER) as session:
+            rows = session.execute(
+                "SELECT from_status, to_status, author FROM kronos.change_log WHERE subject = %s ORDER BY entry_id",
+                [subject],
+            )
+            return [(row[0], row[1], row[2]) for row in rows]

@@ -1,0 +1,146 @@
+"""The promotion latch: what closes it, what it takes to open it, and that someone is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from kronos.errors import ChangeRefused, NotAllowed
+from kronos.store import alerts
+from kronos.store.database import Database, Role
+from kronos.store.latch import LatchCause, alert_closed_latches, close_latch, latch_causes, latch_history, reopen_latch
+from kronos_tests.store.changes import begin
+from kronos_tests.store.promoting import BOT, CODE, ENGINE, MIA, POLICY, Gated
+
+
+@pytest.fixture
+def gated(database: Database) -> Gated:
+    """REGIME's `base` is active, and its latch is open."""
+    return Gated(database).begin()
+
+
+def causes(gated: Gated, engine: str = ENGINE) -> list[str]:
+    with gated.database.connect(Role.READER) as session:
+        return [one.cause for one in latch_causes(session, engine)]
+
+
+def close(gated: Gated, cause: str = "MISSED_POSITIVES", role: Role = Role.ORCHESTRATOR) -> int:
+    with gated.database.connect(role) as session:
+        begin(session, "Kronos" if role is Role.ORCHESTRATOR else "ann")
+        return close_latch(session, ENGINE, cause, {"p": 0.001})
+
+
+def reopen(gated: Gated, token: str | None = MIA, reason: str = "investigated") -> None:
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        reopen_latch(session, token, ENGINE, reason, code_version=CODE)
+
+
+def test_a_fresh_suite_as_expected_leaves_the_latch_open(gated: Gated) -> None:
+    assert causes(gated) == []
+
+
+def test_without_a_suite_or_a_policy_the_latch_is_closed(database: Database) -> None:
+    assert causes(Gated(database)) == ["NO_SUITE", "NO_POLICY"]
+
+
+def test_another_engines_suite_opens_nothing(gated: Gated) -> None:
+    assert causes(gated, "PORTFOLIO") == ["NO_SUITE"]
+
+
+def test_a_control_that_passes_closes_the_latch_in_the_transaction_of_its_suite(gated: Gated) -> None:
+    suite = gated.suite("PASS")
+    with gated.database.connect(Role.READER) as session:
+        (cause,) = latch_causes(session, ENGINE)
+    assert isinstance(cause, LatchCause)
+    assert (cause.cause, cause.detail["suite_id"]) == ("UNEXPECTED_CONTROL", str(suite))
+    assert [one["control"] for one in cause.detail["outcomes"]] == ["inverted signal"]
+
+
+def test_later_suites_as_expected_do_not_reopen_it(gated: Gated) -> None:
+    gated.suite("PASS")
+    gated.suite("FAIL")
+    assert causes(gated) == ["UNEXPECTED_CONTROL"]
+
+
+def test_a_new_policy_closes_the_latch_until_a_suite_proves_it(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+    assert causes(gated) == ["POLICY_UNPROVEN"]
+    gated.suite()
+    assert causes(gated) == []
+
+
+def test_an_old_suite_closes_the_latch(gated: Gated) -> None:
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
+    assert causes(gated) == ["STALE_SUITE"]
+
+
+def test_the_policy_says_when_a_suite_is_old(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "promotion": {"suite_days": 10}}, expected=1)
+    gated.suite()
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
+    assert causes(gated) == []
+
+
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.CHANGE_MANAGER])
+def test_the_orchestrator_and_the_change_manager_close_it(gated: Gated, role: Role) -> None:
+    close(gated, role=role)
+    assert causes(gated) == ["MISSED_POSITIVES"]
+
+
+def test_the_same_closing_told_twice_is_one(gated: Gated) -> None:
+    assert close(gated) == close(gated)
+    with gated.database.connect(Role.READER) as session:
+        assert [event.state for event in latch_history(session, ENGINE)] == ["CLOSED"]
+
+
+def test_a_cause_is_a_word_in_capitals(gated: Gated) -> None:
+    with pytest.raises(ChangeRefused, match="a word in capitals"):
+        close(gated, "because")
+
+
+def test_a_person_reopens_it_with_a_reason_that_stays(gated: Gated) -> None:
+    close(gated)
+    reopen(gated, reason="the binomial was fed twice")
+    assert causes(gated) == []
+    with gated.database.connect(Role.READER) as session:
+        history = latch_history(session, ENGINE)
+    assert [(event.state, event.author, event.reason) for event in history][-1] == (
+        "OPEN", "mia", "the binomial was fed twice",
+    )  # fmt: skip
+    assert gated.log("latch") == [(None, "CLOSED", "Kronos"), ("CLOSED", "OPEN", "mia")]
+
+
+@pytest.mark.parametrize("token", [None, "nobody's", BOT])
+def test_nobody_else_reopens_it(gated: Gated, token: str | None) -> None:
+    close(gated)
+    with pytest.raises(NotAllowed):
+        reopen(gated, token)
+    assert causes(gated) == ["MISSED_POSITIVES"]
+
+
+def test_reopening_needs_a_reason(gated: Gated) -> None:
+    close(gated)
+    with pytest.raises(ChangeRefused, match="needs a reason"):
+        reopen(gated, reason=" ")
+
+
+def test_what_time_closed_only_a_suite_opens(gated: Gated) -> None:
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
+    with pytest.raises(ChangeRefused, match=r"nothing to reopen: .* is STALE_SUITE"):
+        reopen(gated)
+
+
+def test_every_closing_raises_an_alert_that_tells_what_is_known(gated: Gated) -> None:
+    suite = gated.suite("PASS")
+    reopen(gated)
+    close(gated)
+    newest, first = alerts.alerts(gated.database)
+    assert (first.kind, first.metric, first.config_id) == ("PROMOTION_LATCH", "UNEXPECTED_CONTROL", "base")
+    assert (first.evidence["suite_id"], newest.metric) == (str(suite), "MISSED_POSITIVES")
+
+
+def test_what_closes_by_itself_raises_one_alert_however_often_it_is_looked_at(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+    for _ in range(2):
+        with gated.database.connect(Role.ORCHESTRATOR) as session:
+            alert_closed_latches(session)
+    assert [one.metric for one in alerts.alerts(gated.database)] == ["POLICY_UNPROVEN"]

@@ -1,0 +1,482 @@
+"""The only path to a live config: what it needs, and that nothing happens when a part of it is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from kronos.core.changes.model import Experiment
+from kronos.core.gates.policy import AutoApprovalTerms
+from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
+from kronos.errors import ChangeRefused, NotAllowed
+from kronos.store import promotions
+from kronos.store.database import Database, Role
+from kronos.store.experiments import matching_experiments
+from kronos.store.latch import reopen_latch
+from kronos.store.principals import hash_of, revoke_principal, rotate_principal
+from kronos_tests.store.changes import at_status, begin
+from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, MIA, POLICY, REVIEW, Gated
+
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def gated(database: Database) -> Gated:
+    """REGIME's `base` is active, and promotions are possible."""
+    return Gated(database).begin()
+
+
+def status(gated: Gated, experiment: Experiment) -> ExperimentStatus:
+    with gated.database.connect(Role.READER) as session:
+        return matching_experiments(session, str(experiment.experiment_id))[0].status
+
+
+def found(gated: Gated, **how: Any) -> list[promotions.Promotion]:
+    with gated.database.connect(Role.READER) as session:
+        return promotions.find_promotions(session, **how)
+
+
+def test_an_approved_config_becomes_the_incumbent(gated: Gated) -> None:
+    experiment = gated.approved()
+    assert status(gated, experiment) is ExperimentStatus.APPROVED
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+def test_what_is_active_says_why(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment)
+    with gated.database.connect(Role.READER) as session:
+        (active,) = promotions.active_configs(session, ENGINE)
+        (before,) = promotions.active_configs(session, ENGINE, active.activated_at - timedelta(seconds=1))
+    assert (active.through, active.approver, active.verdict, active.evidence) == (
+        "PROMOTION", "mia", "PASS", "HUMAN_TRIGGERED",
+    )  # fmt: skip
+    assert (before.config_id, before.through, before.deactivated_at) == ("base", "FIRST", active.activated_at)
+
+
+def test_every_step_is_logged_by_who_took_it(gated: Gated) -> None:
+    gated.promote(gated.approved())
+    assert gated.log("approval") == [(None, "PERSON", "mia")]
+    assert gated.log("promotion") == [(None, "ACTIVATED", "mia")]
+
+
+# what an approval needs
+
+
+@pytest.mark.parametrize("token", [None, "nobody's"])
+def test_who_shows_no_valid_token_approves_nothing(gated: Gated, token: str | None) -> None:
+    experiment = gated.passed()
+    with pytest.raises(NotAllowed, match="a token is needed to approve an experiment"):
+        gated.approve(experiment, token)
+    assert status(gated, experiment) is REVIEW
+
+
+@pytest.mark.parametrize(("role", "kind"), [("reader", "PERSON"), ("chat", "SERVICE"), ("orchestrator", "SERVICE")])
+def test_a_principal_of_another_role_neither_approves_nor_promotes(gated: Gated, role: str, kind: str) -> None:
+    gated.person("eve", "token of eve", role, kind)
+    with pytest.raises(NotAllowed, match="principal eve is a"):
+        gated.approve(gated.passed(), "token of eve")
+    with pytest.raises(NotAllowed, match="change_manager or admin"):
+        gated.promote(gated.approved(), "token of eve")
+    assert gated.incumbent() == "base"
+
+
+def test_a_service_promotes_and_does_not_approve(gated: Gated) -> None:
+    with pytest.raises(NotAllowed, match="is a person with role"):
+        gated.approve(gated.passed(), BOT)
+    gated.promote(gated.approved(), BOT)
+
+
+@pytest.mark.parametrize("name", ["ann", "Ann", "ANN"])
+def test_nobody_approves_what_he_brought_about(gated: Gated, name: str) -> None:
+    gated.person(name, "token of ann")
+    experiment = gated.passed()
+    with pytest.raises(ChangeRefused) as refused:
+        gated.approve(experiment, "token of ann")
+    assert refused.value.rule == "approvals_four_eyes"
+
+
+def test_a_token_that_was_replaced_or_revoked_opens_nothing(gated: Gated) -> None:
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        rotate_principal(session, MIA, "mia", token_hash=hash_of("another"), code_version=CODE)
+    with pytest.raises(NotAllowed, match="unknown or revoked"):
+        gated.approve(gated.passed(), MIA)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        revoke_principal(session, ADMIN, "mia", "left", code_version=CODE)
+    with pytest.raises(NotAllowed, match="unknown or revoked"):
+        gated.approve(gated.passed(), "another")
+
+
+def judged_anew(gated: Gated, experiment: Experiment) -> None:
+    gated.judge(experiment, evidence="another look")
+
+
+def policy_changed(gated: Gated, _: Experiment) -> None:
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+
+
+def diff_changed(gated: Gated, experiment: Experiment) -> None:
+    body, config_id = '{"x": 1}', experiment.proposed_config_id
+    gated.as_owner(f"UPDATE kronos.engine_configs SET config_body = '{body}' WHERE config_id = '{config_id}'")
+
+
+def incumbent_changed(gated: Gated, _: Experiment) -> None:
+    gated.promote(gated.approved())
+
+
+def failed_since(gated: Gated, experiment: Experiment) -> None:
+    gated.judge(experiment, "FAIL", evidence="a look at more")
+
+
+def expired(gated: Gated, experiment: Experiment) -> None:
+    gated.as_owner(
+        "UPDATE kronos.experiment_verdicts SET expires_at = now() - interval '1 second' "
+        f"WHERE experiment_id = '{experiment.experiment_id}'"
+    )
+
+
+CHANGES = [
+    (judged_anew, "approvals_digest"),
+    (diff_changed, "approvals_digest"),
+    (policy_changed, "promotions_policy"),
+    (incumbent_changed, "promotions_incumbent"),
+    (failed_since, "promotions_pass"),
+    (expired, "promotions_fresh"),
+]
+
+
+@pytest.mark.parametrize(("change", "rule"), CHANGES)
+def test_what_changed_since_it_was_seen_is_not_approved(
+    gated: Gated, change: Callable[[Gated, Experiment], None], rule: str
+) -> None:
+    experiment = gated.passed()
+    seen = gated.digest(experiment)
+    change(gated, experiment)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.approve(experiment, digest=seen)
+    assert refused.value.rule == rule
+    assert status(gated, experiment) is REVIEW
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE", "INVALID"])
+def test_only_a_pass_is_approved(gated: Gated, verdict: str) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    gated.judge(experiment, verdict)
+    with pytest.raises(ChangeRefused, match=f"is {verdict}: expected PASS"):
+        gated.approve(experiment)
+
+
+def test_a_control_is_never_approved_however_it_was_judged(gated: Gated) -> None:
+    control = at_status(gated.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL)
+    gated.judge(control)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.approve(control)
+    assert refused.value.rule == "promotions_no_control"
+
+
+@pytest.mark.parametrize("statement", [
+    "INSERT INTO kronos.approvals (approval_id, experiment_id, verdict_id, digest, content, kind, approver, reason, "
+    "evidence) SELECT gen_random_uuid(), experiment_id, verdict_id, evidence_digest, '{}', 'PERSON', 'x', 'x', "
+    "evidence FROM kronos.experiment_verdicts WHERE evidence = 'CONTROL'",
+])  # fmt: skip
+def test_not_even_the_owner_enters_an_approval_of_a_control(gated: Gated, statement: str) -> None:
+    with gated.database.connect(Role.OWNER) as session, pytest.raises(psycopg.errors.CheckViolation) as refused:
+        begin(session)
+        session.execute(statement)
+    assert refused.value.diag.constraint_name == "approvals_no_control"
+
+
+def test_the_same_is_approved_once(gated: Gated) -> None:
+    experiment = gated.approved()
+    with pytest.raises(ChangeRefused) as refused:
+        gated.approve(experiment)
+    assert refused.value.rule == "approvals_once"
+
+
+# what a promotion needs
+
+
+def test_without_an_approval_nothing_is_promoted(gated: Gated) -> None:
+    with pytest.raises(ChangeRefused) as refused:
+        gated.promote(gated.passed())
+    assert refused.value.rule == "promotions_approval"
+
+
+def test_an_approval_is_for_one_promotion(gated: Gated) -> None:
+    """Rolled back, the incumbent is the one it was approved against, and still it is not promoted again."""
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.roll_back(experiment.proposed_config_id)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.promote(experiment)
+    assert refused.value.rule == "promotions_approval_used_once"
+    assert gated.incumbent() == "base"
+
+
+def evidence_swapped(gated: Gated, experiment: Experiment) -> None:
+    gated.as_owner(
+        f"UPDATE kronos.experiment_verdicts SET evidence_digest = repeat('a', 64) "
+        f"WHERE experiment_id = '{experiment.experiment_id}'"
+    )
+
+
+def latch_closed(gated: Gated, _: Experiment) -> None:
+    gated.suite("PASS")
+
+
+def approver_revoked(gated: Gated, _: Experiment) -> None:
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        revoke_principal(session, ADMIN, "mia", "left", code_version=CODE)
+
+
+@pytest.mark.parametrize(("change", "rule"), [
+    (evidence_swapped, "promotions_digest"),
+    (diff_changed, "promotions_digest"),
+    (policy_changed, "promotions_policy"),
+    (incumbent_changed, "promotions_incumbent"),
+    (expired, "promotions_fresh"),
+    (latch_closed, "promotions_latch"),
+    (approver_revoked, "promotions_approver"),
+])  # fmt: skip
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_what_changed_since_the_approval_is_not_promoted(
+    gated: Gated, change: Callable[[Gated, Experiment], None], rule: str, scheduled: bool
+) -> None:
+    """Neither at once nor when its time has come: then it is cancelled, with the reason."""
+    experiment = gated.approved()
+    if scheduled:
+        promotion = gated.promote(experiment, at=FUTURE)
+    change(gated, experiment)
+    active = gated.incumbent()
+    if scheduled:
+        make_due(gated)
+        with gated.database.connect(Role.CHANGE_MANAGER) as session:
+            assert promotions.activate_due(session, code_version=CODE) == [promotion]
+        (one,) = found(gated, promotion_id=promotion)
+        assert (one.status, bool(one.settled_why)) == ("CANCELLED", True)
+    else:
+        with pytest.raises(ChangeRefused) as refused:
+            gated.promote(experiment, ADMIN)
+        assert refused.value.rule == rule
+    assert gated.incumbent() == active != experiment.proposed_config_id
+
+
+def make_due(gated: Gated) -> None:
+    """Let the time of everything scheduled have come."""
+    with gated.database.connect(Role.OWNER) as session:
+        session.execute("ALTER TABLE kronos.promotions DISABLE TRIGGER USER")
+        session.execute("UPDATE kronos.promotions SET activates_at = now() WHERE status = 'SCHEDULED'")
+        session.execute("ALTER TABLE kronos.promotions ENABLE TRIGGER USER")
+
+
+def test_a_scheduled_promotion_waits_for_its_time(gated: Gated) -> None:
+    experiment = gated.approved()
+    promotion = gated.promote(experiment, at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        assert promotions.activate_due(session, code_version=CODE) == []
+    assert gated.incumbent() == "base"
+    make_due(gated)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        assert promotions.activate_due(session, code_version=CODE) == [promotion]
+        assert promotions.activate_due(session, code_version=CODE) == []
+    assert gated.incumbent() == experiment.proposed_config_id
+    assert gated.log("promotion") == [(None, "SCHEDULED", "mia"), ("SCHEDULED", "ACTIVATED", "mia")]
+
+
+def test_a_scheduled_promotion_can_be_taken_back_and_approved_anew(gated: Gated) -> None:
+    experiment = gated.approved()
+    promotion = gated.promote(experiment, at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.cancel_promotion(session, MIA, promotion, reason="not yet", code_version=CODE)
+    gated.approve(experiment)
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+@pytest.mark.parametrize("at", [FUTURE, None])
+def test_a_promotion_is_settled_once(gated: Gated, at: datetime | None) -> None:
+    promotion = gated.promote(gated.approved(), at=at)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        if at is not None:
+            promotions.cancel_promotion(session, MIA, promotion, reason="no", code_version=CODE)
+        with pytest.raises(ChangeRefused, match="only a scheduled one can be cancelled"):
+            promotions.cancel_promotion(session, MIA, promotion, reason="no", code_version=CODE)
+
+
+def test_of_eight_promotions_racing_one_wins(gated: Gated) -> None:
+    rivals = [gated.approved() for _ in range(4)]
+
+    def attempt(experiment: Experiment) -> str | None:
+        try:
+            gated.promote(experiment)
+        except ChangeRefused:
+            return None
+        return experiment.proposed_config_id
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [name for name in pool.map(attempt, rivals * 2) if name]
+    assert winners == [gated.incumbent()]
+    assert len(found(gated)) == 1
+
+
+# rollbacks
+
+
+def test_a_rollback_returns_to_the_config_before(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    gated.roll_back(first.proposed_config_id)
+    assert gated.incumbent() == "base"
+    assert gated.log("rollback") == [(None, "ACTIVATED", "mia")]
+
+
+def test_two_rollbacks_go_back_twice_and_a_third_finds_nothing(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    second = at_status(gated.database, REVIEW)
+    gated.judge(second, incumbent=first.proposed_config_id)
+    gated.approve(second)
+    gated.promote(second)
+    gated.roll_back(second.proposed_config_id)
+    assert gated.incumbent() == first.proposed_config_id
+    gated.roll_back(first.proposed_config_id)
+    assert gated.incumbent() == "base"
+    with pytest.raises(ChangeRefused) as refused:
+        gated.roll_back("base")
+    assert refused.value.rule == "rollbacks_earlier"
+
+
+def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.suite("PASS")
+    with pytest.raises(NotAllowed, match="who may roll back is a person"):
+        gated.roll_back(experiment.proposed_config_id, BOT)
+    gated.roll_back(experiment.proposed_config_id)
+    assert gated.incumbent() == "base"
+
+
+def test_a_rollback_of_another_incumbent_than_the_one_seen_is_refused(gated: Gated) -> None:
+    gated.promote(gated.approved())
+    with pytest.raises(ChangeRefused, match="the incumbent of REGIME in scope"):
+        gated.roll_back("base")
+
+
+def test_a_rollback_to_a_config_that_is_not_what_it_was_is_refused(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.as_owner("UPDATE kronos.engine_configs SET config_body = '{\"x\": 1}' WHERE config_id = 'base'")
+    with pytest.raises(ChangeRefused) as refused:
+        gated.roll_back(experiment.proposed_config_id)
+    assert refused.value.rule == "rollbacks_unchanged"
+
+
+# rejecting, and approving by policy
+
+
+def test_a_person_rejects_what_awaits_review(gated: Gated) -> None:
+    experiment = gated.passed()
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.reject(session, MIA, experiment.experiment_id, reason="too complex", code_version=CODE)
+    assert status(gated, experiment) is ExperimentStatus.REJECTED
+    with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(ChangeRefused, match="cannot become"):
+        promotions.reject(session, MIA, experiment.experiment_id, reason="again", code_version=CODE)
+
+
+RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
+
+
+SMALL = {"window": 22, "fast": True}
+
+
+def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SMALL) -> Experiment:
+    """A passed experiment under a proven policy with these rules for automatic approval; it changes window 20."""
+    gated.set_policy({**POLICY, "auto_approval": rules}, expected=1)
+    gated.suite()
+    experiment = at_status(gated.database, REVIEW)
+    bodies = {"base": {"window": 20, "fast": True}, experiment.proposed_config_id: proposed}
+    gated.as_owner(
+        *(
+            f"UPDATE kronos.engine_configs SET config_body = '{json.dumps(body)}' WHERE config_id = '{config_id}'"
+            for config_id, body in bodies.items()
+        )
+    )
+    gated.judge(experiment)
+    return experiment
+
+
+def auto_approve(gated: Gated, experiment: Experiment) -> None:
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        promotions.auto_approve(session, experiment.experiment_id, code_version=CODE)
+
+
+def test_the_policy_approves_a_small_change_if_told_to(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    auto_approve(gated, experiment)
+    assert gated.log("approval") == [(None, "POLICY", "policy")]
+    assert status(gated, experiment) is ExperimentStatus.APPROVED
+    gated.promote(experiment, BOT)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+@pytest.mark.parametrize(("rules", "proposed"), [
+    ({}, SMALL), ({**RULES, "enabled": False}, SMALL), ({**RULES, "enabled": "true"}, SMALL),
+    ({**RULES, "evidence": ["AUTO_PRESCREEN"]}, SMALL), ({**RULES, "most_changed_parameters": 0}, SMALL),
+    (RULES, {"window": 25, "fast": True}), (RULES, {"window": 21, "fast": False}),
+    (RULES, {"window": 20, "fast": False}),
+    (RULES, {"window": 20, "fast": True, "added": 1}), (RULES, {"window": "21", "fast": True}), (RULES, {"fast": True}),
+])  # fmt: skip
+def test_the_policy_approves_nothing_else(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any]) -> None:
+    """Neither more parameters, nor larger steps, nor what is no number."""
+    experiment = automatic(gated, rules, proposed)
+    with pytest.raises(ChangeRefused) as refused:
+        auto_approve(gated, experiment)
+    assert refused.value.rule == "approvals_by_policy"
+    assert status(gated, experiment) is REVIEW
+
+
+def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    gated.suite("PASS")
+    with pytest.raises(ChangeRefused, match="UNEXPECTED_CONTROL"):
+        auto_approve(gated, experiment)
+
+
+def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.suite("PASS")
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        reopen_latch(session, MIA, ENGINE, "the control was mislabelled", code_version=CODE)
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+def test_the_sandboxs_clock_is_the_one_of_activations(gated: Gated) -> None:
+    """Standing still, it does not keep a promotion from being rolled back."""
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        session.execute(
+            "INSERT INTO kronos.sandbox_clock (today, now, loaded_from, data_end) "
+            "VALUES ('2017-12-29', '2017-12-29 22:30+00', '1990-01-02', '2022-12-28')"
+        )
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.roll_back(experiment.proposed_config_id)
+    with gated.database.connect(Role.READER) as session:
+        (active,) = promotions.active_configs(session, ENGINE, datetime(2017, 12, 30, tzinfo=UTC))
+    assert (active.config_id, active.activated_at.year, active.through) == ("base", 2017, "ROLLBACK")
+
+
+def test_nobody_activates_past_the_path(gated: Gated) -> None:
+    experiment = gated.approved()
+    with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(psycopg.errors.RestrictViolation):
+        session.execute(
+            "SELECT kronos.activate_config('REGIME', %s, 'mia', 'me', now(), 'base', '*')",
+            [experiment.proposed_config_id],
+        )

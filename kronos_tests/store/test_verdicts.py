@@ -1,0 +1,206 @@
+"""What the database holds about verdicts and gate policies, whoever writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from kronos.core.canonical import canonical_hash
+from kronos.core.gates.model import Gate
+from kronos.core.gates.policy import GatePolicy
+from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
+from kronos.errors import ChangeRefused
+from kronos.store.database import Database, Role
+from kronos.store.gate_policies import begin_policy, policy_history, policy_in_force, set_policy
+from kronos.store.verdicts import NewVerdict, insert_verdict, looks_at, verdicts_of
+from kronos_tests.store.changes import at_status, begin
+from kronos_tests.store.promoting import ENGINE, POLICY, Gated
+
+REVIEW = ExperimentStatus.AWAITING_REVIEW
+
+
+@pytest.fixture
+def gated(database: Database) -> Gated:
+    return Gated(database).begin()
+
+
+def new(gated: Gated, experiment_id: UUID, attempt: int, **changes: Any) -> NewVerdict:
+    """A verdict that the database accepts, unless something is changed."""
+    with gated.database.connect(Role.READER) as session:
+        policy = policy_in_force(session, ENGINE)
+    assert policy is not None
+    values = {
+        "experiment_id": experiment_id, "attempt": attempt, "incumbent": "base", "verdict": "PASS",
+        "recommendation": "ADOPT", "report": report({}), "policy_engine": policy.engine_name,
+        "policy_version": policy.version, "policy_digest": policy.digest, "evidence_digest": "e" * 64,
+        "data_until": date(2010, 12, 31), "lake": {"backtest_cells": "t:1"},
+        "code_version": "test",
+    }  # fmt: skip
+    return NewVerdict(**{**values, **changes})
+
+
+def report(verdicts: Mapping[str, str]) -> dict[str, Any]:
+    """Seven gates that pass, but for those named."""
+    return {"gates": [{"gate": gate, "verdict": verdicts.get(gate, "PASS"), "findings": []} for gate in Gate]}
+
+
+def keep(gated: Gated, verdict: NewVerdict) -> Any:
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        return insert_verdict(session, verdict)
+
+
+def refused(gated: Gated, verdict: NewVerdict, rule: str) -> None:
+    with pytest.raises(ChangeRefused) as caught:
+        keep(gated, verdict)
+    assert caught.value.rule == rule
+
+
+def test_the_database_says_which_gates_refused_whose_evidence_it_was_and_until_when_it_counts(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    found = report({"IMPROVEMENT": "INCONCLUSIVE", "STRESS": "FAIL"})
+    kept = keep(
+        gated,
+        new(gated, experiment.experiment_id, experiment.attempt, report=found, verdict="FAIL", recommendation="REJECT"),
+    )
+    assert kept.refused_by == (Gate.IMPROVEMENT, Gate.STRESS) and kept.evidence.value == "HUMAN_TRIGGERED"
+    assert (kept.expires_at - kept.judged_at).days == POLICY["evidence"]["expires_days"] and kept.look == 1
+
+
+@pytest.mark.parametrize(
+    ("gates", "verdict"),
+    [({"STRESS": "FAIL"}, "PASS"), ({"STRESS": "INVALID", "VALIDITY": "INCONCLUSIVE"}, "INCONCLUSIVE"), ({}, "FAIL")],
+)
+def test_a_verdict_is_no_better_and_no_worse_than_its_worst_gate(
+    gated: Gated, gates: dict[str, str], verdict: str
+) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    told = {"verdict": verdict, "recommendation": "ADOPT" if verdict == "PASS" else "REJECT", "report": report(gates)}
+    refused(gated, new(gated, experiment.experiment_id, experiment.attempt, **told), "experiment_verdicts_follows")
+
+
+def test_a_verdict_without_one_of_the_gates_is_none(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    found = report({})
+    found["gates"].pop(3)
+    refused(
+        gated, new(gated, experiment.experiment_id, experiment.attempt, report=found), "experiment_verdicts_follows"
+    )
+
+
+def test_only_what_passed_is_recommended_for_adoption(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    told = {"verdict": "FAIL", "report": report({"STRESS": "FAIL"})}
+    refused(gated, new(gated, experiment.experiment_id, experiment.attempt, **told), "experiment_verdicts_adopt")
+
+
+def test_a_verdict_is_of_the_attempt_whose_results_stand(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    refused(gated, new(gated, experiment.experiment_id, experiment.attempt + 1), "experiment_verdicts_attempt")
+    queued = at_status(gated.database, ExperimentStatus.QUEUED_FOR_BACKTEST)
+    refused(gated, new(gated, queued.experiment_id, queued.attempt), "experiment_verdicts_attempt")
+
+
+def test_a_verdict_under_a_policy_that_is_no_longer_in_force_comes_too_late(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    under_the_old_one = new(gated, experiment.experiment_id, experiment.attempt)
+    gated.set_policy({**POLICY, "stress": {"loss_ratio": 1.5}}, expected=1)
+    refused(gated, under_the_old_one, "experiment_verdicts_policy_in_force")
+
+
+def test_the_same_evidence_under_the_same_policy_is_judged_once(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    first = keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    again = keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    with gated.database.connect(Role.READER) as session:
+        assert again is None and [one.verdict_id for one in verdicts_of(session, experiment.experiment_id)] == [
+            first.verdict_id
+        ]
+
+
+def test_another_policy_on_the_same_evidence_is_no_further_look(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    gated.set_policy({**POLICY, "stress": {"loss_ratio": 1.5}}, expected=1)
+    again = keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    assert again.look == 1 and again.policy_version == 2
+
+
+def test_looks_at_controls_are_no_part_of_the_years_budget(gated: Gated) -> None:
+    mine, other = (at_status(gated.database, REVIEW) for _ in range(2))
+    control = at_status(gated.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
+    for experiment in (mine, other, control):
+        keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    with gated.database.connect(Role.READER) as session:
+        found = {one.experiment_id for one in looks_at(session, ENGINE, mine.experiment_id)}
+    assert found == {mine.experiment_id, other.experiment_id}
+
+
+def test_every_verdict_is_in_the_change_log(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    assert (None, "PASS", "Kronos") in gated.log("verdict")
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {0} SET verdict = 'PASS'", "DELETE FROM {0}", "TRUNCATE {0}"])
+def test_no_verdict_changes_or_goes_even_for_the_owner(gated: Gated, statement: str) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    with pytest.raises(psycopg.Error), gated.database.connect(Role.OWNER) as session:
+        session.execute(statement.format("kronos.experiment_verdicts") + (" CASCADE" if "TRUNC" in statement else ""))
+
+
+def test_the_defaults_become_the_first_policy_once(database: Database) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        begin_policy(session, GatePolicy().model_dump(mode="json"))
+        begin_policy(session, {"evidence": {"expires_days": 1}})
+        found = policy_history(session)
+    assert [one.version for one in found] == [1] and found[0].digest == canonical_hash(found[0].body)
+    assert found[0].body == GatePolicy().model_dump(mode="json")
+
+
+def test_an_engines_own_policy_goes_before_the_one_for_all(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "stress": {}}, engine=ENGINE)
+    with gated.database.connect(Role.READER) as session:
+        mine, others = policy_in_force(session, ENGINE), policy_in_force(session, "PORTFOLIO")
+    assert mine is not None and others is not None
+    assert (mine.engine_name, others.engine_name) == (ENGINE, "*")
+
+
+def test_of_two_changes_of_a_policy_one_comes_too_late(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "stress": {}}, expected=1)
+    with pytest.raises(ChangeRefused, match="is at version 2: expected 1"):
+        with gated.database.connect(Role.CHANGE_MANAGER) as session:
+            begin(session)
+            set_policy(session, "*", POLICY, 1)
+
+
+def test_the_orchestrator_cannot_change_a_policy(gated: Gated) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), gated.database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        session.execute("SELECT kronos.set_gate_policy('*', %s, 1)", [Jsonb({})])
+
+
+def test_a_suite_that_says_something_else_than_its_verdicts_is_refused(gated: Gated) -> None:
+    control = at_status(gated.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
+    verdict_id = gated.judge(control, "FAIL")
+    outcome = {
+        "control": "cost_drag", "family": "IMPROVEMENT", "experiment_id": str(control.experiment_id),
+        "verdict_id": str(verdict_id), "expected_verdicts": ["FAIL"], "expected_gate": "VALIDITY", "verdict": "FAIL",
+        "refused_by": ["IMPROVEMENT"], "as_expected": True, "why": "",
+    }  # fmt: skip
+    with pytest.raises(psycopg.errors.RestrictViolation, match="cost_drag"):
+        with gated.database.connect(Role.ORCHESTRATOR) as session:
+            begin(session, "Kronos")
+            session.execute(
+                "INSERT INTO kronos.control_suites (suite_id, engine_name, period, seed, policy_digest, code_version, "
+                "outcomes, planned) SELECT %s, %s, '2017-W51', 9, digest, 'test', %s, 1 "
+                "FROM kronos.gate_policy_in_force(%s)",
+                [uuid4(), ENGINE, Jsonb([outcome]), ENGINE],
+            )

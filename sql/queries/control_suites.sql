@@ -1,0 +1,80 @@
+-- name: insert
+-- Records a suite whose controls are all judged; the database counts what is not as expected.
+INSERT INTO kronos.control_suites (
+    suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, planned
+) VALUES (
+    %(suite_id)s, %(engine_name)s, %(period)s, %(seed)s, %(policy_digest)s, %(code_version)s, %(outcomes)s,
+    %(planned)s
+);
+
+-- name: suites
+-- Recorded suites of an engine and week (null: of all), by completion.
+SELECT suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, unexpected, missed_positives,
+    completed_at
+FROM kronos.control_suites
+WHERE (%(engine_name)s::text IS NULL OR engine_name = %(engine_name)s)
+    AND (%(period)s::text IS NULL OR period = %(period)s)
+ORDER BY completed_at, suite_id;
+
+-- name: members
+-- The controls of every suite that is not recorded and either belongs to a week or still has an open control, each with
+-- its newest verdict under the suite's own policy.
+WITH members AS (
+    SELECT *, metadata #>> '{suite,suite_id}' AS suite_id FROM kronos.experiments
+    WHERE evidence = 'CONTROL' AND metadata ? 'suite'
+)
+SELECT members.experiment_id, members.status, members.created_at, members.metadata -> 'suite' AS about,
+    members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by,
+    kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict
+FROM members
+LEFT JOIN LATERAL (
+    SELECT verdict_id, verdict, refused_by, report FROM kronos.experiment_verdicts AS each_verdict
+    WHERE each_verdict.experiment_id = members.experiment_id AND each_verdict.attempt = members.attempt
+        AND each_verdict.policy_digest = members.metadata #>> '{suite,policy_digest}'
+    ORDER BY judged_at DESC LIMIT 1
+) AS judged ON true
+WHERE NOT EXISTS (SELECT FROM kronos.control_suites AS recorded WHERE recorded.suite_id::text = members.suite_id)
+    AND (
+        members.metadata #>> '{suite,period}' = %(period)s
+        OR members.suite_id IN (SELECT suite_id FROM members WHERE status NOT IN ('APPROVED', 'REJECTED'))
+    )
+ORDER BY members.suite_id, members.created_at, members.experiment_id;
+
+-- name: judged
+-- Open experiments that are no controls, each with its verdict in force.
+SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_config_id, experiments.status,
+    judged.evidence, judged.verdict, judged.refused_by, judged.incumbent, judged.policy_digest, judged.judged_at,
+    judged.expires_at
+FROM kronos.experiments
+JOIN LATERAL (
+    SELECT * FROM kronos.experiment_verdicts AS each_verdict
+    WHERE each_verdict.experiment_id = experiments.experiment_id
+    ORDER BY judged_at DESC LIMIT 1
+) AS judged ON true
+WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
+ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
+
+-- name: promotable
+-- The same question as core.controls.standing.candidates answers, asked of the tables alone: open experiments whose
+-- verdict in force lets them through, on evidence that counts, under gates that the newest suite has proven.
+SELECT experiments.experiment_id
+FROM kronos.experiments
+JOIN LATERAL (
+    SELECT * FROM kronos.experiment_verdicts AS each_verdict
+    WHERE each_verdict.experiment_id = experiments.experiment_id
+    ORDER BY judged_at DESC LIMIT 1
+) AS judged ON true
+JOIN LATERAL kronos.gate_policy_in_force(experiments.engine_name) AS policy ON true
+JOIN LATERAL (
+    SELECT * FROM kronos.control_suites WHERE control_suites.engine_name = experiments.engine_name
+    ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+) AS suite ON true
+LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiments.engine_name
+    AND active.scope = '*' AND active.deactivated_at IS NULL
+WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
+    AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp() AND judged.policy_digest = policy.digest
+    AND judged.incumbent IS NOT DISTINCT FROM active.config_id
+    AND suite.unexpected = 0 AND suite.policy_digest = policy.digest
+    AND suite.completed_at + make_interval(secs => 86400 * (policy.body #>> '{promotion,suite_days}')::double precision)
+        > clock_timestamp()
+ORDER BY experiments.experiment_id;

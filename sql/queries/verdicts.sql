@@ -1,0 +1,71 @@
+-- name: insert
+-- Records a verdict; the same evidence under the same policy again is no second verdict, and gives no row.
+INSERT INTO kronos.experiment_verdicts (
+    verdict_id, experiment_id, attempt, incumbent, verdict, recommendation, report, policy_engine, policy_version,
+    policy_digest, evidence_digest, data_until, lake, code_version
+) VALUES (
+    %(verdict_id)s, %(experiment_id)s, %(attempt)s, %(incumbent)s, %(verdict)s, %(recommendation)s, %(report)s,
+    %(policy_engine)s, %(policy_version)s, %(policy_digest)s, %(evidence_digest)s, %(data_until)s, %(lake)s,
+    %(code_version)s
+)
+ON CONFLICT ON CONSTRAINT experiment_verdicts_once DO NOTHING
+RETURNING *;
+
+-- name: of_experiment
+-- The verdicts on an experiment, the one in force (the last) first.
+SELECT * FROM kronos.experiment_verdicts WHERE experiment_id = %(experiment_id)s
+ORDER BY judged_at DESC, verdict_id;
+
+-- name: standing
+-- The verdict on this evidence under this policy, if it was reached before.
+SELECT * FROM kronos.experiment_verdicts
+WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND evidence_digest = %(evidence_digest)s
+    AND policy_digest = %(policy_digest)s;
+
+-- name: in_force
+-- The verdict in force of every experiment of an engine, or of all, newest first.
+SELECT * FROM (
+    SELECT DISTINCT ON (experiment_id) * FROM kronos.experiment_verdicts
+    WHERE %(engine_name)s::text IS NULL OR engine_name = %(engine_name)s
+    ORDER BY experiment_id, judged_at DESC, verdict_id
+) AS newest ORDER BY judged_at DESC, verdict_id;
+
+-- name: looks
+-- How often fresh evidence of an experiment was judged before an attempt, and the looks within a year at the engine's
+-- others, controls left out: one row per look.
+SELECT experiment_id, attempt, max(look) AS look FROM kronos.experiment_verdicts
+WHERE engine_name = %(engine_name)s AND (
+    experiment_id = %(experiment_id)s
+    OR (evidence <> 'CONTROL' AND judged_at > clock_timestamp() - make_interval(years => 1))
+)
+GROUP BY experiment_id, attempt ORDER BY experiment_id, attempt;
+
+-- name: unjudged
+-- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,
+-- whose digest is empty before there is any policy.
+SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest
+FROM kronos.experiments AS experiment
+LEFT JOIN LATERAL kronos.gate_policy_in_force(experiment.engine_name) AS policy ON true
+WHERE experiment.status = 'AWAITING_REVIEW'
+    AND experiment.status_since < clock_timestamp() - make_interval(secs => %(seconds)s)
+    AND NOT EXISTS (
+        SELECT FROM kronos.experiment_verdicts AS verdict
+        WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt
+            AND verdict.policy_digest = policy.digest
+    )
+ORDER BY experiment.status_since, experiment.experiment_id;
+
+-- name: duplicates
+-- Other configs of the engine's real search with the very parameters of this one.
+SELECT other.config_id FROM kronos.engine_configs AS mine
+JOIN kronos.engine_configs AS other ON other.engine_name = mine.engine_name AND other.config_id <> mine.config_id
+    AND other.family = 'REAL' AND kronos.canonical_hash(other.config_body) = kronos.canonical_hash(mine.config_body)
+WHERE mine.engine_name = %(engine_name)s AND mine.config_id = %(config_id)s
+ORDER BY other.config_id;
+
+-- name: mined_until
+-- Until when Kronos had looked at the data when it proposed this experiment's config by itself; no row otherwise.
+SELECT (proposal.metadata ->> 'mined_until')::date FROM kronos.experiments AS experiment
+JOIN kronos.config_proposals AS proposal USING (proposal_id)
+WHERE experiment.experiment_id = %(experiment_id)s AND proposal.created_by = 'Kronos'
+    AND proposal.metadata ? 'mined_until';
