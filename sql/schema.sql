@@ -1890,12 +1890,15 @@ CREATE FUNCTION kronos.said(what text) RETURNS text
     SELECT nullif(current_setting('kronos.' || what, true), '')
 $$;
 
-CREATE FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
+CREATE FUNCTION kronos.set_gate_policy(token text, engine text, new_body jsonb, expected integer, why text, code text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], true, 'change a gate policy');
 BEGIN
-    PERFORM kronos.change_author();
+    PERFORM kronos.begin_change(actor.name, why, code => code);
     RETURN kronos.add_gate_policy(engine, new_body, expected);
 END
 $$;
@@ -3361,8 +3364,8 @@ GRANT ALL ON FUNCTION kronos.rotate_principal(token text, whose text, new_hash t
 
 REVOKE ALL ON FUNCTION kronos.said(what text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) TO kronos_change_manager;
+REVOKE ALL ON FUNCTION kronos.set_gate_policy(token text, engine text, new_body jsonb, expected integer, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.set_gate_policy(token text, engine text, new_body jsonb, expected integer, why text, code text) TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.promotions TO kronos_reader;
 GRANT SELECT ON TABLE kronos.promotions TO kronos_orchestrator;

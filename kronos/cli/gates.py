@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kronos.cli.options import AsJson, Author, Config, Engine, Reason, at_work, author_of, read_config
+from kronos.cli.options import AsJson, Config, Engine, Reason, at_work, read_config
 from kronos.cli.render import report_console
 
 app = typer.Typer(help="The gate policy: every threshold a verdict rests on.", no_args_is_help=True)
@@ -57,12 +57,11 @@ def change(
     reason: Reason,
     expected: Annotated[int, typer.Option(min=0, help="The version it replaces; 0: the engine has none of its own.")],
     engine: Engine = None,
-    author: Author = None,
 ) -> None:
     """Put a new version in force. Nothing is promoted under it until a suite of controls has proven it."""
     from kronos.services.gate_policies import change_gate_policy
 
-    body, by = read_config(config), author_of(author)
+    body = read_config(config)
     with at_work() as workplace:
-        version = change_gate_policy(workplace, engine or EVERY_ENGINE, body, by, reason, expected)
+        version = change_gate_policy(workplace, engine or EVERY_ENGINE, body, reason, expected)
     typer.echo(f"version {version} of {engine or EVERY_ENGINE} is in force")

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kronos.core.changes.request import text
 from kronos.core.gates.policy import GatePolicy, parse_gate_policy
+from kronos.services.refused import refusals_logged
 from kronos.services.workplace import Workplace
-from kronos.store.change_log import begin_change
 from kronos.store.database import Database, Role
 from kronos.store.gate_policies import GatePolicyVersion, begin_policy, policy_history, policy_in_force, set_policy
 
@@ -40,14 +41,24 @@ def policy_versions(database: Database, engine_name: str | None = None) -> list[
 
 
 def change_gate_policy(
-    workplace: Workplace, engine_name: str, body: Mapping[str, Any], author: str, reason: str, expected: int
+    workplace: Workplace, engine_name: str, body: Mapping[str, Any], reason: str, expected: int
 ) -> int:
-    """Number of the new version of an engine's policy, or of everyone's (`*`).
+    """Number of the new version of an engine's policy, or of everyone's (`*`), by whose token the workplace holds.
 
     The body is parsed first: `BadValue` for unknown keys, wrong types and contradictions. `ChangeRefused` unless it
     replaces the expected version (0: the first one).
     """
-    parsed = parse_gate_policy(body)
-    with workplace.database.connect(Role.CHANGE_MANAGER) as session:
-        begin_change(session, author, reason, code_version=workplace.code_version)
-        return set_policy(session, engine_name, parsed.model_dump(mode="json"), expected)
+    parsed, why = parse_gate_policy(body), text("reason", reason)
+    with (
+        refusals_logged(workplace, "set the gate policy of", engine_name),
+        workplace.database.connect(Role.CHANGE_MANAGER) as session,
+    ):
+        return set_policy(
+            session,
+            workplace.token,
+            engine_name,
+            parsed.model_dump(mode="json"),
+            expected,
+            reason=why,
+            code_version=workplace.code_version,
+        )

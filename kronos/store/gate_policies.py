@@ -12,8 +12,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from kronos.core.canonical import canonical_json
+from kronos.store.principals import allowed
 from kronos.store.queries import query
-from kronos.store.refusals import refusals
 
 Session = psycopg.Connection[Any]
 
@@ -48,10 +48,26 @@ def begin_policy(session: Session, body: Mapping[str, Any]) -> None:
     session.execute(query("gate_policies", "begin"), {"body": Jsonb(body, dumps=canonical_json)})
 
 
-def set_policy(session: Session, engine_name: str, body: Mapping[str, Any], expected: int) -> int:
-    """Number of the new version, in a change that has begun; `ChangeRefused` unless it replaces the expected one."""
-    values = {"engine_name": engine_name, "body": Jsonb(body, dumps=canonical_json), "expected": expected}
-    with refusals(engine_name):
+def set_policy(
+    session: Session,
+    token: str | None,
+    engine_name: str,
+    body: Mapping[str, Any],
+    expected: int,
+    *,
+    reason: str,
+    code_version: str,
+) -> int:
+    """Number of the new version, by whose token it is; `ChangeRefused` unless it replaces the expected one."""
+    values = {
+        "token": token,
+        "engine_name": engine_name,
+        "body": Jsonb(body, dumps=canonical_json),
+        "expected": expected,
+        "reason": reason,
+        "code_version": code_version,
+    }
+    with allowed(engine_name, "gate policy"):
         row = session.execute(query("gate_policies", "set"), values).fetchone()
     assert row is not None
     return int(row[0])

@@ -42,7 +42,7 @@ INSERT INTO kronos.control_suites (
 ) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, 'test', %(outcomes)s, 1
 FROM kronos.gate_policy_in_force(%(engine)s)
 """
-RESULT = "SELECT kronos.set_gate_policy(%s, %s, %s)"
+SET_POLICY = "SELECT kronos.set_gate_policy(%s, %s, %s, %s, 'a test')"
 
 
 @dataclass
@@ -74,8 +74,7 @@ class Gated:
     def set_policy(self, body: Mapping[str, Any], expected: int = 0, engine: str = "*") -> None:
         """Put a gate policy in force."""
         with self.database.connect(Role.CHANGE_MANAGER) as session:
-            begin(session)
-            session.execute(RESULT, [engine, Jsonb(dict(body)), expected])
+            session.execute(SET_POLICY, [ADMIN, engine, Jsonb(dict(body)), expected])
 
     def judge(
         self,

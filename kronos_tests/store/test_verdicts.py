@@ -15,12 +15,12 @@ from kronos.core.canonical import canonical_hash
 from kronos.core.gates.model import Gate
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
-from kronos.errors import ChangeRefused
+from kronos.errors import ChangeRefused, NotAllowed
 from kronos.store.database import Database, Role
 from kronos.store.gate_policies import begin_policy, policy_history, policy_in_force, set_policy
 from kronos.store.verdicts import NewVerdict, insert_verdict, looks_at, verdicts_of
 from kronos_tests.store.changes import at_status, begin
-from kronos_tests.store.promoting import ENGINE, POLICY, Gated
+from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, POLICY, Gated
 
 REVIEW = ExperimentStatus.AWAITING_REVIEW
 
@@ -175,16 +175,20 @@ def test_an_engines_own_policy_goes_before_the_one_for_all(gated: Gated) -> None
 
 def test_of_two_changes_of_a_policy_one_comes_too_late(gated: Gated) -> None:
     gated.set_policy({**POLICY, "stress": {}}, expected=1)
-    with pytest.raises(ChangeRefused, match="is at version 2: expected 1"):
-        with gated.database.connect(Role.CHANGE_MANAGER) as session:
-            begin(session)
-            set_policy(session, "*", POLICY, 1)
+    late = pytest.raises(ChangeRefused, match="is at version 2: expected 1")
+    with late, gated.database.connect(Role.CHANGE_MANAGER) as session:
+        set_policy(session, ADMIN, "*", POLICY, 1, reason="a test", code_version="test")
+
+
+@pytest.mark.parametrize("token", [None, "nobody's", BOT])
+def test_only_a_person_who_may_changes_a_policy(gated: Gated, token: str | None) -> None:
+    with pytest.raises(NotAllowed), gated.database.connect(Role.CHANGE_MANAGER) as session:
+        set_policy(session, token, "*", POLICY, 1, reason="a test", code_version="test")
 
 
 def test_the_orchestrator_cannot_change_a_policy(gated: Gated) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), gated.database.connect(Role.ORCHESTRATOR) as session:
-        begin(session, "Kronos")
-        session.execute("SELECT kronos.set_gate_policy('*', %s, 1)", [Jsonb({})])
+        session.execute("SELECT kronos.set_gate_policy(%s, '*', %s, 1, 'a test')", [ADMIN, Jsonb({})])
 
 
 def test_a_suite_that_says_something_else_than_its_verdicts_is_refused(gated: Gated) -> None:
@@ -195,12 +199,12 @@ def test_a_suite_that_says_something_else_than_its_verdicts_is_refused(gated: Ga
         "verdict_id": str(verdict_id), "expected_verdicts": ["FAIL"], "expected_gate": "VALIDITY", "verdict": "FAIL",
         "refused_by": ["IMPROVEMENT"], "as_expected": True, "why": "",
     }  # fmt: skip
-    with pytest.raises(psycopg.errors.RestrictViolation, match="cost_drag"):
-        with gated.database.connect(Role.ORCHESTRATOR) as session:
-            begin(session, "Kronos")
-            session.execute(
-                "INSERT INTO kronos.control_suites (suite_id, engine_name, period, seed, policy_digest, code_version, "
-                "outcomes, planned) SELECT %s, %s, '2017-W51', 9, digest, 'test', %s, 1 "
-                "FROM kronos.gate_policy_in_force(%s)",
-                [uuid4(), ENGINE, Jsonb([outcome]), ENGINE],
-            )
+    untrue = pytest.raises(psycopg.errors.RestrictViolation, match="cost_drag")
+    with untrue, gated.database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        session.execute(
+            "INSERT INTO kronos.control_suites (suite_id, engine_name, period, seed, policy_digest, code_version, "
+            "outcomes, planned) SELECT %s, %s, '2017-W51', 9, digest, 'test', %s, 1 "
+            "FROM kronos.gate_policy_in_force(%s)",
+            [uuid4(), ENGINE, Jsonb([outcome]), ENGINE],
+        )

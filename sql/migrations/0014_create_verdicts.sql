@@ -89,7 +89,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY engine_name = '*', version DESC LIMIT 1
 $$;
 
--- Only for the functions below, which say who may.
+-- Only for the functions that say who may: begin_gate_policy below, and set_gate_policy (0015) for people.
 CREATE FUNCTION kronos.add_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -106,15 +106,6 @@ BEGIN
     PERFORM kronos.log_change('gate_policy', engine, CASE WHEN newest > 0 THEN newest::text END, (newest + 1)::text,
         NULL, NULL, jsonb_build_object('digest', kronos.canonical_hash(new_body)));
     RETURN newest + 1;
-END
-$$;
-
--- A new version for an engine or for all (`*`), by a person: expected is the version it replaces, 0 for the first.
-CREATE FUNCTION kronos.set_gate_policy(engine text, new_body jsonb, expected integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM kronos.change_author();
-    RETURN kronos.add_gate_policy(engine, new_body, expected);
 END
 $$;
 
@@ -259,7 +250,6 @@ GRANT EXECUTE ON FUNCTION kronos.gate_policy_in_force(text)
     TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
 GRANT EXECUTE ON FUNCTION kronos.gate_verdict(jsonb, text)
     TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
-GRANT EXECUTE ON FUNCTION kronos.set_gate_policy(text, jsonb, integer) TO kronos_change_manager;
 GRANT EXECUTE ON FUNCTION kronos.begin_gate_policy(jsonb) TO kronos_orchestrator;
 GRANT INSERT (
     verdict_id, experiment_id, attempt, incumbent, verdict, recommendation, report, policy_engine, policy_version,

@@ -344,6 +344,23 @@ BEGIN
 END
 $$;
 
+-- Gate policies
+
+-- A new version for an engine or for all (`*`), by a person: expected is the version it replaces, 0 for the first. The
+-- latch of whom it concerns is closed from now on, until a suite of controls has proven it.
+CREATE FUNCTION kronos.set_gate_policy(
+    token text, engine text, new_body jsonb, expected integer, why text, code text DEFAULT NULL
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], true, 'change a gate policy');
+BEGIN
+    PERFORM kronos.begin_change(actor.name, why, code => code);
+    RETURN kronos.add_gate_policy(engine, new_body, expected);
+END
+$$;
+
 -- Approvals
 
 CREATE TABLE kronos.approvals (
@@ -1057,6 +1074,7 @@ GRANT EXECUTE ON FUNCTION kronos.auto_approve(uuid, text), kronos.alert_closed_l
 GRANT EXECUTE ON FUNCTION
     kronos.add_principal(text, text, text, text, text, text), kronos.rotate_principal(text, text, text, text),
     kronos.revoke_principal(text, text, text, text), kronos.reopen_latch(text, text, text, text),
+    kronos.set_gate_policy(text, text, jsonb, integer, text, text),
     kronos.approve(text, uuid, text, text, text), kronos.reject(text, uuid, text, text),
     kronos.promote(text, uuid, text, timestamptz, text), kronos.cancel_promotion(text, uuid, text, text),
     kronos.activate_due(text), kronos.rollback(text, text, text, text, text, text)

@@ -15,4 +15,6 @@ SELECT kronos.begin_gate_policy(%(body)s);
 
 -- name: set
 -- A new version for an engine or for all, in place of the expected one.
-SELECT kronos.set_gate_policy(%(engine_name)s, %(body)s, %(expected)s);
+SELECT kronos.set_gate_policy(
+    %(token)s, %(engine_name)s, %(body)s, %(expected)s, %(reason)s, %(code_version)s
+);
