@@ -20,7 +20,7 @@ import psutil
 
 from kronos.core.backtests.attempts import Attempt
 from kronos.core.backtests.policy import BacktestPolicy
-from kronos.core.policy import ObservationPolicy, SelfProposalPolicy
+from kronos.core.policy import ControlsPolicy, ObservationPolicy, SelfProposalPolicy
 from kronos.core.scenarios.battery import Battery, ShockOverlay
 from kronos.core.scheduling.policy import Retries
 from kronos.core.vocabulary import ExperimentStatus, ResourceClass
@@ -65,8 +65,9 @@ def settings_in(home: Path) -> Settings:
             launch_lease=timedelta(seconds=60),
         ),
         scheduler=roomy(tick=timedelta(seconds=3), retries=Retries(**quick)),
-        # what the sandbox's comparison would have Kronos propose is not among the experiments counted here
+        # neither what the sandbox's comparison would have Kronos propose nor controls are among the experiments counted
         proposals=SelfProposalPolicy(most_per_day=0),
+        controls=ControlsPolicy(weekly=False),
     )
     policy = home / "policy.json"
     policy.write_text(terms.model_dump_json())

@@ -145,6 +145,13 @@ class SelfProposalPolicy(_Strict):
     """Of that experiment."""
 
 
+class ControlsPolicy(_Strict):
+    """Whether the suites of controls run by themselves (DESIGN section 7)."""
+
+    weekly: bool = True
+    """Without, only suites that a person asks for are run; a stale one closes the promotion latch either way."""
+
+
 class ShadowPolicy(_Strict):
     """When a config's SHADOW decisions are what its backtest would have decided, and safe (DESIGN section 6)."""
 
@@ -186,6 +193,7 @@ class ObservationPolicy(_Strict):
     scheduler: SchedulerPolicy = SchedulerPolicy(limits=CLASS_LIMITS, most_running=MOST_BACKTESTS)
     proposals: SelfProposalPolicy = SelfProposalPolicy()
     shadow: ShadowPolicy = ShadowPolicy()
+    controls: ControlsPolicy = ControlsPolicy()
     deadline_after_close: timedelta = timedelta(hours=4, minutes=15)
     """After a market's session close by this much, meta jobs run without the missing regions."""
 
@@ -199,7 +207,7 @@ class ObservationPolicy(_Strict):
 
     def of_observation(self) -> str:
         """As JSON what facts, cells and reports depend on: not how backtests are run."""
-        return self.model_dump_json(exclude={"backtests", "scheduler", "proposals", "shadow"})
+        return self.model_dump_json(exclude={"backtests", "scheduler", "proposals", "shadow", "controls"})
 
     def horizon_of(self, engine_name: str) -> int:
         """Primary horizon of an engine, in sessions."""

@@ -97,8 +97,10 @@ def start_suites(
 
 
 def suites_due(workplace: Workplace, now: datetime) -> list[SuiteKey]:
-    """Suites that `start_suites` would try to start; now: in the data's own time."""
-    found = []
+    """Suites that `start_suites` would try to start, none where they start by hand; now: in the data's own time."""
+    found: list[SuiteKey] = []
+    if not workplace.policy.controls.weekly:
+        return found
     for engine in engines_under_control(workplace.database):
         key, why = _due(workplace, engine, now, None)
         if key is not None and why == "" and key not in {one.key for one in suites_under_way(workplace.database, now)}:

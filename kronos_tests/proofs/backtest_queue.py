@@ -36,7 +36,7 @@ from kronos_tests.backtesting import (
 
 CASES = ["ten"]
 EXPERIMENTS = 10
-LONGEST_S = 1_500.0
+LONGEST_S = 3_000.0
 _EVERY_S = 2.0
 
 

@@ -39,9 +39,9 @@ CASES = [f"seed-{seed}" for seed in range(10)]
 KILLS: Final = 5
 """Per case: fifty in all, ten of each kind."""
 EXPERIMENTS: Final = 10
-LONGEST_S: Final = 1_500.0
-LONGEST_ABSENCE_S: Final = 180.0
-"""Time for a process of the drawn kind to appear; a stack that was struck is up again in a third of that."""
+LONGEST_S: Final = 3_000.0
+LONGEST_ABSENCE_S: Final = 600.0
+"""Time for a process of the drawn kind to appear: a stack that was struck needs minutes on a busy machine."""
 _LOOK_S: Final = 0.1
 
 

@@ -14,11 +14,12 @@ import pytest
 from kronos.core.controls.catalogue import CATALOGUE
 from kronos.core.controls.progress import SuiteState
 from kronos.core.gates.model import Gate, GateVerdict
+from kronos.core.policy import ControlsPolicy
 from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus, TrialFamily
 from kronos.errors import ChangeRefused, NotFound
 from kronos.orchestrator import MetaOrchestrator
 from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
-from kronos.services.controls import collect_suites, recorded_suites, start_suites, suites_under_way
+from kronos.services.controls import collect_suites, recorded_suites, start_suites, suites_due, suites_under_way
 from kronos.services.experiments import cancel, config_body_of, list_experiments
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.latch import latches
@@ -177,6 +178,13 @@ def test_a_recorded_suite_is_not_due_again(world: World) -> None:
     assert start(world) == 0
     assert start(world, seed=1) == 0
     assert start(world, seed=2) == 1
+
+
+def test_where_suites_start_by_hand_none_is_due_but_one_that_is_asked_for_starts(world: World) -> None:
+    by_hand = world.workplace.policy.model_copy(update={"controls": ControlsPolicy(weekly=False)})
+    manual = replace(world.workplace, policy=by_hand)
+    assert suites_due(world.workplace, NOW) and not suites_due(manual, NOW)
+    assert len(start_suites(manual, world.pipeline.lake, NOW, ENGINE).started) == 1
 
 
 def test_a_week_later_the_next_suite_starts(world: World) -> None:
