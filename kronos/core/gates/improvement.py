@@ -26,7 +26,6 @@ from kronos.core.stats.matrix import (
     RELATIVE_TOLERANCE,
     FloatArray,
     Inconclusive,
-    Reason,
     ReturnMatrix,
     is_constant,
     return_matrix,
@@ -53,8 +52,10 @@ def improvement(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy, te
     terms = policy.improvement
     if tested is None or pairing.contest is None:
         yield invalid(_metric(evidence), "NO_PAIR", "no difference to measure: the integrity gate says why")
+    elif never_better(pairing.contest):
+        yield _never_better(evidence, pairing.contest)
     elif isinstance(tested, Untested):
-        yield _untested(evidence, pairing.contest, tested)
+        yield undecided(_metric(evidence), tested.reason, tested.detail)
     else:
         yield _difference(evidence, tested, terms)
     yield _budget(evidence, terms)
@@ -144,13 +145,16 @@ def _difference(evidence: GateEvidence, tested: Improvement, terms: ImprovementT
     return undecided(_metric(evidence), "NOT_SHOWN", f"{said}: luck explains it well enough", **numbers)
 
 
-def _untested(evidence: GateEvidence, contest: Contest, tested: Untested) -> Finding:
-    """Differences without a sampling error: the same stream, a multiple of it, or worse by a constant."""
-    mean = float(contest.edge.mean())
-    if tested.reason == Reason.ZERO_VARIANCE_DIFFERENCE and mean < 0.0:
-        numbers = {"value": mean, "threshold": 0.0, "requires": ">", "unit": "per date"}
-        return failed(_metric(evidence), "WORSE_ON_EVERY_DATE", tested.detail, **numbers)
-    return undecided(_metric(evidence), tested.reason, tested.detail)
+def never_better(contest: Contest) -> bool:
+    """Whether the config is worse on some dates and better on none: no test is needed, whatever varies or does not."""
+    return bool(contest.edge.max() <= 0.0 and contest.edge.min() < 0.0)
+
+
+def _never_better(evidence: GateEvidence, contest: Contest) -> Finding:
+    mean, worse = float(contest.edge.mean()), int((contest.edge < 0.0).sum())
+    numbers = {"value": mean, "threshold": 0.0, "requires": ">", "unit": "per date"}
+    said = f"worse on {worse} of {len(contest.days)} dates and better on none"
+    return failed(_metric(evidence), "WORSE_ON_EVERY_DATE", said, **numbers)
 
 
 def _budget(evidence: GateEvidence, terms: ImprovementTerms) -> Finding:
