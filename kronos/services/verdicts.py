@@ -75,11 +75,16 @@ def verdict_of(database: Database, experiment_id: str | UUID) -> VerdictRecord:
 def verdict_history(database: Database, experiment_id: str | UUID) -> list[VerdictRecord]:
     """All verdicts on an experiment, the one in force first; `NotFound` before it was judged."""
     experiment = find_experiment(database, experiment_id)
-    with database.connect(Role.READER) as session:
-        found = store.verdicts_of(session, experiment.experiment_id)
+    found = verdicts_on(database, experiment.experiment_id)
     if not found:
         raise NotFound("verdict on experiment", str(experiment.experiment_id))
     return found
+
+
+def verdicts_on(database: Database, experiment_id: UUID) -> list[VerdictRecord]:
+    """All verdicts on an experiment, the one in force first; none before it was judged."""
+    with database.connect(Role.READER) as session:
+        return store.verdicts_of(session, experiment_id)
 
 
 def verdicts_in_force(database: Database, engine_name: str | None = None) -> list[VerdictRecord]:

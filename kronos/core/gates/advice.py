@@ -33,7 +33,7 @@ ADVICE: Final[dict[str, str]] = {
     "NO_LOOKS_LEFT": "Nothing: its looks are spent. A new config needs new evidence.",
     # improvement
     "WORSE": "Nothing about these data: even the upper bound is not better than the incumbent.",
-    "WORSE_ON_EVERY_DATE": "Nothing: the config is the incumbent minus a constant.",
+    "WORSE_ON_EVERY_DATE": "Nothing: on no date was it better than the incumbent.",
     "NOT_SHOWN": "A larger edge, or more years of it; the page says how many years show how much.",
     "MONTE_CARLO_ERROR": "More resamples in the gate policy: the p-value is too close to its level.",
     "IDENTICAL": "Change what the config does: it decides as the incumbent does.",

@@ -1,4 +1,4 @@
-"""Checks of an experiment's backtest: what it rests on is whole."""
+"""Checks of an experiment's backtest and verdict: what they rest on is whole."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -8,6 +8,7 @@ import dagster as dg
 from kronos.core.changes.model import PeriodResult
 from kronos.core.conventions import MIN_COVERAGE
 from kronos.defs.experiments.assets import BACKTEST, RESULT
+from kronos.defs.experiments.verdicts import VERDICT
 from kronos.defs.resources import Kronos
 from kronos.services.attempts import REJECTED
 
@@ -46,9 +47,6 @@ def covered(context: dg.AssetCheckExecutionContext, kronos: dg.ResourceParam[Kro
     )
 
 
-CHECKS: Sequence[dg.AssetChecksDefinition] = (no_row_rejected, covered)
-
-
 def _whole(kronos: Kronos, tags: Mapping[str, str]) -> PeriodResult:
     from kronos.services.experiments import experiment_results
 
@@ -57,3 +55,33 @@ def _whole(kronos: Kronos, tags: Mapping[str, str]) -> PeriodResult:
     if whole is None:
         raise dg.Failure(f"experiment {tags[_PARTITION]} has no result to check", allow_retries=False)
     return whole
+
+
+@dg.asset_check(
+    asset=VERDICT,
+    name="follows_from_its_gates",
+    description="Every gate has spoken, and the verdict in force is the gravest of their findings.",
+)
+def follows_from_its_gates(
+    context: dg.AssetCheckExecutionContext, kronos: dg.ResourceParam[Kronos]
+) -> dg.AssetCheckResult:
+    """Added up again from the stored findings of the run's experiment; no verdict, no pass."""
+    from kronos.core.gates.model import Gate, GateVerdict, worst
+    from kronos.services.verdicts import verdicts_on
+
+    with kronos.open() as opened:
+        found = verdicts_on(opened.pipeline.database, UUID(context.run.tags[_PARTITION]))
+    if not found:
+        return dg.AssetCheckResult(passed=False, metadata={"verdict": "none"})
+    gates = {
+        gate["gate"]: [GateVerdict(one["verdict"]) for one in gate["findings"]] for gate in found[0].report["gates"]
+    }
+    said = worst(worst(findings) for findings in gates.values())
+    whole = list(gates) == [gate.value for gate in Gate] and all(gates.values())
+    return dg.AssetCheckResult(
+        passed=whole and said is found[0].verdict,
+        metadata={"verdict": found[0].verdict.value, "of the findings": said.value, "gates": list(gates)},
+    )
+
+
+CHECKS: Sequence[dg.AssetChecksDefinition] = (no_row_rejected, covered, follows_from_its_gates)
