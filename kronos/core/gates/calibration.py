@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import beta
 
 from kronos.core.conventions import CONFIDENCE
@@ -27,7 +28,7 @@ from kronos.core.gates.worlds import YEAR, Truth, worlds
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
-from kronos.core.stats.bootstrap import Counts, Drawing, Draws, GivenDraws
+from kronos.core.stats.bootstrap import Drawing, Draws, GivenDraws
 from kronos.core.stats.matrix import DateArray, FloatArray
 from kronos.core.stats.paired import Improvement
 from kronos.core.stats.sharpe import sharpe_influences, sharpe_ratios
@@ -182,13 +183,12 @@ def first_of(draw_for: Drawing) -> Drawing:
     """The first resamples of what another drawing gives."""
 
     def first(n_sessions: int, block_length: float) -> Draws:
-        rows: list[Counts] = []
+        rows: list[npt.NDArray[np.float32]] = []
         for chunk in draw_for(n_sessions, block_length).chunks():
-            rows.append(chunk)
+            rows.append(chunk.astype(np.float32, copy=False))
             if sum(map(len, rows)) >= FIRST_RESAMPLES:
                 break
-        counts: Counts = np.concatenate(rows)[:FIRST_RESAMPLES]
-        return GivenDraws(counts, block_length)
+        return GivenDraws(np.concatenate(rows)[:FIRST_RESAMPLES], block_length)
 
     return first
 
