@@ -88,7 +88,38 @@ def test_a_queued_experiment_becomes_a_run_and_then_results(
     result = launched(kronos, instance, request)
     assert result.success and now(world, experiment) is ExperimentStatus.AWAITING_REVIEW
     ids = {str(experiment.experiment_id)}
-    assert materialised(instance, "experiment_backtest") == materialised(instance, "experiment_result") == ids
+    for asset in ("experiment_backtest", "experiment_result", "experiment_verdict"):
+        assert materialised(instance, asset) == ids
+
+
+def test_the_verdicts_record_is_the_page_and_its_check_passes(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    result = launched(kronos, instance, request)
+    event = instance.get_latest_materialization_event(dg.AssetKey("experiment_verdict"))
+    assert event is not None and event.asset_materialization is not None
+    assert "What would change it" in str(event.asset_materialization.metadata["page"].value)
+    checked = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    assert checked["follows_from_its_gates"]
+
+
+def test_what_its_run_did_not_judge_is_judged_by_the_sensor_once(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kronos.services import verdicts
+    from kronos.services.backtest import run_backtest
+
+    experiment = world.queued()
+    run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "run")
+    monkeypatch.setattr(verdicts.unjudged_experiments, "__defaults__", (0.0,))
+    (request,) = tick(kronos, instance, "unjudged_experiments")
+    assert request.partition_key == str(experiment.experiment_id)
+    job = assemble(kronos).resolve_job_def("judge_experiments")
+    assert job.execute_in_process(instance=instance, partition_key=request.partition_key).success
+    assert materialised(instance, "experiment_verdict") == {str(experiment.experiment_id)}
+    assert list(tick(kronos, instance, "unjudged_experiments")) == []
 
 
 def test_the_runs_record_shows_what_was_tested(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:

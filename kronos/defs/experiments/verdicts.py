@@ -16,6 +16,7 @@ from kronos.store.open import open_database
 
 if TYPE_CHECKING:
     from kronos.core.gates.record import VerdictRecord
+    from kronos.services.workplace import Workplace
 
 VERDICT = dg.AssetKey("experiment_verdict")
 VERSION = "1"
@@ -51,11 +52,25 @@ def experiment_verdict(
             except ChangeRefused as refused:
                 context.log.info(f"{experiment_id} is not judged: {refused}")
                 continue
-            partition, metadata = str(experiment_id), _metadata(found)
+            partition, metadata = str(experiment_id), _metadata(found) | {"approved": _approved(workplace, found)}
             if partition == context.partition_key:
                 yield dg.MaterializeResult(metadata=metadata)
             else:
                 context.log_event(dg.AssetMaterialization(VERDICT, partition=partition, metadata=metadata))
+
+
+def _approved(workplace: "Workplace", found: "VerdictRecord") -> str:
+    """Whether the gate policy approves by itself what passed; off unless it says so."""
+    from kronos.services.gate_policies import gate_policy
+    from kronos.services.promotion import auto_approve
+
+    enabled = gate_policy(workplace.database, found.engine_name).policy.auto_approval.enabled
+    if found.verdict is not GateVerdict.PASS or not enabled:
+        return "by a person" if found.verdict is GateVerdict.PASS else "no"
+    try:
+        return f"by the gate policy: {auto_approve(workplace, found.experiment_id).approval_id}"
+    except ChangeRefused as refused:
+        return f"by a person: {refused}"
 
 
 def _metadata(found: "VerdictRecord") -> dict[str, Any]:
