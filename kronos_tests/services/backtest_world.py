@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from kronos.store.clock import SandboxClock, start_clock
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activate, register
 from kronos.store.experiments import matching_experiments, move_experiment
+from kronos.store.principals import begin_principals, hash_of
 from kronos_tests.builders import decision, engine_run, insert, outcome, regime
 
 START, END = date(1995, 1, 3), date(1996, 12, 31)
@@ -115,6 +116,12 @@ class World:
     @property
     def database(self) -> Database:
         return self.workplace.database
+
+    def as_admin(self) -> Workplace:
+        """The workplace of the first admin."""
+        with self.database.connect(Role.OWNER) as session:
+            begin_principals(session, "admin", hash_of("a token"), code_version="test")
+        return replace(self.workplace, token="a token")
 
     def bench(self, say: Callable[[str], None] = lambda _: None) -> Bench:
         """A worker's bench over the direct runner."""

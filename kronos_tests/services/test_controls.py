@@ -202,7 +202,7 @@ def test_another_gate_policy_needs_a_suite_of_its_own(world: World) -> None:
     terms = gate_policy(world.database, ENGINE)
     body = terms.policy.model_dump(mode="json")
     body["evidence"]["least_dates"] = 600
-    change_gate_policy(world.workplace, "*", body, "ann", "stricter", terms.version.version)
+    change_gate_policy(world.as_admin(), "*", body, "stricter", terms.version.version)
     done = start_suites(world.workplace, world.pipeline.lake, NOW, ENGINE)
     assert set(done.cancelled) == {str(one.experiment_id) for one in old.members}
     assert len(done.started) == 1

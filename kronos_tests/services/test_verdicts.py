@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,7 @@ from kronos.services.backtest import run_backtest
 from kronos.services.experiments import requeue
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
-from kronos.services.workplace import Workplace
-from kronos.store.database import Database, Role
-from kronos.store.principals import begin_principals, hash_of
+from kronos.store.database import Database
 from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
 
 
@@ -38,13 +35,6 @@ def world(database: Database, tmp_path: Path) -> Iterator[World]:
     terms = policy().model_copy(update={"backtests": short(probes=2, neighbours=2)})
     with backtest_world(database, tmp_path, terms) as found:
         yield found
-
-
-def admitted(world: World) -> Workplace:
-    """The workplace of the first admin."""
-    with world.database.connect(Role.OWNER) as session:
-        begin_principals(session, "admin", hash_of("a token"), code_version="test")
-    return replace(world.workplace, token="a token")
 
 
 def judged(world: World, experiment: Experiment) -> VerdictRecord:
@@ -120,7 +110,7 @@ def test_a_new_gate_policy_asks_for_a_new_verdict(world: World) -> None:
     with tried(world) as experiment:
         first = judged(world, experiment)
         body = GatePolicy().model_dump(mode="json") | {"evidence": {"detectable_ratio": 2.0}}
-        change_gate_policy(admitted(world), "*", body, "larger edges only", 1)
+        change_gate_policy(world.as_admin(), "*", body, "larger edges only", 1)
         again = judged(world, experiment)
     assert unjudged_experiments(world.database, seconds=0.0) == []
     assert (first.policy_version, again.policy_version, again.look) == (1, 2, 1)
@@ -129,7 +119,7 @@ def test_a_new_gate_policy_asks_for_a_new_verdict(world: World) -> None:
 def test_a_bad_policy_is_refused_by_name_and_the_old_one_stays(world: World) -> None:
     before = gate_policy(world.database, "PORTFOLIO").version
     with pytest.raises(BadValue, match=r"gate policy stress\.loss_ration"):
-        change_gate_policy(admitted(world), "*", {"stress": {"loss_ration": 2}}, "a slip", 1)
+        change_gate_policy(world.as_admin(), "*", {"stress": {"loss_ration": 2}}, "a slip", 1)
     assert gate_policy(world.database, "PORTFOLIO").version == before
 
 
