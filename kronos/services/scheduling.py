@@ -25,6 +25,7 @@ from kronos.services.attempts import hand_back
 from kronos.services.experiments import changing
 from kronos.services.pipeline import Pipeline
 from kronos.services.scheduling_snapshot import Seen, see
+from kronos.services.presence import working
 from kronos.services.telemetry import node_name, take_reading
 from kronos.services.workplace import Workplace
 from kronos.settings import Settings
@@ -33,9 +34,6 @@ from kronos.store import scheduler
 from kronos.store.backtests import RunningBacktest
 from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
-
-CHILDREN = "kronos.backtests"
-"""In the command line of every process that a backtest's run starts."""
 
 
 class RunState(StrEnum):
@@ -85,14 +83,10 @@ class Scheduling:
 def tick(scheduling: Scheduling) -> Ticked:
     """Take back what was lost, plan, start and preempt; what to launch comes back, also what an earlier tick had to."""
     database = scheduling.workplace.database
-    with database.connect(Role.READER) as session:
-        running = store.running_backtests(session)
-    marks = [CHILDREN, *(one.attempt.run_id for one in running if one.attempt.run_id)]
-    reading = take_reading(marks, scheduling.settings.home)
+    reading = take_reading(working(scheduling.settings.home), scheduling.settings.home)
     with database.connect(Role.ORCHESTRATOR) as session:
         if not scheduler.try_lock(session):
             return Ticked(note="another scheduler is planning")
-        # read anew: who beat meanwhile is alive
         lost = _take_back(scheduling, store.running_backtests(session))
         scheduler.save_reading(session, node_name(), reading.to_json_dict())
         seen = see(scheduling.settings, scheduling.pipeline, session)

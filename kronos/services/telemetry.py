@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,13 +47,12 @@ def node_name() -> str:
     return platform.node() or "localhost"
 
 
-def take_reading(ours: Collection[str], folder: Path, sample: float = SAMPLE_S) -> Reading:
+def take_reading(ours: Iterable[psutil.Process], folder: Path, sample: float = SAMPLE_S) -> Reading:
     """Read this machine over `sample` seconds.
 
-    ours: texts by which the command lines of the backtests' processes are known; their children count too. folder: of
-    the disk whose free space is told.
+    ours: the backtests' processes. folder: of the disk whose free space is told.
     """
-    mine = {process.pid: process for process in _backtests(ours)}
+    mine = {process.pid: process for process in ours}
     before, busy_before = _cpu_seconds(mine), _busy_seconds()
     started = time.monotonic()
     time.sleep(sample)
@@ -72,19 +71,6 @@ def take_reading(ours: Collection[str], folder: Path, sample: float = SAMPLE_S) 
         load_1m=round(psutil.getloadavg()[0], 2),
         disk_free_mb=psutil.disk_usage(str(folder)).free >> 20,
     )
-
-
-def _backtests(ours: Collection[str]) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if any(mark in line for mark in ours):
-            found.append(process)
-            try:
-                found += process.children(recursive=True)
-            except psutil.NoSuchProcess:
-                continue
-    return found
 
 
 def _busy_seconds() -> float:

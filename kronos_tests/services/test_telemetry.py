@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
-from uuid import uuid4
 
 import psutil
 import pytest
@@ -22,8 +21,6 @@ from kronos.services import telemetry
 from kronos.services.telemetry import Reading, node_name, take_reading
 from kronos_tests.backtests.children import gone, until
 
-MARK = f"kronos-telemetry-{uuid4()}"
-"""Nobody else's, on a machine where several may test at once."""
 MEMORY_MB = 150
 FAMILY = f"""
 import os, sys
@@ -37,8 +34,8 @@ while True: pass
 
 @pytest.fixture
 def busy() -> Iterator[psutil.Process]:
-    """A backtest's process with its child, known by MARK."""
-    family = subprocess.Popen([sys.executable, "-c", FAMILY, MARK], start_new_session=True)
+    """A backtest's process with its child."""
+    family = subprocess.Popen([sys.executable, "-c", FAMILY], start_new_session=True)
     process = psutil.Process(family.pid)
     assert until(lambda: process.memory_info().rss >> 20 > MEMORY_MB and len(_others(process)) == 1)
     yield process
@@ -49,7 +46,7 @@ def busy() -> Iterator[psutil.Process]:
 
 def _others(process: psutil.Process) -> list[psutil.Process]:
     """Its children that are no copies of it any more."""
-    return [child for child in process.children() if MARK not in child.cmdline()]
+    return [child for child in process.children() if FAMILY not in child.cmdline()]
 
 
 def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
@@ -73,20 +70,12 @@ def test_a_machine_has_a_name() -> None:
     assert node_name() and node_name() == node_name()
 
 
-@pytest.mark.parametrize("marks", [[MARK], ["nobody's", MARK]])
-def test_backtests_are_found_by_their_command_lines_and_with_their_children(
-    busy: psutil.Process, marks: list[str]
-) -> None:
-    assert {one.pid for one in telemetry._backtests(marks)} == {busy.pid, _others(busy)[0].pid}
-    assert telemetry._backtests([]) == telemetry._backtests(["nobody's"]) == []
-
-
 def test_memory_of_backtests_is_left_out(busy: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On a machine of 8 GB of which one is in use."""
     fixed = SimpleNamespace(total=8_000 << 20, available=7_000 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: fixed)
     assert take_reading([], tmp_path, 0.01).memory_used == 1_000
-    used = take_reading([MARK], tmp_path, 0.01).memory_used
+    used = take_reading([busy], tmp_path, 0.01).memory_used
     assert 0 <= used <= 1_000 - MEMORY_MB
 
 
@@ -103,7 +92,7 @@ def test_processor_time_of_backtests_is_left_out(
     monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=until_it_worked))
     monkeypatch.setattr(telemetry, "_busy_seconds", lambda: next(worked))
     assert take_reading([], tmp_path).cpu_used == 60_000
-    assert 0 <= take_reading([MARK], tmp_path).cpu_used <= 59_700
+    assert 0 <= take_reading([busy], tmp_path).cpu_used <= 59_700
 
 
 def test_what_backtests_use_is_never_more_than_everything(
@@ -113,12 +102,12 @@ def test_what_backtests_use_is_never_more_than_everything(
     monkeypatch.setattr(telemetry, "_busy_seconds", lambda: 0.0)
     fixed = SimpleNamespace(total=8_000 << 20, available=7_999 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: fixed)
-    reading = take_reading([MARK], tmp_path, 0.1)
+    reading = take_reading([busy], tmp_path, 0.1)
     assert (reading.cpu_used, reading.memory_used) == (0, 0)
 
 
 def test_a_process_that_is_gone_counts_no_longer(busy: psutil.Process) -> None:
-    mine = {one.pid: one for one in telemetry._backtests([MARK])}
+    mine = {one.pid: one for one in (busy, *busy.children())}
     assert telemetry._cpu_seconds(mine) > 0 and telemetry._resident(mine) >> 20 > MEMORY_MB
     os.killpg(busy.pid, signal.SIGKILL)
     busy.wait()

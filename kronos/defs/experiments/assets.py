@@ -58,6 +58,7 @@ def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Krono
     from kronos.services.backtest import run_backtest
     from kronos.services.bench import bench_over
     from kronos.services.experiments import experiment_results
+    from kronos.services.presence import at_work
 
     members = members_of(context.run.tags)
     if not members:
@@ -67,7 +68,7 @@ def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Krono
             allow_retries=False,
         )
     failures = []
-    with kronos.open() as opened:
+    with at_work(kronos.settings.home), kronos.open() as opened:
         bench = bench_over(kronos.settings, opened.pipeline, opened.now, context.log.info)
         for experiment_id, attempt in members:
             try:
