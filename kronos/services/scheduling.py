@@ -24,8 +24,8 @@ from kronos.errors import ChangeRefused
 from kronos.services.attempts import hand_back
 from kronos.services.experiments import changing
 from kronos.services.pipeline import Pipeline
-from kronos.services.scheduling_snapshot import Seen, see
 from kronos.services.presence import working
+from kronos.services.scheduling_snapshot import Seen, see
 from kronos.services.telemetry import node_name, take_reading
 from kronos.services.workplace import Workplace
 from kronos.settings import Settings

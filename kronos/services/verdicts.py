@@ -87,12 +87,6 @@ def verdicts_on(database: Database, experiment_id: UUID) -> list[VerdictRecord]:
         return store.verdicts_of(session, experiment_id)
 
 
-def verdicts_in_force(database: Database, engine_name: str | None = None) -> list[VerdictRecord]:
-    """The verdict in force of every experiment, newest first."""
-    with database.connect(Role.READER) as session:
-        return store.verdicts_in_force(session, engine_name)
-
-
 def unjudged_experiments(database: Database, seconds: float = LEFT_ALONE) -> list[store.Unjudged]:
     """What has awaited review for so long without a verdict under the policy in force: nobody is about to judge it."""
     with database.connect(Role.READER) as session:

@@ -219,13 +219,6 @@ def active_configs(
         return cursor.execute(query("promotions", "active"), values).fetchall()
 
 
-def config_before(session: Session, engine_name: str, scope: str = EVERYWHERE) -> str | None:
-    """The config a rollback would return to; None when there is none."""
-    values = {"engine_name": engine_name, "scope": scope}
-    row = session.execute(query("promotions", "earlier"), values).fetchone()
-    return None if row is None else str(row[0])
-
-
 def _id(
     session: Session,
     name: str,

@@ -65,11 +65,6 @@ def verdicts_of(session: Session, experiment_id: UUID) -> list[VerdictRecord]:
     return _records(session, "of_experiment", {"experiment_id": experiment_id})
 
 
-def verdicts_in_force(session: Session, engine_name: str | None = None) -> list[VerdictRecord]:
-    """The verdict in force of every experiment of an engine, or of all, newest first."""
-    return _records(session, "in_force", {"engine_name": engine_name})
-
-
 def standing_verdict(
     session: Session, experiment_id: UUID, attempt: int, evidence_digest: str, policy_digest: str
 ) -> VerdictRecord | None:

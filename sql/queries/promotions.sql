@@ -83,7 +83,3 @@ WHERE (%(engine_name)s::text IS NULL OR activations.engine_name = %(engine_name)
             AND (activations.deactivated_at IS NULL OR %(instant)s < activations.deactivated_at)
     END
 ORDER BY activations.engine_name, activations.scope;
-
--- name: earlier
--- The config a rollback of the engine and scope would return to.
-SELECT config_id FROM kronos.activation_before(%(engine_name)s, %(scope)s);

@@ -22,14 +22,6 @@ SELECT * FROM kronos.experiment_verdicts
 WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND evidence_digest = %(evidence_digest)s
     AND policy_digest = %(policy_digest)s;
 
--- name: in_force
--- The verdict in force of every experiment of an engine, or of all, newest first.
-SELECT * FROM (
-    SELECT DISTINCT ON (experiment_id) * FROM kronos.experiment_verdicts
-    WHERE %(engine_name)s::text IS NULL OR engine_name = %(engine_name)s
-    ORDER BY experiment_id, judged_at DESC, verdict_id
-) AS newest ORDER BY judged_at DESC, verdict_id;
-
 -- name: looks
 -- How often fresh evidence of an experiment was judged before an attempt, and the looks within a year at the engine's
 -- others, controls left out: one row per look.

@@ -26,7 +26,7 @@ class Gate(StrEnum):
 class GateVerdict(StrEnum):
     """Only PASS lets a config through. INVALID: the evidence is missing, stale or broken, so it says nothing."""
 
-    PASS = "PASS"  # noqa: S105 a verdict, no password
+    PASS = "PASS"  # noqa: S105 - a verdict, no password
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     INVALID = "INVALID"
