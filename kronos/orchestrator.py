@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from kronos.core.changes.model import Experiment, ExperimentResult
-from kronos.core.changes.request import ExperimentRequest, person
+from kronos.core.changes.request import ExperimentRequest
 from kronos.core.controls.outcomes import Suite
 from kronos.core.controls.report import EngineGates
 from kronos.core.controls.standing import Candidate
@@ -21,7 +21,8 @@ from kronos.services import controls, experiments, gate_standing, promotion
 from kronos.services.comparison import BackgroundOf, compare, no_background, recorded_background
 from kronos.services.monitoring import StandingOf, monitor, nothing_active, recorded_standing
 from kronos.services.performance import Performance
-from kronos.services.workplace import OpenWorkplace, no_workplace, system_user, workplace_of
+from kronos.services.principals import author_of
+from kronos.services.workplace import OpenWorkplace, no_workplace, workplace_of
 from kronos.settings import Settings, load
 from kronos.store.engine_configs import EVERYWHERE
 from kronos.store.promotions import ActiveConfig, Approval, Promotion
@@ -168,8 +169,9 @@ class MetaOrchestrator:
         """Register a config and create its experiment, PENDING; what it can find is in its metadata as `power`.
 
         Dates: those of the data by default. hoped_ratio: annual information ratio of the improvement hoped for. author:
-        the account this process runs as by default. Raises `NotFound` for an unknown engine or base config, `BadValue`
-        for a value that cannot be; then nothing is created.
+        by default the principal of KRONOS_TOKEN, else the account this process runs as. Raises `NotFound` for an
+        unknown engine or base config, `BadValue` for a value that cannot be, `NotAllowed` for an author who is another
+        than the token's; then nothing is created.
         """
         request = ExperimentRequest(
             engine_name=engine_name,
@@ -182,9 +184,8 @@ class MetaOrchestrator:
             resource_class=resource_class,
             hoped_ratio=hoped_ratio,
         )
-        by = person(system_user() if author is None else author)
         with self._open_workplace() as workplace:
-            return experiments.create_experiment(workplace, request, by)
+            return experiments.create_experiment(workplace, request, author_of(workplace, author))
 
     def list_experiments(self) -> list[Experiment]:
         """All experiments, active and historical, oldest first."""

@@ -25,7 +25,7 @@ CREATE FUNCTION kronos.activate_config(engine text, new_id text, author text, wh
 DECLARE
     new_activation bigint;
 BEGIN
-    PERFORM kronos.begin_change(author, why);
+    PERFORM kronos.enter_change(author, why);
     IF EXISTS (SELECT FROM kronos.config_activations WHERE engine_name = engine AND scope = within) THEN
         RAISE EXCEPTION 'engine % has had an active config in scope %: only a promotion or rollback changes it',
             engine, within
@@ -54,7 +54,7 @@ BEGIN
         PERFORM kronos.lock_change_log();
         SELECT * INTO due FROM kronos.promotions WHERE promotion_id = wanted AND status = 'SCHEDULED' FOR UPDATE;
         IF FOUND THEN
-            PERFORM kronos.begin_change(due.requested_by, due.reason, code => code);
+            PERFORM kronos.enter_change(due.requested_by, due.reason, code => code);
             PERFORM kronos.settle_promotion(due);
             RETURN NEXT wanted;
         END IF;
@@ -143,7 +143,7 @@ CREATE FUNCTION kronos.add_principal(token text, new_name text, new_kind text, n
 DECLARE
     actor kronos.principals := kronos.require_principal(token, ARRAY['admin'], false, 'add a principal');
 BEGIN
-    PERFORM kronos.begin_change(actor.name, code => code);
+    PERFORM kronos.enter_change(actor.name, code => code);
     INSERT INTO kronos.principals (name, kind, role, token_hash, created_by)
         VALUES (new_name, new_kind, new_role, new_hash, actor.name);
 END
@@ -196,7 +196,7 @@ DECLARE
     actor kronos.principals := kronos.require_principal(
         token, ARRAY['change_manager', 'admin'], true, 'approve an experiment');
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     RETURN kronos.enter_approval(experiment, seen, 'PERSON', actor.name, why);
 END
 $$;
@@ -210,7 +210,7 @@ DECLARE
     rules jsonb;
     changes jsonb;
 BEGIN
-    PERFORM kronos.begin_change('policy', 'low risk by the gate policy', code => code);
+    PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
     SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
     changes := kronos.approval_content(judged.verdict_id) -> 'changes';
@@ -231,22 +231,27 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kronos.begin_change(author text, why text DEFAULT NULL::text, run text DEFAULT NULL::text, lake jsonb DEFAULT NULL::jsonb, code text DEFAULT NULL::text) RETURNS void
+CREATE FUNCTION kronos.begin_change(author text, why text DEFAULT NULL::text, run text DEFAULT NULL::text, lake jsonb DEFAULT NULL::jsonb, code text DEFAULT NULL::text, token text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    known text;
 BEGIN
-    IF author IS NULL OR author !~ '\S' THEN
-        RAISE EXCEPTION 'a change needs an author' USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    PERFORM kronos.enter_change(author, why, run, lake, code);
+    SELECT name INTO known FROM kronos.identify(token);
+    IF author = 'Kronos' THEN
+        RETURN;
+    ELSIF token IS NOT NULL AND known IS NULL THEN
+        RAISE EXCEPTION 'the token of author % is unknown or revoked', author
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_token';
+    ELSIF known IS NOT NULL AND lower(btrim(author)) <> lower(known) THEN
+        RAISE EXCEPTION 'author % is not whose token this is: %', author, known
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'change_log_author';
+    ELSIF known IS NULL AND EXISTS (SELECT FROM kronos.principals WHERE lower(name) = lower(btrim(author))) THEN
+        RAISE EXCEPTION 'author % is a principal: a change under that name needs its token in KRONOS_TOKEN', author
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'change_log_author';
     END IF;
-    IF author = 'Kronos' AND NOT pg_has_role(kronos.caller(), 'kronos_orchestrator', 'MEMBER') THEN
-        RAISE EXCEPTION 'author Kronos is the orchestrator''s: % cannot take it', kronos.caller()
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
-    END IF;
-    PERFORM kronos.lock_change_log();
-    PERFORM set_config('kronos.author', author, true), set_config('kronos.reason', coalesce(why, ''), true),
-        set_config('kronos.run', coalesce(run, ''), true), set_config('kronos.lake', coalesce(lake::text, ''), true),
-        set_config('kronos.code', coalesce(code, ''), true);
 END
 $$;
 
@@ -303,7 +308,7 @@ CREATE FUNCTION kronos.begin_principals(first_name text, first_hash text, code t
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM kronos.begin_change('Kronos', 'the first admin', code => code);
+    PERFORM kronos.enter_change('Kronos', 'the first admin', code => code);
     IF EXISTS (SELECT FROM kronos.principals WHERE role = 'admin' AND revoked_at IS NULL) THEN
         RETURN false;
     END IF;
@@ -329,7 +334,7 @@ DECLARE
         token, ARRAY['change_manager', 'admin'], false, 'cancel a promotion');
     was text;
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     SELECT status INTO was FROM kronos.promotions WHERE promotion_id = promotion FOR UPDATE;
     IF was IS NULL THEN
         RAISE EXCEPTION 'promotion % does not exist', promotion USING ERRCODE = 'no_data_found';
@@ -511,21 +516,29 @@ DECLARE
     digest_now text := kronos.approval_digest(judged.verdict_id);
     state text;
     proposer text;
+    since timestamptz;
     new_id uuid := gen_random_uuid();
 BEGIN
     SELECT status INTO state FROM kronos.experiments WHERE experiment_id = wanted;
     IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
         PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
     END IF;
-    FOR proposer IN
-        SELECT experiments.created_by FROM kronos.experiments WHERE experiment_id = wanted
+    FOR proposer, since IN
+        SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
         UNION
-        SELECT proposals.created_by FROM kronos.config_proposals AS proposals
+        SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
             JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = wanted
     LOOP
         IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
             PERFORM kronos.refuse_change('approvals_four_eyes',
                 format('%s brought about experiment %s: another person approves it', actor, wanted));
+        ELSIF of_kind = 'PERSON' AND proposer <> 'Kronos' AND NOT EXISTS (
+            SELECT FROM kronos.principals WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since
+        ) THEN
+            -- whoever that was: it may have been the approver
+            PERFORM kronos.refuse_change('approvals_known_author', format(
+                'experiment %s was brought about by %s without a token, so nobody can tell that it was not %s: propose it '
+                'with KRONOS_TOKEN set', wanted, proposer, actor));
         END IF;
     END LOOP;
     IF seen IS DISTINCT FROM digest_now THEN
@@ -543,6 +556,25 @@ BEGIN
             why, judged.evidence);
     UPDATE kronos.experiments SET status = 'APPROVED' WHERE experiment_id = wanted AND status = 'AWAITING_REVIEW';
     RETURN new_id;
+END
+$$;
+
+CREATE FUNCTION kronos.enter_change(author text, why text DEFAULT NULL::text, run text DEFAULT NULL::text, lake jsonb DEFAULT NULL::jsonb, code text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF author IS NULL OR author !~ '\S' THEN
+        RAISE EXCEPTION 'a change needs an author' USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    IF author = 'Kronos' AND NOT pg_has_role(kronos.caller(), 'kronos_orchestrator', 'MEMBER') THEN
+        RAISE EXCEPTION 'author Kronos is the orchestrator''s: % cannot take it', kronos.caller()
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    PERFORM kronos.lock_change_log();
+    PERFORM set_config('kronos.author', author, true), set_config('kronos.reason', coalesce(why, ''), true),
+        set_config('kronos.run', coalesce(run, ''), true), set_config('kronos.lake', coalesce(lake::text, ''), true),
+        set_config('kronos.code', coalesce(code, ''), true);
 END
 $$;
 
@@ -1247,7 +1279,7 @@ DECLARE
     known text;
 BEGIN
     SELECT name INTO known FROM kronos.identify(token);
-    PERFORM kronos.begin_change(coalesce(known, 'without token: ' || account), why, code => code);
+    PERFORM kronos.enter_change(coalesce(known, 'without token: ' || account), why, code => code);
     PERFORM kronos.log_change('refusal', of_id, NULL, 'REFUSED', NULL, NULL,
         jsonb_build_object('act', act, 'rule', rule, 'account', account));
 END
@@ -1338,7 +1370,7 @@ DECLARE
     starts timestamptz;
     activation bigint;
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     approval := kronos.require_promotable(experiment);
     SELECT * INTO judged FROM kronos.experiment_verdicts WHERE verdict_id = approval.verdict_id;
     IF at > kronos.data_now() THEN
@@ -1397,14 +1429,14 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb DEFAULT '{}'::jsonb, code text DEFAULT NULL::text) RETURNS uuid
+CREATE FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb DEFAULT '{}'::jsonb, code text DEFAULT NULL::text, token text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     new_id uuid := gen_random_uuid();
 BEGIN
-    PERFORM kronos.begin_change(author, why, code => code);
+    PERFORM kronos.begin_change(author, why, code => code, token => token);
     INSERT INTO kronos.config_proposals (proposal_id, engine_name, base_config_id, proposed_config_body, metadata)
         VALUES (new_id, engine, base, body, about || jsonb_build_object('rationale', why, 'through', kronos.caller()));
     RETURN new_id;
@@ -1500,7 +1532,7 @@ DECLARE
         token, ARRAY['change_manager', 'admin'], true, 'reject an experiment');
     was text;
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     SELECT status INTO was FROM kronos.experiments WHERE experiment_id = experiment FOR UPDATE;
     IF was IS NULL THEN
         RAISE EXCEPTION 'experiment % does not exist', experiment USING ERRCODE = 'no_data_found';
@@ -1519,7 +1551,7 @@ DECLARE
     actor kronos.principals := kronos.require_principal(token, ARRAY['change_manager', 'admin'], true, 'reopen a latch');
     newest kronos.promotion_latch;
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     SELECT * INTO newest FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1;
     IF newest.state IS DISTINCT FROM 'CLOSED' THEN
         RAISE EXCEPTION 'nothing to reopen: no event has closed the latch of %; what keeps it closed, if anything, is %',
@@ -1813,7 +1845,7 @@ CREATE FUNCTION kronos.revoke_principal(token text, whose text, why text, code t
 DECLARE
     actor kronos.principals := kronos.require_principal(token, ARRAY['admin'], false, 'revoke a principal');
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     UPDATE kronos.principals SET revoked_at = clock_timestamp(), revoked_by = actor.name WHERE lower(name) = lower(whose);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'principal % does not exist', whose USING ERRCODE = 'no_data_found';
@@ -1837,7 +1869,7 @@ DECLARE
     activation bigint;
     new_id uuid := gen_random_uuid();
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     PERFORM kronos.lock_incumbent(engine, within);
     SELECT * INTO earlier FROM kronos.activation_before(engine, within);
     IF earlier.config_id IS NULL THEN
@@ -1874,7 +1906,7 @@ BEGIN
     IF lower(actor.name) <> lower(whose) THEN
         actor := kronos.require_principal(token, ARRAY['admin'], false, 'rotate another principal''s token');
     END IF;
-    PERFORM kronos.begin_change(actor.name, code => code);
+    PERFORM kronos.enter_change(actor.name, code => code);
     UPDATE kronos.principals SET token_hash = new_hash, rotated_at = clock_timestamp()
         WHERE lower(name) = lower(whose);
     IF NOT FOUND THEN
@@ -1898,7 +1930,7 @@ DECLARE
     actor kronos.principals := kronos.require_principal(
         token, ARRAY['change_manager', 'admin'], true, 'change a gate policy');
 BEGIN
-    PERFORM kronos.begin_change(actor.name, why, code => code);
+    PERFORM kronos.enter_change(actor.name, why, code => code);
     RETURN kronos.add_gate_policy(engine, new_body, expected);
 END
 $$;
@@ -3061,9 +3093,9 @@ GRANT ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why
 REVOKE ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) TO kronos_orchestrator;
 
-REVOKE ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_orchestrator;
-GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text) TO kronos_change_manager;
+REVOKE ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text, token text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text, token text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.begin_change(author text, why text, run text, lake jsonb, code text, token text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.begin_experiment() FROM PUBLIC;
 
@@ -3117,6 +3149,8 @@ GRANT ALL ON FUNCTION kronos.data_now() TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.data_now() TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.enter_approval(wanted uuid, seen text, of_kind text, actor text, why text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.enter_change(author text, why text, run text, lake jsonb, code text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.enter_latch_event(engine text, becomes text, of_cause text, what jsonb, why text) FROM PUBLIC;
 
@@ -3274,9 +3308,9 @@ GRANT ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at t
 REVOKE ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body jsonb, why text, about jsonb, new_evidence integer, most_per_day integer, most_per_engine integer, code text) TO kronos_orchestrator;
 
-REVOKE ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_orchestrator;
-GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text) TO kronos_chat;
+REVOKE ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text, token text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text, token text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text, token text) TO kronos_chat;
 
 REVOKE ALL ON FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamp with time zone, event bigint) FROM PUBLIC;
 

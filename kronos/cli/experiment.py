@@ -131,9 +131,8 @@ def create(
         expected_outcome=expected,
         hoped_ratio=hoped_ratio,
     )
-    by = author_of(author)
     with at_work() as workplace:
-        made = create_experiment(workplace, request, by, queued=queue)
+        made = create_experiment(workplace, request, author_of(workplace, author), queued=queue)
     _tell(made, as_json)
 
 
@@ -143,7 +142,7 @@ def put_in_queue(experiment_id: Id, priority: Priority = None, author: Author = 
     from kronos.services.experiments import enqueue
 
     with at_work() as workplace:
-        made = enqueue(workplace, _found(workplace, experiment_id), author_of(author), priority=priority)
+        made = enqueue(workplace, _found(workplace, experiment_id), author_of(workplace, author), priority=priority)
     _tell(made, as_json)
 
 
@@ -153,7 +152,7 @@ def cancel(experiment_id: Id, reason: Reason, author: Author = None, as_json: As
     from kronos.services import experiments
 
     with at_work() as workplace:
-        made = experiments.cancel(workplace, _found(workplace, experiment_id), author_of(author), reason)
+        made = experiments.cancel(workplace, _found(workplace, experiment_id), author_of(workplace, author), reason)
     _tell(made, as_json)
 
 
@@ -173,7 +172,7 @@ def requeue(
         made = experiments.requeue(
             workplace,
             _found(workplace, experiment_id),
-            author_of(author),
+            author_of(workplace, author),
             reason,
             priority=priority,
             end_date=day(end),

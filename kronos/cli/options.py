@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kronos import settings
-from kronos.core.changes.request import person
 from kronos.errors import BadValue
 
 if TYPE_CHECKING:
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 
 ISO_DATE = ["%Y-%m-%d"]
 
-Author = Annotated[str | None, typer.Option(help="Who does this; default: the account that runs the command.")]
+Author = Annotated[
+    str | None, typer.Option(help="Who does this; default: the principal of KRONOS_TOKEN, else the account.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 Engine = Annotated[str | None, typer.Option(help="Only of this engine.")]
 Priority = Annotated[int | None, typer.Option(help="0 (first) to 9 (last); default by the path: 3, 5 or 9.")]
@@ -43,11 +44,11 @@ def at_work() -> Iterator[Workplace]:
         yield workplace
 
 
-def author_of(given: str | None) -> str:
-    """The author named, else the account the command runs as."""
-    from kronos.services.workplace import system_user
+def author_of(workplace: Workplace, given: str | None) -> str:
+    """The author named, else the principal of KRONOS_TOKEN, else the account the command runs as."""
+    from kronos.services import principals
 
-    return person(system_user() if given is None else given)
+    return principals.author_of(workplace, given)
 
 
 def day(instant: datetime | None) -> date | None:

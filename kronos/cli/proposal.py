@@ -86,7 +86,7 @@ def create(
 
     body = read_config(config)
     with at_work() as workplace:
-        made = create_proposal(workplace, engine, base, body, rationale, author_of(author))
+        made = create_proposal(workplace, engine, base, body, rationale, author_of(workplace, author))
     if as_json:
         typer.echo(json.dumps(made.to_json_dict(), indent=1))
     else:
@@ -110,7 +110,7 @@ def convert(
 
     how = Conversion(description, day(start), day(end), priority, resource_class, hoped_ratio)
     with at_work() as workplace:
-        made = convert_proposal(workplace, _found(workplace, proposal_id), author_of(author), how)
+        made = convert_proposal(workplace, _found(workplace, proposal_id), author_of(workplace, author), how)
     if as_json:
         typer.echo(json.dumps(made.to_json_dict(), indent=1))
     else:
@@ -123,7 +123,7 @@ def discard(proposal_id: Id, reason: Reason, author: Author = None, as_json: AsJ
     from kronos.services.proposals import discard_proposal
 
     with at_work() as workplace:
-        made = discard_proposal(workplace, _found(workplace, proposal_id), author_of(author), reason)
+        made = discard_proposal(workplace, _found(workplace, proposal_id), author_of(workplace, author), reason)
     if as_json:
         typer.echo(json.dumps(made.to_json_dict(), indent=1))
     else:

@@ -191,7 +191,7 @@ def config_body_of(database: Database, engine_name: str, config_id: str) -> dict
 def changing(workplace: Workplace, author: str, reason: str | None = None) -> Iterator[Session]:
     """A transaction of the change flow: it commits when the block ends, and leaves nothing when it fails."""
     with workplace.database.connect(Role.ORCHESTRATOR) as session:
-        begin_change(session, author, reason, code_version=workplace.code_version)
+        begin_change(session, author, reason, code_version=workplace.code_version, token=workplace.token_of(author))
         yield session
 
 

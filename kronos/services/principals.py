@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from kronos.core.changes.request import text, word
+from kronos.core.changes.request import person, text, word
 from kronos.services.refused import refusals_logged
-from kronos.services.workplace import Workplace
+from kronos.services.workplace import Workplace, system_user
 from kronos.store import principals as stored
 from kronos.store.database import Database, Role
 from kronos.store.principals import Principal, PrincipalKind, PrincipalRole, hash_of
@@ -103,6 +103,14 @@ def who_acts(workplace: Workplace) -> Principal | None:
         return None
     with workplace.database.connect(Role.READER) as session:
         return stored.identify(session, workplace.token)
+
+
+def author_of(workplace: Workplace, given: str | None) -> str:
+    """Whom a change is by: the one named, else the principal whose token is shown, else the account that runs this."""
+    if given is not None:
+        return person(given)
+    acting = who_acts(workplace)
+    return person(system_user()) if acting is None else acting.name
 
 
 def _new_token() -> str:

@@ -56,6 +56,7 @@ def create_proposal(
             rationale=why,
             about=about or {},
             code_version=workplace.code_version,
+            token=workplace.token_of(author),
         )
         return matching_proposals(session, str(new_id))[0]
 

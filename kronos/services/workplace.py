@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from kronos.core.changes.request import DateRange
+from kronos.core.changes.request import KRONOS, DateRange
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import DatabaseUnavailable
 from kronos.lake.tables import Lake
@@ -36,6 +36,10 @@ class Workplace:
     code_version: str = field(default_factory=code_version)
     token: str | None = field(default=None, repr=False)
     """Of the principal who acts; None where nobody showed one."""
+
+    def token_of(self, author: str) -> str | None:
+        """The token that an author shows: Kronos acts under its role."""
+        return None if author == KRONOS else self.token
 
 
 OpenWorkplace = Callable[[], AbstractContextManager[Workplace]]

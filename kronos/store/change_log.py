@@ -27,10 +27,12 @@ def begin_change(
     code_version: str,
     run_id: str | None = None,
     lake_version: Mapping[str, int] | None = None,
+    token: str | None = None,
 ) -> None:
     """Say who changes what in this transaction, and why; the first statement of every transaction that is logged.
 
-    Such transactions wait for each other, so hold none open.
+    Such transactions wait for each other, so hold none open. token: of the principal under whose name it is; another
+    author than his, and a principal's name without his token, are refused.
     """
     values = {
         "author": author,
@@ -38,6 +40,7 @@ def begin_change(
         "run_id": run_id,
         "lake_version": None if lake_version is None else Jsonb(dict(lake_version)),
         "code_version": code_version,
+        "token": token,
     }
     with refusals(author):
         session.execute(query("change_log", "begin"), values)

@@ -30,8 +30,9 @@ def propose(
     rationale: str,
     about: Mapping[str, Any],
     code_version: str,
+    token: str | None = None,
 ) -> UUID:
-    """Add a proposal through the one function the chat may call too; its id."""
+    """Add a proposal through the one function the chat may call too; its id. token: the author's, if a principal."""
     values = {
         "engine_name": engine_name,
         "base_config_id": base_config_id,
@@ -40,6 +41,7 @@ def propose(
         "rationale": rationale,
         "about": Jsonb(about, dumps=canonical_json),
         "code_version": code_version,
+        "token": token,
     }
     with refusals(base_config_id), session.cursor(row_factory=scalar_row) as cursor:
         return UUID(str(cursor.execute(query("proposals", "propose"), values).fetchone()))

@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from kronos.errors import ChangeRefused, NotFound
+from kronos.errors import ChangeRefused, NotAllowed, NotFound
 
 _EXPECTED: Final = {
     "approvals_reason": "an approval needs a reason",
@@ -47,13 +47,24 @@ _FOREIGN: Final = {
 }
 
 
+_WHO: Final = ("change_log_author", "principals_token")
+"""Rules about whom a change is by; what a role may not do at all is no answer to a person."""
+
+
 @contextmanager
 def refusals(subject: str) -> Iterator[None]:
-    """Constraint and trigger errors of the block as `ChangeRefused`, missing rows as `NotFound`."""
+    """Constraint and trigger errors of the block as `ChangeRefused`, missing rows as `NotFound`.
+
+    `NotAllowed` for an author who does not show that he is whom he says.
+    """
     try:
         yield
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotFound(_FOREIGN.get(error.diag.constraint_name or "", "row"), subject) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        if error.diag.constraint_name not in _WHO:
+            raise
+        raise NotAllowed(error.diag.message_primary or str(error), error.diag.constraint_name) from error
     except psycopg.errors.IntegrityError as error:
         rule = error.diag.constraint_name
         raise ChangeRefused(_EXPECTED.get(rule or "") or error.diag.message_primary or str(error), rule) from error

@@ -21,7 +21,7 @@ from kronos.store.database import Connection, Database, Role
 from kronos.store.promotions import approvals_of, find_promotions
 from kronos_tests.proofs.promotion_races import fresh_database
 from kronos_tests.store.changes import at_status
-from kronos_tests.store.promoting import MIA, REVIEW, Gated
+from kronos_tests.store.promoting import IDA, MIA, REVIEW, Gated
 
 TABLES = ("experiments", "config_activations", "engine_configs", "promotions", "change_log")
 """What a promotion writes or locks rows of, in its order."""
@@ -65,7 +65,7 @@ def run(case: str) -> dict[str, object]:
 def kill(gated: Gated, case: str) -> dict[str, object]:
     """Kill one promotion in the case's way at its place and see what remains; from the old state it must still work."""
     way, _, place = case.partition(" at ")
-    experiment = at_status(gated.database, REVIEW)
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, incumbent=gated.incumbent())
     gated.approve(experiment)
     before = gated.incumbent()

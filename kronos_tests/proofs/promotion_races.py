@@ -19,7 +19,7 @@ from kronos.store.open import ensure_databases
 from kronos.store.promotions import find_promotions
 from kronos.store.server import running_server
 from kronos_tests.store.changes import at_status
-from kronos_tests.store.promoting import REVIEW, Gated
+from kronos_tests.store.promoting import IDA, REVIEW, Gated
 
 CASES = ["two-approved", "one-approval-twice"]
 ROUNDS = 100
@@ -61,7 +61,7 @@ def fresh_database() -> Iterator[Database]:
 
 
 def _approved(gated: Gated) -> Experiment:
-    experiment = at_status(gated.database, REVIEW)
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, incumbent=gated.incumbent())
     gated.approve(experiment)
     return experiment

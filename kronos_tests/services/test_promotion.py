@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from kronos.core.changes.request import ExperimentRequest
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import BadValue, ChangeRefused, NotAllowed, NotFound
+from kronos.services.experiments import create_experiment
 from kronos.services.latch import latches, reopen_latch
-from kronos.services.principals import add_principal, ensure_admin, revoke_principal, rotate_token, who_acts
+from kronos.services.principals import add_principal, author_of, ensure_admin, revoke_principal, rotate_token, who_acts
 from kronos.services.promotion import (
     activate_due,
     active_configs,
@@ -28,9 +30,10 @@ from kronos.services.promotion import (
 )
 from kronos.services.trace import trace_config
 from kronos.services.webhook import deliver_alerts
+from kronos.services.workplace import system_user
 from kronos.store.database import Database, Role
 from kronos_tests.store.changes import at_status
-from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, REVIEW, Gated
+from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, IDA, MIA, REVIEW, Gated
 from kronos_tests.store.test_promotions import FUTURE, make_due
 
 
@@ -107,7 +110,7 @@ def test_a_rejected_experiment_keeps_the_reason(gated: Gated) -> None:
 
 
 def test_without_a_verdict_there_is_nothing_to_approve(gated: Gated) -> None:
-    experiment = at_status(gated.database, REVIEW)
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     assert to_decide(gated.database, experiment.experiment_id).review is None
     with pytest.raises(ChangeRefused, match="not there yet: expected PASS"):
         approve(gated.workplace(), experiment.experiment_id, "0" * 64, "why")
@@ -235,3 +238,20 @@ def test_a_webhook_that_is_not_there_loses_nothing(gated: Gated, hook: str) -> N
     assert "did not answer" in failure and "secret" not in failure
     retry_now(gated)
     assert deliver_alerts(gated.database, hook).taken == 1
+
+
+def test_an_author_is_the_one_named_the_tokens_principal_or_the_account(gated: Gated) -> None:
+    assert author_of(gated.workplace(MIA), None) == "mia"
+    assert author_of(gated.workplace(None), None) == author_of(gated.workplace("nobody's"), None) == system_user()
+    assert author_of(gated.workplace(MIA), " jo ") == "jo"
+
+
+def test_who_shows_a_token_is_the_author_of_what_he_asks_for(gated: Gated) -> None:
+    request = ExperimentRequest(
+        engine_name=ENGINE, base_config_id="base", proposed_config={"window": 3}, description="a try"
+    )
+    ida = gated.workplace(IDA)
+    assert create_experiment(ida, request, author_of(ida, None)).created_by == "ida"
+    for workplace, author in ((ida, "mia"), (gated.workplace(None), "ida"), (gated.workplace("nobody's"), "jo")):
+        with pytest.raises(NotAllowed):
+            create_experiment(workplace, request, author)

@@ -33,9 +33,9 @@ PATHS: Mapping[ExperimentStatus, tuple[ExperimentStatus, ...]] = {
 """How an experiment gets to each open status."""
 
 
-def begin(session: Session, author: str = "ann", reason: str | None = "because") -> None:
+def begin(session: Session, author: str = "ann", reason: str | None = "because", token: str | None = None) -> None:
     """Begin a change."""
-    begin_change(session, author, reason, code_version="test")
+    begin_change(session, author, reason, code_version="test", token=token)
 
 
 def register_config(session: Session, config_id: str, engine_name: str = "REGIME", *, control: bool = False) -> None:
@@ -78,19 +78,22 @@ def new_experiment(config_id: str = "proposed", proposal_id: UUID | None = None,
 
 
 def created(
-    database: Database, author: str = "ann", outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE
+    database: Database,
+    author: str = "ann",
+    outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE,
+    token: str | None = None,
 ) -> Experiment:
-    """A pending experiment with a config of its own."""
+    """A pending experiment with a config of its own. token: the author's, where he is a principal."""
     config_id = f"c-{uuid4()}"
     with database.connect(Role.ORCHESTRATOR) as session:
-        begin(session, author)
+        begin(session, author, token=token)
         register_base(session)
         register_config(session, config_id, control=outcome in CONTROLS)
         return insert_experiment(session, new_experiment(config_id, expected_outcome=outcome))
 
 
 def moved(
-    database: Database, experiment: Experiment, *targets: ExperimentStatus, author: str = "ann", **changes: Any
+    database: Database, experiment: Experiment, *targets: ExperimentStatus, author: str = "tester", **changes: Any
 ) -> Experiment:
     """The experiment after these transitions, each in a transaction of its own, as the owner."""
     for target in targets:
@@ -105,10 +108,14 @@ def moved(
 
 
 def at_status(
-    database: Database, status: ExperimentStatus, outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE
+    database: Database,
+    status: ExperimentStatus,
+    outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE,
+    author: str = "ann",
+    token: str | None = None,
 ) -> Experiment:
-    """An experiment that got to the status the proper way."""
-    experiment = created(database, outcome=outcome)
+    """An experiment that got to the status the proper way. token: the author's, where he is a principal."""
+    experiment = created(database, author, outcome, token)
     if status in PATHS:
         return moved(database, experiment, *PATHS[status])
     return moved(database, experiment, *PATHS[ExperimentStatus.AWAITING_REVIEW], status)

@@ -22,8 +22,8 @@ from kronos_tests.store.activations import first_active
 from kronos_tests.store.changes import END, START, T0, at_status, begin, register_config
 
 ENGINE, CODE = "REGIME", "test"
-ADMIN, MIA, BOT = "token of admin", "token of mia", "token of bot"
-"""Tokens: the first admin, a person and a service that may change configs."""
+ADMIN, IDA, MIA, BOT = "token of admin", "token of ida", "token of mia", "token of bot"
+"""Tokens: the first admin, a person who proposes, a person and a service that may change configs."""
 REVIEW = ExperimentStatus.AWAITING_REVIEW
 POLICY: Mapping[str, Any] = {"evidence": {"expires_days": 30}}
 INSERT_VERDICT = """
@@ -60,6 +60,7 @@ class Gated:
             first_active(session, ENGINE, "base", T0)
         with self.database.connect(Role.OWNER) as session:
             begin_principals(session, "admin", hash_of(ADMIN), code_version=CODE)
+        self.person("ida", IDA)
         self.person("mia", MIA)
         self.person("bot", BOT, kind="SERVICE")
         self.set_policy(POLICY)
@@ -104,7 +105,7 @@ class Gated:
 
     def suite(self, verdict: str = "FAIL", engine: str = ENGINE) -> UUID:
         """A suite of one negative control, as expected unless the control passed."""
-        control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
+        control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL, author="Kronos")
         verdict_id, suite_id = self.judge(control, verdict), uuid4()
         outcome = {
             "control": "inverted signal",
@@ -126,8 +127,8 @@ class Gated:
         return suite_id
 
     def passed(self) -> Experiment:
-        """A new experiment, by ann, that awaits review with the verdict PASS."""
-        experiment = at_status(self.database, REVIEW)
+        """A new experiment, by ida, that awaits review with the verdict PASS."""
+        experiment = at_status(self.database, REVIEW, author="ida", token=IDA)
         self.judge(experiment)
         return experiment
 

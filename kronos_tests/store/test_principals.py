@@ -19,6 +19,7 @@ from kronos.store.principals import (
     revoke_principal,
     rotate_principal,
 )
+from kronos_tests.store.changes import begin, proposed
 
 ADMIN, CODE = "token of admin", "test"
 
@@ -146,3 +147,52 @@ def test_principals_are_logged_without_their_tokens(admin: Database) -> None:
         assert [(row[0], row[1]) for row in rows] == [("admin", "Kronos"), ("mia", "admin")]
         assert not any(hash_of("token of mia") in row[2] for row in rows)
         assert [one.name for one in list_principals(session)] == ["admin", "mia"]
+
+
+def test_an_author_is_whose_token_is_shown(admin: Database) -> None:
+    add(admin)
+    with admin.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Mia", token="token of mia")
+        begin(session, "somebody")  # no principal: without a token anyone may say so
+
+
+@pytest.mark.parametrize(
+    ("author", "token", "expected"),
+    [
+        ("mia", None, "author mia is a principal: a change under that name needs its token in KRONOS_TOKEN"),
+        (" MIA", None, "is a principal"),
+        ("mia", ADMIN, "author mia is not whose token this is: admin"),
+        ("somebody", ADMIN, "author somebody is not whose token this is: admin"),
+        ("mia", "nobody's", "the token of author mia is unknown or revoked"),
+        ("somebody", "nobody's", "the token of author somebody is unknown or revoked"),
+    ],
+)
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.CHANGE_MANAGER])
+def test_nobody_takes_the_name_of_a_principal(
+    admin: Database, role: Role, author: str, token: str | None, expected: str
+) -> None:
+    add(admin)
+    with pytest.raises(NotAllowed, match=expected), admin.connect(role) as session:
+        begin(session, author, token=token)
+
+
+def test_a_revoked_principals_name_stays_taken(admin: Database) -> None:
+    add(admin)
+    revoke(admin, "mia")
+    for token in (None, "token of mia"):
+        with pytest.raises(NotAllowed), admin.connect(Role.ORCHESTRATOR) as session:
+            begin(session, "mia", token=token)
+
+
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.CHAT])
+def test_a_proposal_is_by_whose_token_is_shown(admin: Database, role: Role) -> None:
+    add(admin)
+    with pytest.raises(NotAllowed, match="author mia is a principal"):
+        proposed(admin, "mia", role)
+    assert proposed(admin, "mia", role, token="token of mia")
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.ORCHESTRATOR, Role.CHAT, Role.CHANGE_MANAGER])
+def test_nobody_goes_past_the_question_whose_token_it_is(admin: Database, role: Role) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), admin.connect(role) as session:
+        session.execute("SELECT kronos.enter_change('admin')")

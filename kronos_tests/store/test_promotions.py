@@ -15,13 +15,14 @@ from kronos.core.changes.model import Experiment
 from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
+from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
 from kronos.store.database import Database, Role
 from kronos.store.experiments import matching_experiments
 from kronos.store.latch import reopen_latch
 from kronos.store.principals import hash_of, revoke_principal, rotate_principal
-from kronos_tests.store.changes import at_status, begin
-from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, MIA, POLICY, REVIEW, Gated
+from kronos_tests.store.changes import at_status, begin, moved, proposed
+from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, POLICY, REVIEW, Gated
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -94,13 +95,43 @@ def test_a_service_promotes_and_does_not_approve(gated: Gated) -> None:
     gated.promote(gated.approved(), BOT)
 
 
-@pytest.mark.parametrize("name", ["ann", "Ann", "ANN"])
+@pytest.mark.parametrize("name", ["ida", "Ida", "IDA"])
 def test_nobody_approves_what_he_brought_about(gated: Gated, name: str) -> None:
-    gated.person(name, "token of ann")
-    experiment = gated.passed()
+    experiment = at_status(gated.database, REVIEW, author=name, token=IDA)
+    gated.judge(experiment)
     with pytest.raises(ChangeRefused) as refused:
-        gated.approve(experiment, "token of ann")
+        gated.approve(experiment, IDA)
     assert refused.value.rule == "approvals_four_eyes"
+
+
+def test_what_nobody_knows_the_author_of_is_not_approved(gated: Gated) -> None:
+    """Who showed no token may be anyone, the approver too, also when somebody takes that name later."""
+    experiment = at_status(gated.database, REVIEW, author="somebody")
+    gated.judge(experiment)
+    with pytest.raises(ChangeRefused, match="brought about by somebody without a token") as refused:
+        gated.approve(experiment)
+    assert refused.value.rule == "approvals_known_author"
+    gated.person("somebody", "token of somebody")
+    with pytest.raises(ChangeRefused, match="brought about by somebody without a token"):
+        gated.approve(experiment)
+    assert status(gated, experiment) is REVIEW
+
+
+def test_nobody_approves_his_proposal_that_another_converted(gated: Gated) -> None:
+    proposal_id = proposed(gated.database, "mia", token=MIA)
+    made = convert_proposal(gated.workplace(IDA), proposal_id, "ida")
+    experiment = moved(gated.database, made, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
+    gated.judge(experiment)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.approve(experiment, MIA)
+    assert refused.value.rule == "approvals_four_eyes"
+
+
+def test_what_kronos_proposed_one_person_approves(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW, author="Kronos")
+    gated.judge(experiment)
+    gated.approve(experiment)
+    assert status(gated, experiment) is ExperimentStatus.APPROVED
 
 
 def test_a_token_that_was_replaced_or_revoked_opens_nothing(gated: Gated) -> None:
@@ -167,14 +198,14 @@ def test_what_changed_since_it_was_seen_is_not_approved(
 
 @pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE", "INVALID"])
 def test_only_a_pass_is_approved(gated: Gated, verdict: str) -> None:
-    experiment = at_status(gated.database, REVIEW)
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, verdict)
     with pytest.raises(ChangeRefused, match=f"is {verdict}: expected PASS"):
         gated.approve(experiment)
 
 
 def test_a_control_is_never_approved_however_it_was_judged(gated: Gated) -> None:
-    control = at_status(gated.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL)
+    control = at_status(gated.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL, author="ida", token=IDA)
     gated.judge(control)
     with pytest.raises(ChangeRefused) as refused:
         gated.approve(control)
@@ -340,7 +371,7 @@ def test_a_rollback_returns_to_the_config_before(gated: Gated) -> None:
 def test_two_rollbacks_go_back_twice_and_a_third_finds_nothing(gated: Gated) -> None:
     first = gated.approved()
     gated.promote(first)
-    second = at_status(gated.database, REVIEW)
+    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(second, incumbent=first.proposed_config_id)
     gated.approve(second)
     gated.promote(second)
@@ -400,7 +431,7 @@ def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SM
     """A passed experiment under a proven policy with these rules for automatic approval; it changes window 20."""
     gated.set_policy({**POLICY, "auto_approval": rules}, expected=1)
     gated.suite()
-    experiment = at_status(gated.database, REVIEW)
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     bodies = {"base": {"window": 20, "fast": True}, experiment.proposed_config_id: proposed}
     gated.as_owner(
         *(

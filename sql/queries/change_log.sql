@@ -1,6 +1,6 @@
 -- name: begin
 -- Says who changes what in this transaction, why, and what it rests on; one such transaction at a time.
-SELECT kronos.begin_change(%(author)s, %(reason)s, %(run_id)s, %(lake_version)s, %(code_version)s);
+SELECT kronos.begin_change(%(author)s, %(reason)s, %(run_id)s, %(lake_version)s, %(code_version)s, %(token)s);
 
 -- name: entries
 -- The chain, first to last; lake_version and detail as the text that was hashed.

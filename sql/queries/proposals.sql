@@ -1,7 +1,7 @@
 -- name: propose
 -- Adds a proposal; its id.
 SELECT kronos.propose_config(
-    %(engine_name)s, %(base_config_id)s, %(body)s, %(author)s, %(rationale)s, %(about)s, %(code_version)s
+    %(engine_name)s, %(base_config_id)s, %(body)s, %(author)s, %(rationale)s, %(about)s, %(code_version)s, %(token)s
 );
 
 -- name: matching
