@@ -457,16 +457,24 @@ CREATE FUNCTION kronos.close_latch_on_suite() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    told jsonb := jsonb_build_object(
+        'suite_id', NEW.suite_id, 'period', NEW.period, 'seed', NEW.seed, 'policy_digest', NEW.policy_digest,
+        'code_version', NEW.code_version, 'planned', NEW.planned, 'unexpected', NEW.unexpected,
+        'outcomes', (
+            SELECT jsonb_agg(outcome) FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+            WHERE NOT (outcome ->> 'as_expected')::boolean
+        )
+    );
 BEGIN
     IF NEW.unexpected > 0 THEN
-        PERFORM kronos.close_latch(NEW.engine_name, 'UNEXPECTED_CONTROL', jsonb_build_object(
-            'suite_id', NEW.suite_id, 'period', NEW.period, 'seed', NEW.seed, 'policy_digest', NEW.policy_digest,
-            'code_version', NEW.code_version, 'planned', NEW.planned, 'unexpected', NEW.unexpected,
-            'outcomes', (
-                SELECT jsonb_agg(outcome) FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
-                WHERE NOT (outcome ->> 'as_expected')::boolean
-            )
-        ));
+        PERFORM kronos.close_latch(NEW.engine_name, 'UNEXPECTED_CONTROL', told);
+    ELSIF NEW.missed_positives > 0 THEN
+        PERFORM kronos.raise_alert('MISSED_CONTROL', NEW.engine_name,
+            format('positive controls of %s, seed %s', NEW.period, NEW.seed),
+            told || jsonb_build_object('missed_positives', NEW.missed_positives, 'means',
+                'the gates refused a config that is better beyond doubt: one may be bad luck, too many close the latch'),
+            NEW.completed_at);
     END IF;
     RETURN NULL;
 END
@@ -1443,18 +1451,25 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamp with time zone, event bigint) RETURNS void
+CREATE FUNCTION kronos.raise_alert(of_kind text, engine text, what text, detail jsonb, since timestamp with time zone, event bigint DEFAULT NULL::bigint) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     INSERT INTO kronos.alerts (
         kind, engine_name, scope, config_id, metric, monitored_from, raised_on, evidence, latch_event
     ) VALUES (
-        'PROMOTION_LATCH', engine, '*', coalesce(kronos.incumbent_of(engine, '*'), 'none'), cause,
-        (since AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date,
-        detail || jsonb_build_object('cause', cause, 'closed_since', since,
-            'means', 'no config of ' || engine || ' is promoted while its latch is closed'), event
+        of_kind, engine, '*', coalesce(kronos.incumbent_of(engine, '*'), 'none'), what,
+        (since AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date, detail, event
     ) ON CONFLICT ON CONSTRAINT alerts_raised_once DO NOTHING
+$$;
+
+CREATE FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamp with time zone, event bigint) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT kronos.raise_alert('PROMOTION_LATCH', engine, cause, detail || jsonb_build_object(
+        'cause', cause, 'closed_since', since,
+        'means', 'no config of ' || engine || ' is promoted while its latch is closed'), since, event)
 $$;
 
 CREATE FUNCTION kronos.refuse_active_control() RETURNS trigger
@@ -2080,7 +2095,7 @@ CREATE TABLE kronos.alerts (
     CONSTRAINT alerts_config_id_check CHECK ((config_id <> ''::text)),
     CONSTRAINT alerts_engine_name_check CHECK ((engine_name <> ''::text)),
     CONSTRAINT alerts_evidence_check CHECK ((jsonb_typeof(evidence) = 'object'::text)),
-    CONSTRAINT alerts_kind_check CHECK ((kind = ANY (ARRAY['DEGRADATION'::text, 'PROMOTION_LATCH'::text]))),
+    CONSTRAINT alerts_kind_check CHECK ((kind = ANY (ARRAY['DEGRADATION'::text, 'PROMOTION_LATCH'::text, 'MISSED_CONTROL'::text]))),
     CONSTRAINT alerts_metric_check CHECK ((metric <> ''::text)),
     CONSTRAINT alerts_raised_while_monitored CHECK ((raised_on >= monitored_from)),
     CONSTRAINT alerts_scope_check CHECK ((scope <> ''::text)),
@@ -3311,6 +3326,8 @@ GRANT ALL ON FUNCTION kronos.propose_by_kronos(engine text, base text, body json
 REVOKE ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text, token text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text, token text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.propose_config(engine text, base text, body jsonb, author text, why text, about jsonb, code text, token text) TO kronos_chat;
+
+REVOKE ALL ON FUNCTION kronos.raise_alert(of_kind text, engine text, what text, detail jsonb, since timestamp with time zone, event bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamp with time zone, event bigint) FROM PUBLIC;
 

@@ -106,7 +106,7 @@ class Gated:
     def suite(self, verdict: str = "FAIL", engine: str = ENGINE) -> UUID:
         """A suite of one negative control, as expected unless the control passed."""
         control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL, author="Kronos")
-        verdict_id, suite_id = self.judge(control, verdict), uuid4()
+        verdict_id = self.judge(control, verdict)
         outcome = {
             "control": "inverted signal",
             "family": "IMPROVEMENT",
@@ -119,6 +119,28 @@ class Gated:
             "as_expected": verdict != "PASS",
             "why": "a test",
         }
+        return self.record(outcome, engine)
+
+    def missed(self, engine: str = ENGINE) -> UUID:
+        """A suite of one positive control that did not pass."""
+        control = at_status(self.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL, author="Kronos")
+        outcome = {
+            "control": "positive_edge",
+            "family": "POSITIVE",
+            "experiment_id": str(control.experiment_id),
+            "verdict_id": str(self.judge(control, "INCONCLUSIVE")),
+            "expected_verdicts": ["PASS"],
+            "expected_gate": None,
+            "verdict": "INCONCLUSIVE",
+            "refused_by": ["IMPROVEMENT"],
+            "as_expected": False,
+            "why": "missed",
+        }
+        return self.record(outcome, engine)
+
+    def record(self, outcome: Mapping[str, Any], engine: str) -> UUID:
+        """Record a suite of one control."""
+        suite_id = uuid4()
         self.suites += 1
         values = {"suite_id": suite_id, "engine": engine, "seed": self.suites, "outcomes": Jsonb([outcome])}
         with self.database.connect(Role.ORCHESTRATOR) as session:

@@ -138,6 +138,15 @@ def test_every_closing_raises_an_alert_that_tells_what_is_known(gated: Gated) ->
     assert (first.evidence["suite_id"], newest.metric) == (str(suite), "MISSED_POSITIVES")
 
 
+def test_a_missed_positive_alerts_and_leaves_the_latch_open(gated: Gated) -> None:
+    suites = [gated.missed(), gated.missed()]
+    assert causes(gated) == []
+    raised = alerts.alerts(gated.database)
+    assert {one.kind for one in raised} == {"MISSED_CONTROL"}
+    assert [one.evidence["suite_id"] for one in raised] == [str(suite) for suite in reversed(suites)]
+    assert [one.evidence["outcomes"][0]["why"] for one in raised] == ["missed", "missed"]
+
+
 def test_what_closes_by_itself_raises_one_alert_however_often_it_is_looked_at(gated: Gated) -> None:
     gated.set_policy({**POLICY, "strict": True}, expected=1)
     for _ in range(2):

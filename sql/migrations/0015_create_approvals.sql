@@ -243,7 +243,7 @@ CREATE TRIGGER kept BEFORE UPDATE OR DELETE OR TRUNCATE ON kronos.promotion_latc
 ALTER TABLE kronos.alerts
     ADD COLUMN latch_event bigint REFERENCES kronos.promotion_latch,
     DROP CONSTRAINT alerts_kind_check,
-    ADD CONSTRAINT alerts_kind_check CHECK (kind IN ('DEGRADATION', 'PROMOTION_LATCH')),
+    ADD CONSTRAINT alerts_kind_check CHECK (kind IN ('DEGRADATION', 'PROMOTION_LATCH', 'MISSED_CONTROL')),
     DROP CONSTRAINT alerts_raised_once,
     ADD CONSTRAINT alerts_raised_once UNIQUE NULLS NOT DISTINCT
         (kind, engine_name, scope, config_id, metric, monitored_from, latch_event);
@@ -268,17 +268,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE engine_name = engine AND scope = within AND deactivated_at IS NULL
 $$;
 
-CREATE FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamptz, event bigint)
-RETURNS void
+CREATE FUNCTION kronos.raise_alert(
+    of_kind text, engine text, what text, detail jsonb, since timestamptz, event bigint DEFAULT NULL
+) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO kronos.alerts (
         kind, engine_name, scope, config_id, metric, monitored_from, raised_on, evidence, latch_event
     ) VALUES (
-        'PROMOTION_LATCH', engine, '*', coalesce(kronos.incumbent_of(engine, '*'), 'none'), cause,
-        (since AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date,
-        detail || jsonb_build_object('cause', cause, 'closed_since', since,
-            'means', 'no config of ' || engine || ' is promoted while its latch is closed'), event
+        of_kind, engine, '*', coalesce(kronos.incumbent_of(engine, '*'), 'none'), what,
+        (since AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date, detail, event
     ) ON CONFLICT ON CONSTRAINT alerts_raised_once DO NOTHING
+$$;
+
+CREATE FUNCTION kronos.raise_latch_alert(engine text, cause text, detail jsonb, since timestamptz, event bigint)
+RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kronos.raise_alert('PROMOTION_LATCH', engine, cause, detail || jsonb_build_object(
+        'cause', cause, 'closed_since', since,
+        'means', 'no config of ' || engine || ' is promoted while its latch is closed'), since, event)
 $$;
 
 CREATE FUNCTION kronos.enter_latch_event(engine text, becomes text, of_cause text, what jsonb, why text) RETURNS bigint
@@ -317,18 +324,28 @@ BEGIN
 END
 $$;
 
+-- A negative control without its right answer closes the latch. A missed positive alone may be bad luck: it alerts, and
+-- too many of them close it too.
 CREATE FUNCTION kronos.close_latch_on_suite() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told jsonb := jsonb_build_object(
+        'suite_id', NEW.suite_id, 'period', NEW.period, 'seed', NEW.seed, 'policy_digest', NEW.policy_digest,
+        'code_version', NEW.code_version, 'planned', NEW.planned, 'unexpected', NEW.unexpected,
+        'outcomes', (
+            SELECT jsonb_agg(outcome) FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+            WHERE NOT (outcome ->> 'as_expected')::boolean
+        )
+    );
 BEGIN
     IF NEW.unexpected > 0 THEN
-        PERFORM kronos.close_latch(NEW.engine_name, 'UNEXPECTED_CONTROL', jsonb_build_object(
-            'suite_id', NEW.suite_id, 'period', NEW.period, 'seed', NEW.seed, 'policy_digest', NEW.policy_digest,
-            'code_version', NEW.code_version, 'planned', NEW.planned, 'unexpected', NEW.unexpected,
-            'outcomes', (
-                SELECT jsonb_agg(outcome) FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
-                WHERE NOT (outcome ->> 'as_expected')::boolean
-            )
-        ));
+        PERFORM kronos.close_latch(NEW.engine_name, 'UNEXPECTED_CONTROL', told);
+    ELSIF NEW.missed_positives > 0 THEN
+        PERFORM kronos.raise_alert('MISSED_CONTROL', NEW.engine_name,
+            format('positive controls of %s, seed %s', NEW.period, NEW.seed),
+            told || jsonb_build_object('missed_positives', NEW.missed_positives, 'means',
+                'the gates refused a config that is better beyond doubt: one may be bad luck, too many close the latch'),
+            NEW.completed_at);
     END IF;
     RETURN NULL;
 END
