@@ -37,7 +37,7 @@ _EXPECTED: Final = {
     "promotion_latch_reason": "reopening a latch needs a reason",
     "promotions_reason": "a promotion or rollback needs a reason",
 }
-"""The constraints of sql/migrations/0010 to 0015 whose own words are SQL; triggers speak for themselves."""
+"""The constraints of sql/migrations/0010 to 0019 whose own words are SQL; triggers speak for themselves."""
 
 _FOREIGN: Final = {
     "config_proposals_base": "config of this engine",

@@ -1,7 +1,7 @@
 """What an approval is of: its content and the digest that binds it.
 
 The database decides by its own definition (`kronos.approval_content` and `kronos.approval_digest` of
-sql/migrations/0015); this is the same in Python, so that a digest can be recomputed from what it is said to be of.
+sql/migrations/0018); this is the same in Python, so that a digest can be recomputed from what it is said to be of.
 """
 
 from __future__ import annotations
