@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
 
 import polars as pl
 
@@ -13,6 +14,8 @@ from kronos.core.gates.policy import ConstraintTerms, GatePolicy
 
 TOLERANCE = 1e-9
 """Weights are sums of rounded numbers: this much over a limit is on it."""
+
+BLACKLISTED: Final = "blacklisted names"
 
 
 def constraints(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]:
@@ -27,7 +30,11 @@ def constraints(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]
 
 
 def _kept(breach: Breach) -> Finding:
-    numbers = {"value": breach.worst, "threshold": breach.limit, "requires": "<=", "slice": f"market:{breach.market}"}
+    unit = "decisions" if breach.rule == BLACKLISTED else "share of capital"
+    numbers = {
+        "value": breach.worst, "threshold": breach.limit, "requires": "<=", "unit": unit,
+        "slice": f"market:{breach.market}",
+    }  # fmt: skip
     if breach.count:
         said = f"{breach.rule} broken {breach.count} times, worst {breach.worst:.4g} ({breach.where})"
         return failed(breach.rule, "VIOLATED", f"{said}: at most {breach.limit:.4g}", **numbers)
@@ -38,7 +45,9 @@ def _reported(actions: Actions, terms: ConstraintTerms) -> Finding:
     """What outcomes report is upstream's word: held against the incumbent's, whose reports have the same author."""
     mine, theirs = actions.reported
     if mine is None or not mine > 0.0:
-        return passed("reported violations", "NONE_REPORTED", "outcomes report no hard violation", value=mine)
+        return passed(
+            "reported violations", "NONE_REPORTED", "outcomes report no hard violation", value=mine, unit="a decision"
+        )
     allowed = terms.most_reported_ratio * (theirs or 0.0)
     numbers = {"value": mine, "threshold": allowed, "requires": "<=", "unit": "a decision"}
     said = f"outcomes report {mine:.4g} hard violations a decision, the incumbent's {theirs or 0.0:.4g}"
@@ -84,4 +93,4 @@ def _breach(rule: str, market: str, sums: pl.DataFrame, limit: float, name: str 
 def _blacklisted(market: str, facts: pl.DataFrame, blacklist: tuple[str, ...]) -> Breach:
     held = facts.filter(pl.col("entity_id").is_in(list(blacklist))).sort("as_of_date")
     where = "" if held.is_empty() else f"{held['entity_id'][0]} on {held['as_of_date'][0]}"
-    return Breach("blacklisted names", market, held.height, float(held.height), 0.0, where)
+    return Breach(BLACKLISTED, market, held.height, float(held.height), 0.0, where)

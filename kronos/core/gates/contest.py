@@ -113,6 +113,11 @@ def difference_of(evidence: GateEvidence, proposed: FloatArray, incumbent: Float
     return float(ratios[0] - ratios[1]) * float(np.sqrt(factor))
 
 
+def unit_of(evidence: GateEvidence) -> str:
+    """What `difference_of` is measured in."""
+    return "annual Sharpe ratio" if evidence.metric == SHARPE else "mean score a date"
+
+
 def error_of(evidence: GateEvidence, proposed: FloatArray, incumbent: FloatArray, contest: Contest) -> float:
     """Standard error (HAC) of `difference_of` on some of a contest's dates; NaN where there is none."""
     pair = np.column_stack([proposed, incumbent])

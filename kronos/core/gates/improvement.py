@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from kronos.core.conventions import MIN_COVERAGE
-from kronos.core.gates.contest import Contest, Pairing, difference_of, error_of
+from kronos.core.gates.contest import Contest, Pairing, difference_of, error_of, unit_of
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
 from kronos.core.gates.policy import GatePolicy, ImprovementTerms
@@ -125,7 +125,7 @@ def _difference(evidence: GateEvidence, tested: Improvement, terms: ImprovementT
     alpha = terms.level_of(evidence.search.look)
     numbers = {
         "value": tested.difference, "low": tested.low, "high": tested.high, "threshold": terms.least_difference,
-        "requires": ">", "unit": _unit(evidence),
+        "requires": ">", "unit": unit_of(evidence),
     }  # fmt: skip
     said = (
         f"better by {tested.difference:.3g} with p {tested.p_value.value:.2g}, {evidence.search.trials} trials "
@@ -203,7 +203,7 @@ def _confirmation(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) 
     pair = contest.proposed[unseen], contest.incumbent[unseen]
     difference, error = difference_of(evidence, *pair, contest.factor), error_of(evidence, *pair, contest)
     bound = difference + float(ndtri(terms.confirmation_level)) * error
-    told = {"value": difference, "low": bound, "threshold": 0.0, "requires": ">", "unit": _unit(evidence)}
+    told = {"value": difference, "low": bound, "threshold": 0.0, "requires": ">", "unit": unit_of(evidence)}
     said = f"better by {difference:.3g} on {count} dates Kronos had not seen, one-sided bound {bound:.3g}"
     if bound > 0.0:  # false for NaN
         return passed("confirmation", "CONFIRMED", said, **told)
@@ -212,7 +212,3 @@ def _confirmation(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) 
 
 def _metric(evidence: GateEvidence) -> str:
     return "Sharpe ratio over the incumbent" if evidence.metric == SHARPE else f"{evidence.metric} saved"
-
-
-def _unit(evidence: GateEvidence) -> str:
-    return "annual Sharpe ratio" if evidence.metric == SHARPE else "mean score a date"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,6 +11,7 @@ from typing import Any, Final
 from kronos.core.gates.advice import ADVICE
 from kronos.core.gates.model import GateVerdict
 from kronos.core.gates.record import VerdictRecord
+from kronos.core.vocabulary import EvidenceLabel
 
 GATES: Final = {
     "INTEGRITY": "Can the evidence be believed: whole, fresh, reproducible, without foresight?",
@@ -21,7 +23,7 @@ GATES: Final = {
     "HARD_CONSTRAINTS": "Did it keep every hard limit?",
 }
 VERDICTS: Final = {
-    "PASS": "Every gate lets it through: it can be approved while the evidence is fresh.",
+    "PASS": "Every gate lets it through: a person can approve it while the evidence is fresh.",
     "FAIL": "At least one gate refuses it on good evidence.",
     "INVALID": "The evidence is missing, stale or broken, so it says nothing about the config.",
     "INCONCLUSIVE": "Nothing speaks against it for certain, and not enough speaks for it.",
@@ -70,7 +72,9 @@ def html(record: VerdictRecord) -> str:
 
 def title(record: VerdictRecord) -> str:
     """The verdict in one line."""
-    return f"{record.verdict.value}: {RECOMMENDED[record.recommendation.value]} {record.proposed_config_id}"
+    control = record.evidence is EvidenceLabel.CONTROL
+    advice = "control" if control else RECOMMENDED[record.recommendation.value]
+    return f"{record.verdict.value}: {advice} {record.proposed_config_id}"
 
 
 def sections(record: VerdictRecord) -> list[Section]:
@@ -111,11 +115,12 @@ def told(finding: Mapping[str, Any]) -> str:
 def _short(record: VerdictRecord) -> Iterator[str]:
     gate, finding = decisive(record)[0]
     yield VERDICTS[record.verdict.value]
+    if record.evidence is EvidenceLabel.CONTROL:
+        yield "It is a control, a test of the gates themselves: whatever they say, it is never approved."
     yield f"What decided: {_gate_name(gate)} - {told(finding)}."
-    others = len(record.refused_by) - 1
-    if others > 0:
-        named = ", ".join(map(_gate_name, record.refused_by))
-        yield f"{others} further gate{'s' if others > 1 else ''} did not pass: {named}."
+    others = [_gate_name(one) for one in record.refused_by if one != gate]
+    if others:
+        yield f"{len(others)} further gate{'s' if len(others) > 1 else ''} did not pass: {', '.join(others)}."
 
 
 def _tested(record: VerdictRecord) -> Section:
@@ -176,6 +181,7 @@ def _gates(record: VerdictRecord) -> Iterator[Section]:
                 one["metric"],
                 one["slice"],
                 _number(one["value"]),
+                one["unit"],
                 _interval(one),
                 _required(one),
                 one["verdict"],
@@ -183,7 +189,7 @@ def _gates(record: VerdictRecord) -> Iterator[Section]:
             )
             for one in gate["findings"]
         ]
-        header = ("metric", "slice", "value", "interval", "required", "verdict", "reason")
+        header = ("metric", "slice", "value", "unit", "interval", "required", "verdict", "reason")
         yield Section(f"{_gate_name(gate['gate'])}: {gate['verdict']}", (GATES[gate["gate"]],), (header, *rows))
 
 
@@ -234,7 +240,7 @@ def _number(value: float | None) -> str:
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kronos.core.gates.contest import Contest, Pairing, contest_of, difference_of, pair_up, slices_of
+from kronos.core.gates.contest import Contest, Pairing, contest_of, difference_of, pair_up, slices_of, unit_of
 from kronos.core.gates.evidence import GateEvidence, ScenarioLoss
 from kronos.core.gates.losses import deepest_fall
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
@@ -55,7 +55,7 @@ def _loss(evidence: GateEvidence, where: str, mine: float, theirs: float, policy
     most = max(terms.loss_floor if earns else terms.score_floor, terms.loss_ratio * theirs)
     unit = "share lost from the peak" if earns else evidence.metric
     numbers = {"value": mine, "threshold": most, "requires": "<=", "unit": unit, "slice": where}
-    said = f"{mine:.3g} in {where}, the incumbent {theirs:.3g}"
+    said = f"{mine:.3g}, the incumbent {theirs:.3g}"
     if mine <= most:
         return passed("loss", "BEARABLE", said, **numbers)
     return failed("loss", "TOO_MUCH", f"{said}: more than {most:.3g}", **numbers)
@@ -68,8 +68,8 @@ def _scenario(evidence: GateEvidence, scenario: ScenarioLoss, policy: GatePolicy
     return _loss(evidence, where, scenario.proposed, scenario.incumbent, policy)
 
 
-def _still_better(metric: str, reason: str, value: float, said: str) -> Finding:
-    numbers = {"value": value, "threshold": 0.0, "requires": ">"}
+def _still_better(metric: str, reason: str, value: float, said: str, unit: str) -> Finding:
+    numbers = {"value": value, "threshold": 0.0, "requires": ">", "unit": unit}
     if value > 0.0:  # false for NaN
         return passed(metric, "STILL_BETTER", said, **numbers)
     return undecided(metric, reason, f"{said}: the edge is gone", **numbers)
@@ -83,9 +83,8 @@ def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Find
         return invalid(metric, "NO_COSTS", "outcomes of one of the two report no costs")
     series = contest.proposed - (multiple - 1.0) * costs[0], contest.incumbent - (multiple - 1.0) * costs[1]
     value = difference_of(evidence, *series, contest.factor)
-    return _still_better(
-        metric, "COSTS_EAT_IT", value, f"better by {value:.3g} at {multiple:g} times the costs of both"
-    )
+    said = f"better by {value:.3g} at {multiple:g} times the costs of both"
+    return _still_better(metric, "COSTS_EAT_IT", value, said, unit_of(evidence))
 
 
 def _aligned(costs: Daily | None, contest: Contest) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
@@ -107,12 +106,8 @@ def _one_year_out(evidence: GateEvidence, contest: Contest) -> Finding:
     if not found:
         return undecided("one year left out", "ONE_YEAR_ONLY", "all evidence lies within one calendar year")
     year = min(found, key=lambda one: _or_worst(found[one]))
-    return _still_better(
-        "one year left out",
-        "RESTS_ON_ONE_YEAR",
-        found[year],
-        f"better by {found[year]:.3g} without {year}, the worst to lose",
-    )
+    said = f"better by {found[year]:.3g} without {year}, the worst to lose"
+    return _still_better("one year left out", "RESTS_ON_ONE_YEAR", found[year], said, unit_of(evidence))
 
 
 def _or_worst(value: float) -> float:
@@ -133,7 +128,7 @@ def _one_market_out(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Find
     rest = {name: (sum(own.values()) - value) / (len(own) - 1) for name, value in own.items()}
     name = min(rest, key=lambda one: _or_worst(rest[one]))
     said = f"the other markets' mean difference is {rest[name]:.3g} without {name.partition(':')[2]}, the worst to lose"
-    yield _still_better("one market left out", "RESTS_ON_ONE_MARKET", rest[name], said)
+    yield _still_better("one market left out", "RESTS_ON_ONE_MARKET", rest[name], said, unit_of(evidence))
 
 
 def _neighbourhood(evidence: GateEvidence, policy: GatePolicy) -> Finding:

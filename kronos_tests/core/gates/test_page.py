@@ -16,6 +16,7 @@ from kronos.core import gates
 from kronos.core.gates.advice import ADVICE
 from kronos.core.gates.contest import BROKEN
 from kronos.core.gates.evidence import GateEvidence
+from kronos.core.gates.model import Gate
 from kronos.core.gates.page import GATES, html, markdown, sections
 from kronos.core.gates.record import VerdictRecord, report_of
 from kronos.core.reports.comparison_model import Doubt
@@ -144,6 +145,24 @@ def _literals() -> set[str]:
 def test_a_pass_says_until_when_and_what_would_end_it() -> None:
     text = markdown(record(good()))
     assert "2026-01-02 03:04 UTC" in text and "another incumbent" in text
+
+
+def test_a_control_that_passes_is_not_offered_for_approval() -> None:
+    text = markdown(replace(record(good()), evidence=EvidenceLabel.CONTROL))
+    assert text.startswith("# PASS: control fast") and "it is never approved" in text
+
+
+def test_the_further_gates_are_those_beside_the_one_that_decided() -> None:
+    refused = replace(record(good()), refused_by=(Gate.IMPROVEMENT, Gate.VALIDITY))
+    assert "1 further gate did not pass: validity." in markdown(refused)
+
+
+def test_every_number_has_its_unit() -> None:
+    for section in sections(record(good())):
+        if "unit" in (section.table or [()])[0]:
+            header, *rows = section.table
+            bare = [row for row in rows if row[header.index("value")] and not row[header.index("unit")]]
+            assert bare == []
 
 
 @pytest.mark.parametrize("name", ["evidence", "policy"])
