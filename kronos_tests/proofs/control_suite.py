@@ -2,11 +2,12 @@
 
 The whole way, without Dagster: the sandbox's full history, the active configs, the real runner in its child process,
 battery, cells, judge and record; three seeds for each engine. Gates broken on purpose judge the same evidence again:
-each has to be shown up by a control. A case takes the whole history anew, so that none rests on another.
+each has to be shown up by a control. A part takes the whole history anew, so that none rests on another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kronos.core.controls.outcomes import Suite
@@ -17,29 +18,35 @@ from kronos.services.gate_policies import gate_policy
 from kronos_tests.broken_gates import BROKEN, caught
 from kronos_tests.suites import Sandbox, sandbox, wrong
 
-ENGINES: Final = ("ASSESSMENT", "PORTFOLIO", "REGIME", "STABILITY", "UNIVERSE")
-SEEDS: Final = (1, 2, 3)
-CASES = [f"{engine}-seed-{seed}" for engine in ENGINES for seed in SEEDS]
-BROKEN_UNDER: Final = 1
-"""Seed of the suites whose evidence the broken gates judge too."""
+CASES: Final = ["ASSESSMENT", "PORTFOLIO", "REGIME", "STABILITY", "UNIVERSE"]
+PARTS: Final = 3
+"""Seeds; the broken gates judge the evidence of the first."""
 NOT_SHOWN: Final = {engine: {"threshold-loosened-limits"} for engine in ("REGIME", "STABILITY")}
 """Breaks that an engine cannot show: one that holds no positions has no control of their limits."""
 
 
-def run(case: str) -> dict[str, Any]:
-    """One engine's suite with one seed."""
-    engine, _, seed = case.rpartition("-seed-")
+def part(case: str, number: int) -> dict[str, Any]:
+    """One engine's suite with a seed of its own."""
     with sandbox() as world:
-        suite = world.suite(engine, int(seed))
-        shown = _shown(world, suite) if int(seed) == BROKEN_UNDER else {}
-    missed = [name for name, by in shown.items() if not by and name not in NOT_SHOWN.get(engine, ())]
+        suite = world.suite(case, number + 1)
+        return {
+            "controls": {one.expected.control: one.why for one in suite.outcomes},
+            "not_as_expected": wrong([suite]),
+            "broken_gates_shown_by": _shown(world, suite) if number == 0 else {},
+        }
+
+
+def judge(case: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Every control as expected with every seed, and every break shown by one."""
+    missed = [one["not_as_expected"] for one in parts if one["not_as_expected"]]
+    shown = parts[0]["broken_gates_shown_by"]
+    unseen = sorted(name for name in BROKEN if not shown.get(name) and name not in NOT_SHOWN.get(case, ()))
     return {
-        "holds": not wrong([suite]) and not missed,
-        "controls": {one.expected.control: one.why for one in suite.outcomes},
-        "not_as_expected": wrong([suite]),
+        "holds": not missed and not unseen and all(one["controls"] for one in parts),
+        "controls": [one["controls"] for one in parts],
+        "not_as_expected": missed,
         "broken_gates_shown_by": shown,
-        "broken_gates_not_shown": missed,
-        "suite": str(suite.suite_id),
+        "broken_gates_not_shown": unseen,
     }
 
 
