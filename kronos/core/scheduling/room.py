@@ -41,9 +41,11 @@ def caps_in_force(snapshot: Snapshot, *, admitting: bool) -> Caps:
 def capacities(snapshot: Snapshot, caps: Caps) -> Ints:
     """What a cap leaves of each node for everything together; rows as `Need.units`."""
     nodes = snapshot.nodes
-    sizes = (nodes.cpu, nodes.gpu, nodes.memory, np.full(len(nodes), 1000))
-    shares = [round(getattr(caps, name) * 1000) for name in _RESOURCES]
-    return np.column_stack([size * share // 1000 for size, share in zip(sizes, shares, strict=True)])
+    sizes = np.full((len(nodes), len(_RESOURCES)), 1000, dtype=np.int64)
+    sizes[:, 0], sizes[:, 1], sizes[:, 2] = nodes.cpu, nodes.gpu, nodes.memory
+    sizes *= np.array([round(getattr(caps, name) * 1000) for name in _RESOURCES])
+    sizes //= 1000
+    return sizes
 
 
 def reserved_by_runs(snapshot: Snapshot, node_of_run: Ints) -> Ints:
@@ -62,7 +64,10 @@ def free_units(snapshot: Snapshot, node_of_run: Ints) -> Ints:
     """
     nodes = snapshot.nodes
     ours = reserved_by_runs(snapshot, node_of_run)
-    used = ours + np.column_stack([nodes.cpu_used, nodes.gpu_used, nodes.memory_used, np.zeros_like(nodes.cpu)])
+    used = ours.copy()
+    used[:, 0] += nodes.cpu_used
+    used[:, 1] += nodes.gpu_used
+    used[:, 2] += nodes.memory_used
     used[:, 3] = np.maximum(ours[:, 3], nodes.io_pressure)
     return capacities(snapshot, caps_in_force(snapshot, admitting=True)) - used
 

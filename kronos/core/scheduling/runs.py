@@ -53,6 +53,8 @@ def decide_runs(snapshot: Snapshot, node_of_run: Ints, blocker_code: dict[str, i
     gone_by = np.where(running.leaving_since == NEVER, -NEVER, running.leaving_since + grace)
     for alarm in _alarms(snapshot, clock):
         due = (clock + tick + leave > alarm.starts) & (reason == 0)
+        if not due.any():
+            continue
         reason[due] = CODE[alarm.reason]
         blocker[due] = blocker_code.setdefault(alarm.blocker, len(blocker_code))
         gone_by[due] = np.minimum(gone_by[due], alarm.starts + grace)

@@ -9,7 +9,8 @@ their admission gave them, whether the scheduler is up or not. What is measured 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,10 @@ STARTUP: Final = 7
 """Seconds a run takes before it works (a run process costs as much)."""
 _HEARTBEAT: Final = 3 * HOUR
 """A plan is made at least so often while something runs or waits."""
-_FOR_ROOM: Final = [CODE[reason] for reason in (Reason.NO_CAPACITY, Reason.BEHIND_RESERVATION, Reason.LAUNCH_LIMIT)]
+_FOR_ROOM: Final = np.isin(
+    list(CODE.values()), [CODE[one] for one in (Reason.NO_CAPACITY, Reason.BEHIND_RESERVATION, Reason.LAUNCH_LIMIT)]
+)
+"""By the code of a reason, whether it is want of room."""
 
 
 @dataclass(eq=False, slots=True)
@@ -106,6 +110,20 @@ class _World:
         self._edges = _edges(schedule)
         self._hopeless = {job.name for job in schedule.jobs if not can_finish(schedule, job)}
         self._pauses: list[int] = []
+        sizes, count = np.array(schedule.cpu), len(schedule.cpu)
+        zero = np.zeros(count, dtype=np.int64)
+        self._machines = Nodes(
+            ids=np.array([f"n{node}" for node in range(count)]),
+            cpu=sizes,
+            memory=8 * sizes,
+            gpu=np.array(schedule.gpu),
+            alive=np.ones(count, dtype=np.bool_),
+            taken_at=zero,
+            cpu_used=zero,
+            gpu_used=zero,
+            memory_used=zero,
+            io_pressure=zero,
+        )
 
     @property
     def is_through(self) -> bool:
@@ -254,35 +272,23 @@ class _World:
 
     def _running(self) -> Running:
         runs = list(self._runs.items())
-        lead = [run.jobs[0] for _, run in runs]
+        numbers = [
+            (
+                run.jobs[0].kind, run.started, len(run.jobs), run.jobs[0].folds, run.jobs[0].folds_done,
+                run.jobs[0].leave_seconds, NEVER if run.told is None else run.told,
+            )
+            for _, run in runs
+        ]  # fmt: skip
         return Running(
-            ids=np.array([name for name, _ in runs], dtype=np.str_),
-            node=np.array([f"n{run.node}" for _, run in runs], dtype=np.str_),
-            kind=_ints(job.kind for job in lead),
-            started_at=_ints(run.started for _, run in runs),
-            members=_ints(len(run.jobs) for _, run in runs),
-            folds=_ints(job.folds for job in lead),
-            folds_done=_ints(job.folds_done for job in lead),
-            leave_seconds=_ints(job.leave_seconds for job in lead),
-            leaving_since=_ints(NEVER if run.told is None else run.told for _, run in runs),
+            np.array([name for name, _ in runs], dtype=np.str_),
+            np.array([f"n{run.node}" for _, run in runs], dtype=np.str_),
+            *_columns(numbers, 7),
         )
 
     def _nodes(self, tick: int, taken_at: int) -> Nodes:
-        count = len(self._schedule.cpu)
-        gone = {node for node, begin, end in self._schedule.lost if begin <= tick < end}
-        zero = np.zeros(count, dtype=np.int64)
-        return Nodes(
-            ids=np.array([f"n{node}" for node in range(count)]),
-            cpu=np.array(self._schedule.cpu),
-            memory=8 * np.array(self._schedule.cpu),
-            gpu=np.array(self._schedule.gpu),
-            alive=np.array([node not in gone for node in range(count)]),
-            taken_at=np.full(count, taken_at),
-            cpu_used=zero,
-            gpu_used=zero,
-            memory_used=zero,
-            io_pressure=zero,
-        )
+        alive = np.ones(len(self._machines), dtype=np.bool_)
+        alive[[node for node, begin, end in self._schedule.lost if begin <= tick < end]] = False
+        return replace(self._machines, alive=alive, taken_at=np.full(len(alive), taken_at))
 
     def _tier1(self, tick: int, blind: bool) -> tuple[Tier1, ...]:
         taken_at = NEVER if blind else tick
@@ -324,8 +330,8 @@ class _World:
 
     def _account(self, snapshot: Snapshot, said: Plan, tick: int) -> None:
         """Until the next tick: does anything wait for room while there is some, and is any cap exceeded?"""
-        self._pauses = [int(t) for t in np.unique(said.queue.expected_start) if t > tick]
-        waits = np.isin(said.queue.reason, _FOR_ROOM) & (said.queue.node < 0)
+        self._pauses = [t for t in {*said.queue.expected_start.tolist()} if t > tick]
+        waits = _FOR_ROOM[said.queue.reason] & (said.queue.node < 0)
         if not waits.any() or halt(snapshot) is not None or snapshot.windows is None:
             return
         until = min(self._next_event(tick), snapshot.windows.next_start(tick)[0])
@@ -359,22 +365,33 @@ def _edges(schedule: Schedule) -> list[int]:
 
 
 def _queue(jobs: list[Job]) -> Queue:
+    numbers = [
+        (
+            job.kind, job.priority, job.arrives, job.not_before, job.preempted_at, job.stalls, job.folds,
+            job.folds_done, job.survived, job.leave_seconds,
+        )
+        for job in jobs
+    ]  # fmt: skip
+    kind, priority, arrives, not_before, preempted_at, stalls, folds, folds_done, survived, leave_seconds = _columns(
+        numbers, 10
+    )
     return Queue(
         ids=np.array([job.name for job in jobs], dtype=np.str_),
-        kind=_ints(job.kind for job in jobs),
-        priority=_ints(job.priority for job in jobs),
+        kind=kind,
+        priority=priority,
         auto_generated=np.array([job.auto_generated for job in jobs], dtype=np.bool_),
         control=np.array([job.control for job in jobs], dtype=np.bool_),
-        queued_at=_ints(job.arrives for job in jobs),
-        not_before=_ints(job.not_before for job in jobs),
-        preempted_at=_ints(job.preempted_at for job in jobs),
-        stalls=_ints(job.stalls for job in jobs),
-        folds=_ints(job.folds for job in jobs),
-        folds_done=_ints(job.folds_done for job in jobs),
-        survived=_ints(job.survived for job in jobs),
-        leave_seconds=_ints(job.leave_seconds for job in jobs),
+        queued_at=arrives,
+        not_before=not_before,
+        preempted_at=preempted_at,
+        stalls=stalls,
+        folds=folds,
+        folds_done=folds_done,
+        survived=survived,
+        leave_seconds=leave_seconds,
     )
 
 
-def _ints(values: object) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return np.fromiter(values, dtype=np.int64)  # type: ignore[call-overload, no-any-return]
+def _columns(rows: Sequence[tuple[int, ...]], width: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Rows turned into columns; `width` of them also when there is no row."""
+    return np.ascontiguousarray(np.array(rows, dtype=np.int64).reshape(len(rows), width).T)

@@ -7,7 +7,7 @@ for an instant that has not been.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
@@ -43,10 +43,9 @@ class _Columns:
         return cls(ids=names, **arrays)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            column = getattr(self, field.name)
+        for name, column in vars(self).items():
             if len(column) != len(self.ids):
-                raise BadValue(f"length of column {field.name}", len(column), f"{len(self.ids)} as of ids")
+                raise BadValue(f"length of column {name}", len(column), f"{len(self.ids)} as of ids")
 
     def __len__(self) -> int:
         return len(self.ids)
