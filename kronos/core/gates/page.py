@@ -23,7 +23,7 @@ GATES: Final = {
     "HARD_CONSTRAINTS": "Did it keep every hard limit?",
 }
 VERDICTS: Final = {
-    "PASS": "Every gate lets it through: a person can approve it while the evidence is fresh.",
+    "PASS": "Every gate lets it through.",
     "FAIL": "At least one gate refuses it on good evidence.",
     "INVALID": "The evidence is missing, stale or broken, so it says nothing about the config.",
     "INCONCLUSIVE": "Nothing speaks against it for certain, and not enough speaks for it.",
@@ -117,6 +117,8 @@ def _short(record: VerdictRecord) -> Iterator[str]:
     yield VERDICTS[record.verdict.value]
     if record.evidence is EvidenceLabel.CONTROL:
         yield "It is a control, a test of the gates themselves: whatever they say, it is never approved."
+    elif record.verdict is GateVerdict.PASS:
+        yield "A person can approve it while the evidence is fresh."
     yield f"What decided: {_gate_name(gate)} - {told(finding)}."
     others = [_gate_name(one) for one in record.refused_by if one != gate]
     if others:

@@ -150,6 +150,7 @@ def test_a_pass_says_until_when_and_what_would_end_it() -> None:
 def test_a_control_that_passes_is_not_offered_for_approval() -> None:
     text = markdown(replace(record(good()), evidence=EvidenceLabel.CONTROL))
     assert text.startswith("# PASS: control fast") and "it is never approved" in text
+    assert "can approve" not in text and "can approve" in markdown(record(good()))
 
 
 def test_the_further_gates_are_those_beside_the_one_that_decided() -> None:
