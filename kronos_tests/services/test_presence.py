@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from kronos.services.presence import at_work, working
 from kronos_tests.backtests.children import until
@@ -39,11 +40,13 @@ def worker(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     )
     assert process.stdout is not None
     child = int(process.stdout.readline())
-    yield process, child
-    process.kill()
-    process.communicate()
-    if psutil.pid_exists(child):
-        os.kill(child, signal.SIGKILL)
+    try:
+        yield process, child
+    finally:
+        process.kill()
+        process.communicate()
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
 def pids(home: Path) -> set[int]:
@@ -89,8 +92,6 @@ def test_a_stranger_under_the_number_of_an_old_worker_is_not_one(tmp_path: Path)
 
 
 def test_a_failure_ends_the_work(tmp_path: Path) -> None:
-    try:
-        with at_work(tmp_path):
-            raise ValueError
-    except ValueError:
-        assert working(tmp_path) == []
+    with pytest.raises(ValueError, match="failed"), at_work(tmp_path):
+        raise ValueError("failed")
+    assert working(tmp_path) == []
