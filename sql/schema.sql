@@ -25,11 +25,14 @@ CREATE FUNCTION kronos.activate_config(engine text, new_id text, author text, wh
 DECLARE
     new_activation bigint;
 BEGIN
-    PERFORM kronos.enter_change(author, why);
-    IF EXISTS (SELECT FROM kronos.config_activations WHERE engine_name = engine AND scope = within) THEN
-        RAISE EXCEPTION 'engine % has had an active config in scope %: only a promotion or rollback changes it',
-            engine, within
+    PERFORM kronos.begin_change(author, why);
+    IF EXISTS (SELECT FROM kronos.config_activations WHERE engine_name = engine) THEN
+        RAISE EXCEPTION 'engine % has had an active config: only a promotion or rollback changes it', engine
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_first';
+    END IF;
+    IF at > kronos.data_now() THEN
+        RAISE EXCEPTION 'the first config of % is to be active from %: expected at most %', engine, at, kronos.data_now()
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_past';
     END IF;
     new_activation := kronos.swap_incumbent(engine, new_id, author, why, at, expected, within);
     PERFORM kronos.log_change('activation', engine, NULL, 'ACTIVATED', NULL, NULL,
@@ -1841,7 +1844,7 @@ CREATE FUNCTION kronos.require_promotion() RETURNS trigger
 BEGIN
     IF EXISTS (
         SELECT FROM kronos.config_activations
-        WHERE engine_name = NEW.engine_name AND scope = NEW.scope AND activation_id < NEW.activation_id
+        WHERE engine_name = NEW.engine_name AND activation_id < NEW.activation_id
     ) AND NOT EXISTS (
         SELECT FROM kronos.promotions
         WHERE activation_id = NEW.activation_id AND config_id = NEW.config_id AND scope = NEW.scope

@@ -504,10 +504,11 @@ def test_the_sandboxs_clock_is_the_one_of_activations(gated: Gated) -> None:
     assert (active.config_id, active.activated_at.year, active.through) == ("base", 2017, "ROLLBACK")
 
 
-def test_nobody_activates_past_the_path(gated: Gated) -> None:
+@pytest.mark.parametrize(("expected", "scope"), [("base", "*"), (None, "US_EQ")])
+def test_nobody_activates_past_the_path(gated: Gated, expected: str | None, scope: str) -> None:
     experiment = gated.approved()
     with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(psycopg.errors.RestrictViolation):
         session.execute(
-            "SELECT kronos.activate_config('REGIME', %s, 'mia', 'me', now(), 'base', '*')",
-            [experiment.proposed_config_id],
+            "SELECT kronos.activate_config('REGIME', %s, 'somebody', 'me', now(), %s, %s)",
+            [experiment.proposed_config_id, expected, scope],
         )
