@@ -583,9 +583,11 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
     END IF;
     PERFORM kronos.lock_change_log();
-    PERFORM set_config('kronos.author', author, true), set_config('kronos.reason', coalesce(why, ''), true),
-        set_config('kronos.run', coalesce(run, ''), true), set_config('kronos.lake', coalesce(lake::text, ''), true),
-        set_config('kronos.code', coalesce(code, ''), true);
+    -- who holds the lock is the only one under way: rows of others are of transactions that have ended
+    DELETE FROM kronos.changes_under_way;
+    INSERT INTO kronos.changes_under_way VALUES (
+        pg_current_xact_id(), author, nullif(why, ''), nullif(run, ''), lake, nullif(code, '')
+    );
 END
 $$;
 
@@ -1937,7 +1939,8 @@ CREATE FUNCTION kronos.said(what text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT nullif(current_setting('kronos.' || what, true), '')
+    SELECT to_jsonb(said) ->> what FROM kronos.changes_under_way AS said
+    WHERE transaction = pg_current_xact_id_if_assigned()
 $$;
 
 CREATE FUNCTION kronos.set_gate_policy(token text, engine text, new_body jsonb, expected integer, why text, code text DEFAULT NULL::text) RETURNS integer
@@ -2238,6 +2241,17 @@ COMMENT ON COLUMN kronos.change_log.acted_as IS 'The database role that made the
 COMMENT ON COLUMN kronos.change_log.lake_version IS 'Per lake table the version the change rests on.';
 
 COMMENT ON COLUMN kronos.change_log.hash IS 'SHA-256 over this row and previous_hash, as core/changes/chain.py computes it.';
+
+CREATE UNLOGGED TABLE kronos.changes_under_way (
+    transaction xid8 NOT NULL,
+    author text NOT NULL,
+    reason text,
+    run text,
+    lake jsonb,
+    code text
+);
+
+COMMENT ON TABLE kronos.changes_under_way IS 'One row per transaction that has begun a change: who changes what, and why.';
 
 ALTER TABLE kronos.config_activations ALTER COLUMN activation_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME kronos.config_activations_activation_id_seq
@@ -2724,6 +2738,9 @@ ALTER TABLE ONLY kronos.change_log
 
 ALTER TABLE ONLY kronos.change_log
     ADD CONSTRAINT change_log_pkey PRIMARY KEY (entry_id);
+
+ALTER TABLE ONLY kronos.changes_under_way
+    ADD CONSTRAINT changes_under_way_pkey PRIMARY KEY (transaction);
 
 ALTER TABLE ONLY kronos.config_activations
     ADD CONSTRAINT config_activations_pkey PRIMARY KEY (activation_id);

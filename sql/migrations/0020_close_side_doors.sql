@@ -43,3 +43,44 @@ BEGIN
     RETURN new_activation;
 END
 $$;
+
+-- What begin_change said lies in a table that no role can read or write: settings of a transaction are anyone's to set.
+-- A crash may empty it, since what a transaction said is of use to that transaction alone.
+CREATE UNLOGGED TABLE kronos.changes_under_way (
+    transaction xid8 PRIMARY KEY,
+    author text NOT NULL,
+    reason text,
+    run text,
+    lake jsonb,
+    code text
+);
+COMMENT ON TABLE kronos.changes_under_way IS 'One row per transaction that has begun a change: who changes what, and why.';
+REVOKE ALL ON kronos.changes_under_way FROM kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
+
+CREATE OR REPLACE FUNCTION kronos.enter_change(
+    author text, why text DEFAULT NULL, run text DEFAULT NULL, lake jsonb DEFAULT NULL, code text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF author IS NULL OR author !~ '\S' THEN
+        RAISE EXCEPTION 'a change needs an author' USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    IF author = 'Kronos' AND NOT pg_has_role(kronos.caller(), 'kronos_orchestrator', 'MEMBER') THEN
+        RAISE EXCEPTION 'author Kronos is the orchestrator''s: % cannot take it', kronos.caller()
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    END IF;
+    PERFORM kronos.lock_change_log();
+    -- who holds the lock is the only one under way: rows of others are of transactions that have ended
+    DELETE FROM kronos.changes_under_way;
+    INSERT INTO kronos.changes_under_way VALUES (
+        pg_current_xact_id(), author, nullif(why, ''), nullif(run, ''), lake, nullif(code, '')
+    );
+END
+$$;
+
+-- What begin_change said in this transaction, null where nothing was said.
+CREATE OR REPLACE FUNCTION kronos.said(what text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT to_jsonb(said) ->> what FROM kronos.changes_under_way AS said
+    WHERE transaction = pg_current_xact_id_if_assigned()
+$$;
