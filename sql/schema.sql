@@ -1050,26 +1050,52 @@ CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    wrong text;
+    expected_keys text[] := ARRAY['control', 'family', 'reason', 'experiment_id', 'verdict_id', 'expected_verdicts',
+        'expected_gate', 'verdict', 'gate_verdict', 'refused_by', 'as_expected'];
+    wrong integer;
+    names text;
 BEGIN
     PERFORM kronos.change_author();
-    SELECT string_agg(outcome ->> 'control', ', ') INTO wrong
+    SELECT count(*), string_agg(coalesce(outcome ->> 'control', '?'), ', ') INTO wrong, names
         FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
         LEFT JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
-        WHERE judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
+        WHERE jsonb_typeof(outcome) <> 'object'
+            OR NOT outcome ?& expected_keys
+            OR judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
             OR judged.experiment_id IS DISTINCT FROM (outcome ->> 'experiment_id')::uuid
             OR judged.engine_name IS DISTINCT FROM NEW.engine_name
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
+            OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
+                IS DISTINCT FROM outcome ->> 'gate_verdict'
             OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
-            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM CASE outcome -> 'expected_verdicts'
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM coalesce(CASE outcome -> 'expected_verdicts'
                 WHEN '["PASS"]' THEN judged.verdict = 'PASS'
-                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts'
-                    ? kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
-            END;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', wrong
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict')
+            END, false);
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', names
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
+    END IF;
+    SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
+        FROM jsonb_array_elements(NEW.outcomes) WITH ORDINALITY AS each_outcome (outcome, place)
+        JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        JOIN kronos.experiments USING (experiment_id)
+        WHERE experiments.status <> 'AWAITING_REVIEW'
+            OR experiments.attempt <> judged.attempt
+            OR judged.expires_at <= clock_timestamp()
+            OR EXISTS (
+                SELECT FROM jsonb_array_elements(NEW.outcomes) WITH ORDINALITY AS before (told, told_place)
+                WHERE told_place < place AND (told ->> 'experiment_id')::uuid = judged.experiment_id
+            )
+            OR EXISTS (
+                SELECT FROM kronos.control_suites AS earlier
+                CROSS JOIN jsonb_array_elements(earlier.outcomes) AS before (told)
+                WHERE (told ->> 'experiment_id')::uuid = judged.experiment_id
+            );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % were told of before, or are stale: a suite is of controls that await their review',
+            names USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_fresh';
     END IF;
     SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
         count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')
