@@ -1003,7 +1003,7 @@ DECLARE
     numbers text[] := ARRAY['metrics', 'by_regime', 'by_market', 'by_stability_bucket', 'detail', 'provenance'];
 BEGIN
     SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
-    IF experiment.status NOT IN ('RUNNING_BACKTESTS', 'AWAITING_REVIEW') OR NEW.attempt <> experiment.attempt THEN
+    IF experiment.status <> 'RUNNING_BACKTESTS' OR NEW.attempt <> experiment.attempt THEN
         RAISE EXCEPTION 'experiment % is % in attempt %: a result of attempt % is too late or too early',
             NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_attempt';

@@ -147,3 +147,42 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- A result is written by the attempt that holds the experiment, while its backtests run and no later: what awaits its
+-- review stands, so that what was judged is what is approved. A backtest of the same period in a later attempt replaces
+-- it and keeps it among the superseded ones.
+CREATE OR REPLACE FUNCTION kronos.keep_result_rules() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    experiment kronos.experiments;
+    numbers text[] := ARRAY['metrics', 'by_regime', 'by_market', 'by_stability_bucket', 'detail', 'provenance'];
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
+    IF experiment.status <> 'RUNNING_BACKTESTS' OR NEW.attempt <> experiment.attempt THEN
+        RAISE EXCEPTION 'experiment % is % in attempt %: a result of attempt % is too late or too early',
+            NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_attempt';
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF to_jsonb(NEW) - (numbers || ARRAY['attempt']) <> to_jsonb(OLD) - (numbers || ARRAY['attempt']) THEN
+            RAISE EXCEPTION 'the result of % for %..% keeps its period, label and time', OLD.experiment_id,
+                OLD.period_start, OLD.period_end
+                USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_immutable';
+        END IF;
+        IF to_jsonb(NEW) - 'attempt' = to_jsonb(OLD) - 'attempt' THEN
+            RETURN OLD;
+        END IF;
+        INSERT INTO kronos.superseded_results (
+            experiment_id, period_start, period_end, metrics, by_regime, by_market, by_stability_bucket, evidence,
+            attempt, provenance, recorded_at, superseded_at, detail
+        ) VALUES (
+            OLD.experiment_id, OLD.period_start, OLD.period_end, OLD.metrics, OLD.by_regime, OLD.by_market,
+            OLD.by_stability_bucket, OLD.evidence, OLD.attempt, OLD.provenance, OLD.recorded_at, clock_timestamp(),
+            OLD.detail
+        );
+    END IF;
+    NEW.evidence := kronos.evidence_in_force(experiment);
+    NEW.recorded_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
