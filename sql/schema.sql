@@ -1032,6 +1032,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_sandbox_first() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    people text;
+    approved bigint;
+BEGIN
+    PERFORM kronos.lock_change_log();
+    SELECT string_agg(name, ', ' ORDER BY created_at) INTO people FROM kronos.principals WHERE created_by <> 'Kronos';
+    SELECT count(*) INTO approved FROM kronos.approvals;
+    IF people IS NOT NULL OR approved > 0 THEN
+        RAISE EXCEPTION 'no sandbox begins in this database, which is in use (principals: %; approvals: %): use another',
+            coalesce(people, 'none'), approved
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'sandbox_clock_first';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.keep_sandbox_time() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2934,6 +2954,8 @@ CREATE TRIGGER as_registered BEFORE INSERT OR UPDATE ON kronos.engine_configs FO
 
 CREATE TRIGGER begins BEFORE INSERT ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.begin_experiment();
 
+CREATE TRIGGER begins BEFORE INSERT ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_first();
+
 CREATE TRIGGER chained BEFORE INSERT ON kronos.change_log FOR EACH ROW EXECUTE FUNCTION kronos.chain_change();
 
 CREATE TRIGGER closes_latch AFTER INSERT ON kronos.control_suites FOR EACH ROW EXECUTE FUNCTION kronos.close_latch_on_suite();
@@ -3320,6 +3342,8 @@ REVOKE ALL ON FUNCTION kronos.keep_promotion() FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.keep_proposal_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_result_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_sandbox_first() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 

@@ -186,3 +186,26 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- Activations go by the sandbox's clock where there is one, so none begins where people have a part in changes: it could
+-- make a scheduled promotion due. The first admin is there before the sandbox is. The lock first: who adds a principal
+-- or approves holds it until he commits.
+CREATE FUNCTION kronos.keep_sandbox_first() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    people text;
+    approved bigint;
+BEGIN
+    PERFORM kronos.lock_change_log();
+    SELECT string_agg(name, ', ' ORDER BY created_at) INTO people FROM kronos.principals WHERE created_by <> 'Kronos';
+    SELECT count(*) INTO approved FROM kronos.approvals;
+    IF people IS NOT NULL OR approved > 0 THEN
+        RAISE EXCEPTION 'no sandbox begins in this database, which is in use (principals: %; approvals: %): use another',
+            coalesce(people, 'none'), approved
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'sandbox_clock_first';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER begins BEFORE INSERT ON kronos.sandbox_clock
+    FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_first();
