@@ -82,7 +82,7 @@ def test_a_suite_that_does_not_tell_all_its_verdicts_opens_nothing(gated: Gated,
     """None: left out."""
     gated.set_policy({**POLICY, "strict": True}, expected=1)
     told = {name: value for name, value in (gated.negative() | changes).items() if changes.get(name, 0) is not None}
-    with pytest.raises(ChangeRefused, match="outcomes of controls .* are not those of their verdicts") as refused:
+    with pytest.raises(ChangeRefused, match=r"outcomes of controls .* are not those of their verdicts") as refused:
         gated.record(ENGINE, told)
     assert refused.value.rule == "control_suites_as_judged"
     assert causes(gated) == ["POLICY_UNPROVEN"]
