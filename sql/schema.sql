@@ -25,11 +25,14 @@ CREATE FUNCTION kronos.activate_config(engine text, new_id text, author text, wh
 DECLARE
     new_activation bigint;
 BEGIN
-    PERFORM kronos.enter_change(author, why);
-    IF EXISTS (SELECT FROM kronos.config_activations WHERE engine_name = engine AND scope = within) THEN
-        RAISE EXCEPTION 'engine % has had an active config in scope %: only a promotion or rollback changes it',
-            engine, within
+    PERFORM kronos.begin_change(author, why);
+    IF EXISTS (SELECT FROM kronos.config_activations WHERE engine_name = engine) THEN
+        RAISE EXCEPTION 'engine % has had an active config: only a promotion or rollback changes it', engine
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_first';
+    END IF;
+    IF at > kronos.data_now() THEN
+        RAISE EXCEPTION 'the first config of % is to be active from %: expected at most %', engine, at, kronos.data_now()
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_past';
     END IF;
     new_activation := kronos.swap_incumbent(engine, new_id, author, why, at, expected, within);
     PERFORM kronos.log_change('activation', engine, NULL, 'ACTIVATED', NULL, NULL,
@@ -580,9 +583,11 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
     END IF;
     PERFORM kronos.lock_change_log();
-    PERFORM set_config('kronos.author', author, true), set_config('kronos.reason', coalesce(why, ''), true),
-        set_config('kronos.run', coalesce(run, ''), true), set_config('kronos.lake', coalesce(lake::text, ''), true),
-        set_config('kronos.code', coalesce(code, ''), true);
+    -- who holds the lock is the only one under way: rows of others are of transactions that have ended
+    DELETE FROM kronos.changes_under_way;
+    INSERT INTO kronos.changes_under_way VALUES (
+        pg_current_xact_id(), author, nullif(why, ''), nullif(run, ''), lake, nullif(code, '')
+    );
 END
 $$;
 
@@ -998,7 +1003,7 @@ DECLARE
     numbers text[] := ARRAY['metrics', 'by_regime', 'by_market', 'by_stability_bucket', 'detail', 'provenance'];
 BEGIN
     SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
-    IF experiment.status NOT IN ('RUNNING_BACKTESTS', 'AWAITING_REVIEW') OR NEW.attempt <> experiment.attempt THEN
+    IF experiment.status <> 'RUNNING_BACKTESTS' OR NEW.attempt <> experiment.attempt THEN
         RAISE EXCEPTION 'experiment % is % in attempt %: a result of attempt % is too late or too early',
             NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_attempt';
@@ -1027,6 +1032,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.keep_sandbox_first() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    people text;
+    approved bigint;
+BEGIN
+    PERFORM kronos.lock_change_log();
+    SELECT string_agg(name, ', ' ORDER BY created_at) INTO people FROM kronos.principals WHERE created_by <> 'Kronos';
+    SELECT count(*) INTO approved FROM kronos.approvals;
+    IF people IS NOT NULL OR approved > 0 THEN
+        RAISE EXCEPTION 'no sandbox begins in this database, which is in use (principals: %; approvals: %): use another',
+            coalesce(people, 'none'), approved
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'sandbox_clock_first';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION kronos.keep_sandbox_time() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1045,26 +1070,52 @@ CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    wrong text;
+    expected_keys text[] := ARRAY['control', 'family', 'reason', 'experiment_id', 'verdict_id', 'expected_verdicts',
+        'expected_gate', 'verdict', 'gate_verdict', 'refused_by', 'as_expected'];
+    wrong integer;
+    names text;
 BEGIN
     PERFORM kronos.change_author();
-    SELECT string_agg(outcome ->> 'control', ', ') INTO wrong
+    SELECT count(*), string_agg(coalesce(outcome ->> 'control', '?'), ', ') INTO wrong, names
         FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
         LEFT JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
-        WHERE judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
+        WHERE jsonb_typeof(outcome) <> 'object'
+            OR NOT outcome ?& expected_keys
+            OR judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
             OR judged.experiment_id IS DISTINCT FROM (outcome ->> 'experiment_id')::uuid
             OR judged.engine_name IS DISTINCT FROM NEW.engine_name
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
+            OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
+                IS DISTINCT FROM outcome ->> 'gate_verdict'
             OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
-            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM CASE outcome -> 'expected_verdicts'
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM coalesce(CASE outcome -> 'expected_verdicts'
                 WHEN '["PASS"]' THEN judged.verdict = 'PASS'
-                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts'
-                    ? kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
-            END;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', wrong
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict')
+            END, false);
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', names
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
+    END IF;
+    SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
+        FROM jsonb_array_elements(NEW.outcomes) WITH ORDINALITY AS each_outcome (outcome, place)
+        JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        JOIN kronos.experiments USING (experiment_id)
+        WHERE experiments.status <> 'AWAITING_REVIEW'
+            OR experiments.attempt <> judged.attempt
+            OR judged.expires_at <= clock_timestamp()
+            OR EXISTS (
+                SELECT FROM jsonb_array_elements(NEW.outcomes) WITH ORDINALITY AS before (told, told_place)
+                WHERE told_place < place AND (told ->> 'experiment_id')::uuid = judged.experiment_id
+            )
+            OR EXISTS (
+                SELECT FROM kronos.control_suites AS earlier
+                CROSS JOIN jsonb_array_elements(earlier.outcomes) AS before (told)
+                WHERE (told ->> 'experiment_id')::uuid = judged.experiment_id
+            );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % were told of before, or are stale: a suite is of controls that await their review',
+            names USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_fresh';
     END IF;
     SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
         count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')
@@ -1841,7 +1892,7 @@ CREATE FUNCTION kronos.require_promotion() RETURNS trigger
 BEGIN
     IF EXISTS (
         SELECT FROM kronos.config_activations
-        WHERE engine_name = NEW.engine_name AND scope = NEW.scope AND activation_id < NEW.activation_id
+        WHERE engine_name = NEW.engine_name AND activation_id < NEW.activation_id
     ) AND NOT EXISTS (
         SELECT FROM kronos.promotions
         WHERE activation_id = NEW.activation_id AND config_id = NEW.config_id AND scope = NEW.scope
@@ -1934,7 +1985,8 @@ CREATE FUNCTION kronos.said(what text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT nullif(current_setting('kronos.' || what, true), '')
+    SELECT to_jsonb(said) ->> what FROM kronos.changes_under_way AS said
+    WHERE transaction = pg_current_xact_id_if_assigned()
 $$;
 
 CREATE FUNCTION kronos.set_gate_policy(token text, engine text, new_body jsonb, expected integer, why text, code text DEFAULT NULL::text) RETURNS integer
@@ -2235,6 +2287,17 @@ COMMENT ON COLUMN kronos.change_log.acted_as IS 'The database role that made the
 COMMENT ON COLUMN kronos.change_log.lake_version IS 'Per lake table the version the change rests on.';
 
 COMMENT ON COLUMN kronos.change_log.hash IS 'SHA-256 over this row and previous_hash, as core/changes/chain.py computes it.';
+
+CREATE UNLOGGED TABLE kronos.changes_under_way (
+    transaction xid8 NOT NULL,
+    author text NOT NULL,
+    reason text,
+    run text,
+    lake jsonb,
+    code text
+);
+
+COMMENT ON TABLE kronos.changes_under_way IS 'One row per transaction that has begun a change: who changes what, and why.';
 
 ALTER TABLE kronos.config_activations ALTER COLUMN activation_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME kronos.config_activations_activation_id_seq
@@ -2722,6 +2785,9 @@ ALTER TABLE ONLY kronos.change_log
 ALTER TABLE ONLY kronos.change_log
     ADD CONSTRAINT change_log_pkey PRIMARY KEY (entry_id);
 
+ALTER TABLE ONLY kronos.changes_under_way
+    ADD CONSTRAINT changes_under_way_pkey PRIMARY KEY (transaction);
+
 ALTER TABLE ONLY kronos.config_activations
     ADD CONSTRAINT config_activations_pkey PRIMARY KEY (activation_id);
 
@@ -2887,6 +2953,8 @@ CREATE INDEX stability_vectors_by_date ON source.stability_vectors USING btree (
 CREATE TRIGGER as_registered BEFORE INSERT OR UPDATE ON kronos.engine_configs FOR EACH ROW EXECUTE FUNCTION kronos.keep_config_as_registered();
 
 CREATE TRIGGER begins BEFORE INSERT ON kronos.experiments FOR EACH ROW EXECUTE FUNCTION kronos.begin_experiment();
+
+CREATE TRIGGER begins BEFORE INSERT ON kronos.sandbox_clock FOR EACH ROW EXECUTE FUNCTION kronos.keep_sandbox_first();
 
 CREATE TRIGGER chained BEFORE INSERT ON kronos.change_log FOR EACH ROW EXECUTE FUNCTION kronos.chain_change();
 
@@ -3274,6 +3342,8 @@ REVOKE ALL ON FUNCTION kronos.keep_promotion() FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.keep_proposal_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_result_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.keep_sandbox_first() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.keep_sandbox_time() FROM PUBLIC;
 

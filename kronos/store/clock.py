@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from kronos.errors import NotFound
 from kronos.store.database import Database, Role
 from kronos.store.queries import query
+from kronos.store.refusals import refusals
 
 Session = psycopg.Connection[Any]
 
@@ -52,8 +53,12 @@ def clock_in(connection: Session) -> SandboxClock | None:
 
 
 def start_clock(connection: Session, clock: SandboxClock) -> None:
-    """Start the clock, in the transaction that loads the history."""
-    connection.execute(query("sandbox", "start_clock"), vars(clock))
+    """Start the clock, in the transaction that loads the history.
+
+    `ChangeRefused` once anybody but the first admin was added or anything was approved: activations go by this clock.
+    """
+    with refusals("sandbox"):
+        connection.execute(query("sandbox", "start_clock"), vars(clock))
 
 
 def move_clock(connection: Session, expected: date, today: date, now: datetime) -> bool:

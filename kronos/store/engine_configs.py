@@ -1,6 +1,6 @@
 """Configs of the engines, and which one was active when, and why.
 
-Registering inserts and never changes. Activating here is for the first config of an engine and scope; from then on
+Registering inserts and never changes. Activating here is for the first config of an engine; from then on
 promotions and rollbacks change the incumbent (`kronos.store.promotions`). Nothing here commits.
 """
 
@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from kronos.core.vocabulary import TrialFamily
 from kronos.errors import ConfigConflict, NotFound
 from kronos.store.queries import query
+from kronos.store.refusals import refusals
 
 Session = psycopg.Connection[Any]
 """A connection with any row factory."""
@@ -96,9 +97,10 @@ def activate(
     expected_incumbent: str | None,
     scope: str = EVERYWHERE,
 ) -> int:
-    """Make a config the first incumbent of an engine and scope; its activation's id.
+    """Make a config an engine's first incumbent; its activation's id. at: no time to come.
 
-    `ConfigConflict` when there is or was one, whatever is expected: only a promotion or rollback follows.
+    `ConfigConflict` when there is or was one in any scope, whatever is expected: only a promotion or rollback follows.
+    `NotAllowed` when `by` is a principal: he promotes, with his token.
     """
     values = {
         "engine_name": engine_name,
@@ -109,7 +111,7 @@ def activate(
         "expected_incumbent": expected_incumbent,
         "scope": scope,
     }
-    with config_refusals(config_id):
+    with refusals(by), config_refusals(config_id):
         return int(_scalar(connection, "activate", values))
 
 

@@ -18,6 +18,7 @@ from kronos.services.workplace import Workplace, any_config
 from kronos.store import promotions
 from kronos.store.database import Database, Role
 from kronos.store.principals import add_principal, begin_principals, hash_of
+from kronos.store.refusals import refusals
 from kronos_tests.store.activations import first_active
 from kronos_tests.store.changes import END, START, T0, at_status, begin, register_config
 
@@ -39,7 +40,7 @@ WHERE experiment_id = %(experiment_id)s
 INSERT_SUITE = """
 INSERT INTO kronos.control_suites (
     suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, planned
-) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, 'test', %(outcomes)s, 1
+) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, 'test', %(outcomes)s, %(planned)s
 FROM kronos.gate_policy_in_force(%(engine)s)
 """
 SET_POLICY = "SELECT kronos.set_gate_policy(%s, %s, %s, %s, 'a test')"
@@ -105,21 +106,25 @@ class Gated:
 
     def suite(self, verdict: str = "FAIL", engine: str = ENGINE) -> UUID:
         """A suite of one negative control, as expected unless the control passed."""
+        return self.record(engine, self.negative(verdict))
+
+    def negative(self, verdict: str = "FAIL") -> dict[str, Any]:
+        """What came of a new negative control that awaits its review."""
         control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL, author="Kronos")
-        verdict_id = self.judge(control, verdict)
-        outcome = {
+        return {
             "control": "inverted signal",
             "family": "IMPROVEMENT",
+            "reason": "a test",
             "experiment_id": str(control.experiment_id),
-            "verdict_id": str(verdict_id),
+            "verdict_id": str(self.judge(control, verdict)),
             "expected_verdicts": ["FAIL", "INCONCLUSIVE"],
             "expected_gate": "IMPROVEMENT",
             "verdict": verdict,
+            "gate_verdict": verdict,
             "refused_by": [] if verdict == "PASS" else ["IMPROVEMENT"],
             "as_expected": verdict != "PASS",
             "why": "a test",
         }
-        return self.record(outcome, engine)
 
     def missed(self, engine: str = ENGINE) -> UUID:
         """A suite of one positive control that did not pass."""
@@ -127,23 +132,31 @@ class Gated:
         outcome = {
             "control": "positive_edge",
             "family": "POSITIVE",
+            "reason": "a test",
             "experiment_id": str(control.experiment_id),
             "verdict_id": str(self.judge(control, "INCONCLUSIVE")),
             "expected_verdicts": ["PASS"],
             "expected_gate": None,
             "verdict": "INCONCLUSIVE",
+            "gate_verdict": None,
             "refused_by": ["IMPROVEMENT"],
             "as_expected": False,
             "why": "missed",
         }
-        return self.record(outcome, engine)
+        return self.record(engine, outcome)
 
-    def record(self, outcome: Mapping[str, Any], engine: str) -> UUID:
-        """Record a suite of one control."""
+    def record(self, engine: str, *outcomes: Mapping[str, Any]) -> UUID:
+        """Record a suite of these controls, as the orchestrator."""
         suite_id = uuid4()
         self.suites += 1
-        values = {"suite_id": suite_id, "engine": engine, "seed": self.suites, "outcomes": Jsonb([outcome])}
-        with self.database.connect(Role.ORCHESTRATOR) as session:
+        values = {
+            "suite_id": suite_id,
+            "engine": engine,
+            "seed": self.suites,
+            "outcomes": Jsonb(outcomes),
+            "planned": len(outcomes),
+        }
+        with self.database.connect(Role.ORCHESTRATOR) as session, refusals(str(suite_id)):
             begin(session, "Kronos")
             session.execute(INSERT_SUITE, values)
         return suite_id

@@ -150,6 +150,58 @@ def test_an_author_ends_with_its_transaction(database: Database) -> None:
             move_experiment(session, experiment.experiment_id, [PENDING], QUEUED)
 
 
+SAY_SO = "SELECT set_config('kronos.author', 'ida', true)"
+CLOSE_LATCH = "SELECT kronos.close_latch('REGIME', 'SUSPECT', '{}')"
+
+
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.CHANGE_MANAGER])
+def test_a_setting_anyone_can_set_is_no_author(database: Database, role: Role) -> None:
+    with database.connect(role) as session, pytest.raises(psycopg.errors.CheckViolation, match="needs an author"):
+        session.execute(SAY_SO)
+        session.execute(CLOSE_LATCH)
+
+
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.CHANGE_MANAGER])
+def test_whose_change_it_is_stays_as_it_was_begun(database: Database, role: Role) -> None:
+    """Through settings, and through what is rolled back to a savepoint."""
+    with database.connect(role) as session:
+        begin(session, "ann")
+        session.execute(SAY_SO)
+        with session.transaction(force_rollback=True):
+            begin(session, "ben")
+        with session.transaction():
+            session.execute(CLOSE_LATCH)
+    assert [(entry.author, entry.detail) for entry in _log(database)] == [
+        ("ann", '{"cause": "SUSPECT", "detail": {}, "reason": "because"}')
+    ]
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OWNER])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT FROM kronos.changes_under_way",
+        "INSERT INTO kronos.changes_under_way VALUES (pg_current_xact_id(), 'ida')",
+        "UPDATE kronos.changes_under_way SET author = 'ida'",
+        "DELETE FROM kronos.changes_under_way",
+        "TRUNCATE kronos.changes_under_way",
+        "SELECT kronos.said('author')",
+    ],
+)
+def test_no_role_touches_what_a_change_under_way_said(database: Database, role: Role, statement: str) -> None:
+    with database.connect(role) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute(statement)
+
+
+def test_what_ended_changes_said_does_not_pile_up(database: Database) -> None:
+    for author in ("ann", "ben"):
+        with database.connect(Role.ORCHESTRATOR) as session:
+            begin(session, author)
+            begin(session, author)
+    with database.connect(Role.OWNER) as session:
+        assert session.execute("SELECT author FROM kronos.changes_under_way").fetchall() == [("ben",)]
+
+
 def test_writers_at_once_make_one_chain_and_never_deadlock(database: Database) -> None:
     """Eight writers, each with two experiments in one transaction, half of them in the opposite order."""
     pairs = [(created(database), created(database)) for _ in range(4)]

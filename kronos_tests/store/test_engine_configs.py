@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from kronos.errors import ConfigConflict, NotFound
+from kronos.errors import ConfigConflict, NotAllowed, NotFound
 from kronos.store import engine_configs
 from kronos.store.database import Database, Role
+from kronos.store.principals import begin_principals, hash_of
 from kronos_tests.store.activations import replace_incumbent
 
 T0 = datetime(2010, 1, 4, tzinfo=UTC)
@@ -33,11 +34,11 @@ def _activate(database: Database, config_id: str, expected: str | None, at: date
     replace_incumbent(database, "REGIME", config_id, expected=expected, at=at, **changes)
 
 
-def _first(database: Database, config_id: str, expected: str | None = None, **changes: str) -> int:
+def _first(database: Database, config_id: str, expected: str | None = None, at: datetime = T0, **changes: str) -> int:
     """Activate as the change manager may."""
     values = {"engine_name": "REGIME", "by": "ben", "reason": "proven"} | changes
     with database.connect(Role.CHANGE_MANAGER) as connection:
-        return engine_configs.activate(connection, config_id=config_id, at=T0, expected_incumbent=expected, **values)
+        return engine_configs.activate(connection, config_id=config_id, at=at, expected_incumbent=expected, **values)
 
 
 def _statuses(database: Database) -> dict[str, str]:
@@ -163,26 +164,55 @@ def test_an_activation_without_a_reason_is_refused(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("config", "expected"), [("r2", "r1"), ("r2", None), ("r1", "r1")])
-def test_the_change_manager_activates_the_first_config_alone(
-    database: Database, config: str, expected: str | None
+@pytest.mark.parametrize("scope", ["*", "EU_EQ"])
+def test_the_change_manager_activates_the_first_config_of_an_engine_alone(
+    database: Database, config: str, expected: str | None, scope: str
 ) -> None:
+    """In a market of its own as little as everywhere: there it would go before the config for everywhere."""
     for name in ("r1", "r2"):
         _register(database, name)
     _first(database, "r1")
     with pytest.raises(ConfigConflict, match="only a promotion or rollback changes it") as refused:
-        _first(database, config, expected)
+        _first(database, config, expected, scope=scope)
     assert refused.value.rule == "config_activations_first"
     assert _statuses(database) == {"r1": "ACTIVE", "r2": "REGISTERED"}
-    assert _first(database, "r2", scope="EU_EQ") > 0
 
 
-def test_not_even_the_owner_activates_a_second_config_without_a_promotion(database: Database) -> None:
+def test_an_engines_first_config_may_be_one_markets(database: Database) -> None:
+    _register(database, "r1")
+    assert _first(database, "r1", scope="EU_EQ") > 0
+
+
+def test_a_first_config_does_not_begin_in_a_time_to_come(database: Database) -> None:
+    """Every later activation would have to begin after it."""
+    _register(database, "r1")
+    with pytest.raises(ConfigConflict, match="is to be active from 2100-01-01") as refused:
+        _first(database, "r1", at=datetime(2100, 1, 1, tzinfo=UTC))
+    assert refused.value.rule == "config_activations_past"
+    assert _statuses(database) == {"r1": "REGISTERED"}
+
+
+@pytest.mark.parametrize("author", ["admin", " Admin"])
+def test_nobody_activates_a_first_config_in_a_principals_name(database: Database, author: str) -> None:
+    _register(database, "r1")
+    with database.connect(Role.OWNER) as session:
+        begin_principals(session, "admin", hash_of("a token"), code_version="test")
+    with pytest.raises(NotAllowed, match="is a principal"):
+        _first(database, "r1", by=author)
+    assert _statuses(database) == {"r1": "REGISTERED"}
+
+
+@pytest.mark.parametrize(("expected", "scope"), [("r1", "*"), (None, "EU_EQ")])
+def test_not_even_the_owner_activates_a_second_config_without_a_promotion(
+    database: Database, expected: str | None, scope: str
+) -> None:
     for name in ("r1", "r2"):
         _register(database, name)
     _first(database, "r1")
     with pytest.raises(psycopg.errors.RestrictViolation, match="without a promotion"):  # noqa: SIM117
         with database.connect(Role.OWNER) as connection:
-            connection.execute("SELECT kronos.swap_incumbent('REGIME', 'r2', 'x', 'x', now(), 'r1', '*')")
+            swap = "SELECT kronos.swap_incumbent('REGIME', 'r2', 'x', 'x', now(), %s, %s)"
+            connection.execute(swap, [expected, scope])
 
 
 def test_of_eight_activations_racing_for_one_incumbent_one_wins(database: Database) -> None:

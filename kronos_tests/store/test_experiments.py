@@ -339,8 +339,20 @@ def test_a_later_result_replaces_and_keeps_the_earlier(database: Database) -> No
     assert [(row[3], row[7]) for row in superseded] == [({"sharpe": 1.0}, "AUTO_PRESCREEN")]
 
 
-@pytest.mark.parametrize("status", [PENDING, QUEUED, REJECTED])
-def test_results_are_of_experiments_that_run_or_ran(database: Database, status: ExperimentStatus) -> None:
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.OWNER])
+def test_results_stand_from_the_moment_they_can_be_judged(database: Database, role: Role) -> None:
+    """Else they would be others than those of the verdict that is approved."""
+    experiment = at_status(database, RUNNING)
+    _record(database, experiment, 1.0)
+    moved(database, experiment, REVIEW)
+    with database.connect(role) as session, pytest.raises(psycopg.errors.RestrictViolation) as refused:
+        session.execute("UPDATE kronos.experiment_results SET metrics = '{\"sharpe\": -5}'")
+    assert refused.value.diag.constraint_name == "experiment_results_attempt"
+    assert _labels(database, experiment) == [(1.0, "HUMAN_TRIGGERED")]
+
+
+@pytest.mark.parametrize("status", [PENDING, QUEUED, REVIEW, REJECTED])
+def test_results_are_of_experiments_that_run(database: Database, status: ExperimentStatus) -> None:
     experiment = at_status(database, status)
     with pytest.raises(ChangeRefused) as refused:
         _record(database, experiment, 1.0, attempt=experiment.attempt)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from kronos.errors import ChangeRefused, NotAllowed
@@ -66,6 +69,81 @@ def test_a_new_policy_closes_the_latch_until_a_suite_proves_it(gated: Gated) -> 
     assert causes(gated) == ["POLICY_UNPROVEN"]
     gated.suite()
     assert causes(gated) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"control": None}, {"reason": None}, {"verdict_id": None}, {"experiment_id": None}, {"as_expected": None},
+        {"verdict": "INVALID"}, {"gate_verdict": "INCONCLUSIVE"}, {"expected_verdicts": ["PASS", "FAIL"]},
+    ],
+)  # fmt: skip
+def test_a_suite_that_does_not_tell_all_its_verdicts_opens_nothing(gated: Gated, changes: dict[str, Any]) -> None:
+    """None: left out."""
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+    told = {name: value for name, value in (gated.negative() | changes).items() if changes.get(name, 0) is not None}
+    with pytest.raises(ChangeRefused, match=r"outcomes of controls .* are not those of their verdicts") as refused:
+        gated.record(ENGINE, told)
+    assert refused.value.rule == "control_suites_as_judged"
+    assert causes(gated) == ["POLICY_UNPROVEN"]
+
+
+@pytest.mark.parametrize("outcome", [{}, {"as_expected": None}])
+def test_a_suite_without_a_control_opens_nothing(gated: Gated, outcome: dict[str, Any]) -> None:
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+    with pytest.raises(ChangeRefused, match=r"outcomes of controls \? are not"):
+        gated.record(ENGINE, outcome)
+    assert causes(gated) == ["POLICY_UNPROVEN"]
+
+
+def test_an_outcome_that_says_neither_right_nor_wrong_is_none(gated: Gated) -> None:
+    told = gated.negative() | {"expected_gate": None, "gate_verdict": None, "as_expected": None}
+    with pytest.raises(ChangeRefused, match="are not those of their verdicts"):
+        gated.record(ENGINE, told)
+
+
+def told_again(gated: Gated, told: dict[str, Any]) -> None:
+    gated.record(ENGINE, told)
+
+
+def rejected_since(gated: Gated, told: dict[str, Any]) -> None:
+    gated.as_owner(
+        "UPDATE kronos.experiments SET status = 'REJECTED', metadata = '{\"reason\": \"as judged\"}' "
+        f"WHERE experiment_id = '{told['experiment_id']}'"
+    )
+
+
+def run_anew(gated: Gated, told: dict[str, Any]) -> None:
+    gated.as_owner(
+        f"UPDATE kronos.experiments SET attempt = attempt + 1 WHERE experiment_id = '{told['experiment_id']}'"
+    )
+
+
+def aged(gated: Gated, told: dict[str, Any]) -> None:
+    gated.as_owner(
+        "UPDATE kronos.experiment_verdicts SET judged_at = judged_at - interval '90 days', "
+        f"expires_at = expires_at - interval '90 days' WHERE verdict_id = '{told['verdict_id']}'"
+    )
+
+
+@pytest.mark.parametrize("change", [told_again, rejected_since, run_anew, aged])
+def test_controls_that_were_told_of_before_or_are_stale_prove_nothing(
+    gated: Gated, change: Callable[[Gated, dict[str, Any]], None]
+) -> None:
+    told = gated.negative()
+    change(gated, told)
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
+    with pytest.raises(ChangeRefused) as refused:
+        gated.record(ENGINE, told)
+    assert refused.value.rule == "control_suites_fresh"
+    assert causes(gated) == ["STALE_SUITE"]
+
+
+def test_a_suite_tells_of_each_control_once(gated: Gated) -> None:
+    told = gated.negative()
+    with pytest.raises(ChangeRefused) as refused:
+        gated.record(ENGINE, told, told)
+    assert refused.value.rule == "control_suites_fresh"
 
 
 def test_an_old_suite_closes_the_latch(gated: Gated) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -17,10 +17,11 @@ from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
+from kronos.store.clock import SandboxClock, clock_in, start_clock
 from kronos.store.database import Database, Role
 from kronos.store.experiments import matching_experiments
 from kronos.store.latch import reopen_latch
-from kronos.store.principals import hash_of, revoke_principal, rotate_principal
+from kronos.store.principals import begin_principals, hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
 from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, POLICY, REVIEW, Gated
 
@@ -489,13 +490,16 @@ def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> N
     assert gated.incumbent() == experiment.proposed_config_id
 
 
-def test_the_sandboxs_clock_is_the_one_of_activations(gated: Gated) -> None:
+def begin_sandbox(database: Database, day: date) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        now = datetime(day.year, day.month, day.day, 22, 30, tzinfo=UTC)
+        start_clock(session, SandboxClock(day, now, date(1990, 1, 2), date(2200, 1, 1)))
+
+
+def test_the_sandboxs_clock_is_the_one_of_activations(database: Database) -> None:
     """Standing still, it does not keep a promotion from being rolled back."""
-    with gated.database.connect(Role.ORCHESTRATOR) as session:
-        session.execute(
-            "INSERT INTO kronos.sandbox_clock (today, now, loaded_from, data_end) "
-            "VALUES ('2017-12-29', '2017-12-29 22:30+00', '1990-01-02', '2022-12-28')"
-        )
+    begin_sandbox(database, date(2017, 12, 29))
+    gated = Gated(database).begin()
     experiment = gated.approved()
     gated.promote(experiment)
     gated.roll_back(experiment.proposed_config_id)
@@ -504,10 +508,36 @@ def test_the_sandboxs_clock_is_the_one_of_activations(gated: Gated) -> None:
     assert (active.config_id, active.activated_at.year, active.through) == ("base", 2017, "ROLLBACK")
 
 
-def test_nobody_activates_past_the_path(gated: Gated) -> None:
+def test_no_sandbox_begins_where_people_have_a_part_in_changes(gated: Gated) -> None:
+    """Its clock would make every scheduled promotion due."""
+    promotion = gated.promote(gated.approved(), at=FUTURE)
+    with pytest.raises(ChangeRefused, match="ida, mia, bot") as refused:
+        begin_sandbox(gated.database, date(2101, 1, 1))
+    assert refused.value.rule == "sandbox_clock_first"
+    (one,) = found(gated, promotion_id=promotion)
+    assert one.status == "SCHEDULED"
+
+
+def test_no_sandbox_begins_where_anything_was_approved(gated: Gated) -> None:
+    gated.approved()
+    gated.as_owner("DELETE FROM kronos.principals WHERE name <> 'admin'")
+    with pytest.raises(ChangeRefused, match="approvals: 1"):
+        begin_sandbox(gated.database, date(2101, 1, 1))
+
+
+def test_a_sandbox_begins_beside_the_first_admin(database: Database) -> None:
+    with database.connect(Role.OWNER) as session:
+        begin_principals(session, "admin", hash_of(ADMIN), code_version=CODE)
+    begin_sandbox(database, date(2017, 12, 29))
+    with database.connect(Role.READER) as session:
+        assert clock_in(session) is not None
+
+
+@pytest.mark.parametrize(("expected", "scope"), [("base", "*"), (None, "US_EQ")])
+def test_nobody_activates_past_the_path(gated: Gated, expected: str | None, scope: str) -> None:
     experiment = gated.approved()
     with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(psycopg.errors.RestrictViolation):
         session.execute(
-            "SELECT kronos.activate_config('REGIME', %s, 'mia', 'me', now(), 'base', '*')",
-            [experiment.proposed_config_id],
+            "SELECT kronos.activate_config('REGIME', %s, 'somebody', 'me', now(), %s, %s)",
+            [experiment.proposed_config_id, expected, scope],
         )

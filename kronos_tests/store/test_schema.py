@@ -11,6 +11,9 @@ from kronos.store.database import Database, Role
 from kronos.store.queries import query
 from kronos.store.schema import grants_of, schema_of
 
+THE_OWNERS = ("kronos.changes_under_way",)
+"""Tables that no role may read."""
+
 WRITE_AGAIN = "run: python -m kronos.store.schema"
 
 
@@ -30,9 +33,9 @@ def _tables(database: Database, schema: str) -> list[str]:
 
 @pytest.mark.parametrize("schema", ["kronos", "source"])
 @pytest.mark.parametrize("role", [Role.READER, Role.ORCHESTRATOR, Role.CHAT, Role.CHANGE_MANAGER])
-def test_readers_read_every_table(database: Database, role: Role, schema: str) -> None:
+def test_readers_read_every_table_but_the_owners_own(database: Database, role: Role, schema: str) -> None:
     with database.connect(role) as connection:
-        for table in _tables(database, schema):
+        for table in set(_tables(database, schema)) - set(THE_OWNERS):
             connection.execute(f"SELECT * FROM {table} LIMIT 1")
 
 

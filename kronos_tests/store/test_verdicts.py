@@ -195,9 +195,9 @@ def test_a_suite_that_says_something_else_than_its_verdicts_is_refused(gated: Ga
     control = at_status(gated.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
     verdict_id = gated.judge(control, "FAIL")
     outcome = {
-        "control": "cost_drag", "family": "IMPROVEMENT", "experiment_id": str(control.experiment_id),
+        "control": "cost_drag", "family": "IMPROVEMENT", "reason": "", "experiment_id": str(control.experiment_id),
         "verdict_id": str(verdict_id), "expected_verdicts": ["FAIL"], "expected_gate": "VALIDITY", "verdict": "FAIL",
-        "refused_by": ["IMPROVEMENT"], "as_expected": True, "why": "",
+        "gate_verdict": "PASS", "refused_by": ["IMPROVEMENT"], "as_expected": True, "why": "",
     }  # fmt: skip
     untrue = pytest.raises(psycopg.errors.RestrictViolation, match="cost_drag")
     with untrue, gated.database.connect(Role.ORCHESTRATOR) as session:
