@@ -54,7 +54,9 @@ BEGIN
         PERFORM kronos.lock_change_log();
         SELECT * INTO due FROM kronos.promotions WHERE promotion_id = wanted AND status = 'SCHEDULED' FOR UPDATE;
         IF FOUND THEN
-            PERFORM kronos.enter_change(due.requested_by, due.reason, code => code);
+            -- nobody acts after he was revoked, not even to have it cancelled
+            PERFORM kronos.enter_change(CASE WHEN kronos.principal_valid(due.requested_by) THEN due.requested_by
+                ELSE 'without token: ' || kronos.caller() END, due.reason, code => code);
             PERFORM kronos.settle_promotion(due);
             RETURN NEXT wanted;
         END IF;
@@ -531,6 +533,7 @@ BEGIN
     IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
         PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
     END IF;
+    PERFORM kronos.refuse_while_scheduled(wanted);
     FOR proposer, since IN
         SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
         UNION
@@ -1365,6 +1368,13 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.principal_valid(who text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT EXISTS (SELECT FROM kronos.principals WHERE name = who AND revoked_at IS NULL)
+$$;
+
 CREATE FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, code text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1372,18 +1382,23 @@ CREATE FUNCTION kronos.promote(token text, experiment uuid, why text, at timesta
 DECLARE
     actor kronos.principals := kronos.require_principal(
         token, ARRAY['change_manager', 'admin'], false, 'promote a config');
+    here_now timestamptz := kronos.data_now();
     approval kronos.approvals;
     judged kronos.experiment_verdicts;
     new_id uuid := gen_random_uuid();
-    starts timestamptz;
+    starts timestamptz := at;
     activation bigint;
 BEGIN
     PERFORM kronos.enter_change(actor.name, why, code => code);
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF at <= here_now OR at > here_now + interval '1 year' THEN
+        PERFORM kronos.refuse_change('promotions_time', format(
+            'time of activation has value %s: expected one after %s, the time here, within a year of it; at once is without a time',
+            at, here_now));
+    END IF;
     approval := kronos.require_promotable(experiment);
     SELECT * INTO judged FROM kronos.experiment_verdicts WHERE verdict_id = approval.verdict_id;
-    IF at > kronos.data_now() THEN
-        starts := at;
-    ELSE
+    IF at IS NULL THEN
         starts := kronos.activation_time(judged.engine_name, judged.scope);
         activation := kronos.swap_incumbent(judged.engine_name, judged.proposed_config_id, actor.name, why, starts,
             judged.incumbent, judged.scope);
@@ -1511,6 +1526,21 @@ CREATE FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was text, 
 BEGIN
     RAISE EXCEPTION '% % is % and cannot become %', of_subject, of_id, was, becomes
         USING ERRCODE = 'restrict_violation', CONSTRAINT = of_subject || 's_transition';
+END
+$$;
+
+CREATE FUNCTION kronos.refuse_while_scheduled(experiment uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    due timestamptz;
+BEGIN
+    SELECT activates_at INTO due FROM kronos.promotions WHERE experiment_id = experiment AND status = 'SCHEDULED';
+    IF FOUND THEN
+        PERFORM kronos.refuse_change('promotions_one_scheduled',
+            format('experiment %s has a promotion scheduled for %s: cancel that first', experiment, due));
+    END IF;
 END
 $$;
 
@@ -1899,6 +1929,9 @@ BEGIN
     END IF;
     starts := kronos.activation_time(engine, within);
     activation := kronos.swap_incumbent(engine, earlier.config_id, actor.name, why, starts, expected, within);
+    UPDATE kronos.promotions SET status = 'CANCELLED', settled_at = clock_timestamp(),
+        settled_why = 'its config was rolled back: ' || why
+        WHERE engine_name = engine AND scope = within AND config_id = expected AND status = 'SCHEDULED';
     INSERT INTO kronos.promotions (
         promotion_id, kind, engine_name, scope, config_id, expected_incumbent, requested_by, reason, activates_at,
         status, settled_at, activation_id
@@ -1998,6 +2031,10 @@ DECLARE
     refusal text;
 BEGIN
     BEGIN
+        IF NOT kronos.principal_valid(due.requested_by) THEN
+            PERFORM kronos.refuse_change('promotions_requester',
+                format('this promotion was asked for by %s, who was revoked', due.requested_by));
+        END IF;
         PERFORM kronos.require_promotable(due.experiment_id, due.approval_id);
         activation := kronos.swap_incumbent(due.engine_name, due.config_id, due.requested_by, due.reason,
             kronos.activation_time(due.engine_name, due.scope), due.expected_incumbent, due.scope);
@@ -3317,6 +3354,8 @@ REVOKE ALL ON FUNCTION kronos.may_be_approved(wanted uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.principal_valid(who text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone, code text) TO kronos_change_manager;
 
@@ -3338,6 +3377,8 @@ REVOKE ALL ON FUNCTION kronos.refuse_change(rule text, why text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was text, becomes text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.refuse_while_scheduled(experiment uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;

@@ -78,8 +78,9 @@ def reject(workplace: Workplace, experiment_id: str | UUID, reason: str) -> Expe
 def promote(workplace: Workplace, experiment_id: str | UUID, reason: str, at: datetime | None = None) -> Promotion:
     """Make an approved config the incumbent of its engine, at once or at a time to come.
 
-    at: by the clock activations go by, the sandbox's in the sandbox. `ChangeRefused` unless the verdict in force is a
-    fresh PASS, the latch is open, the approval is of what there is now, and the incumbent is the one judged against.
+    at: by the clock activations go by, the sandbox's in the sandbox; later than now, by a year at most. `ChangeRefused`
+    unless the verdict in force is a fresh PASS, the latch is open, the approval is of what there is now, the incumbent
+    is the one judged against, and no other promotion of the experiment is scheduled.
     """
     if at is not None and at.tzinfo is None:
         raise BadValue("time of activation", at.isoformat(), "a time with its zone")

@@ -24,7 +24,7 @@ from kronos.store.principals import hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
 from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, POLICY, REVIEW, Gated
 
-FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
+FUTURE = datetime.now(UTC) + timedelta(days=90)
 
 
 @pytest.fixture
@@ -319,6 +319,73 @@ def test_a_scheduled_promotion_waits_for_its_time(gated: Gated) -> None:
         assert promotions.activate_due(session, code_version=CODE) == []
     assert gated.incumbent() == experiment.proposed_config_id
     assert gated.log("promotion") == [(None, "SCHEDULED", "mia"), ("SCHEDULED", "ACTIVATED", "mia")]
+
+
+def test_while_one_is_scheduled_nothing_else_makes_the_config_live(gated: Gated) -> None:
+    """Else it could be promoted at once, rolled back, and return by itself."""
+    experiment = gated.approved()
+    gated.promote(experiment, at=FUTURE)
+    for attempt in (lambda: gated.approve(experiment, ADMIN), lambda: gated.promote(experiment)):
+        with pytest.raises(ChangeRefused, match="cancel that first") as refused:
+            attempt()
+        assert refused.value.rule == "promotions_one_scheduled"
+    assert gated.incumbent() == "base"
+
+
+SCHEDULED_BESIDES = """
+WITH another AS (
+    INSERT INTO kronos.approvals
+    SELECT (jsonb_populate_record(approvals, jsonb_build_object('approval_id', gen_random_uuid()))).*
+    FROM kronos.approvals
+    RETURNING approval_id
+)
+INSERT INTO kronos.promotions
+SELECT (jsonb_populate_record(promotions, jsonb_build_object('promotion_id', gen_random_uuid(), 'status', 'SCHEDULED',
+    'approval_id', another.approval_id, 'settled_at', null, 'activation_id', null))).*
+FROM kronos.promotions CROSS JOIN another
+"""
+
+
+def test_a_config_that_was_rolled_back_does_not_return_by_itself(gated: Gated) -> None:
+    """Not even by what was scheduled when two promotions of one experiment could be."""
+    experiment = gated.approved()
+    gated.promote(experiment)
+    with gated.database.connect(Role.OWNER) as session:
+        begin(session)
+        session.execute(SCHEDULED_BESIDES)
+    gated.roll_back(experiment.proposed_config_id)
+    cancelled = [one.settled_why for one in found(gated) if one.status == "CANCELLED"]
+    assert cancelled == ["its config was rolled back: worse"]
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        assert promotions.activate_due(session, code_version=CODE) == []
+    assert gated.incumbent() == "base"
+
+
+def test_who_was_revoked_has_nothing_activated_any_more(gated: Gated) -> None:
+    gated.person("eve", "token of eve")
+    promotion = gated.promote(gated.approved(), "token of eve", at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        revoke_principal(session, ADMIN, "eve", "left", code_version=CODE)
+    make_due(gated)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.activate_due(session, code_version=CODE)
+    (one,) = found(gated, promotion_id=promotion)
+    assert (one.status, one.settled_why) == ("CANCELLED", "this promotion was asked for by eve, who was revoked")
+    assert gated.log("promotion")[-1] == ("SCHEDULED", "CANCELLED", "without token: kronos_change_manager")
+    assert gated.incumbent() == "base"
+
+
+@pytest.mark.parametrize("at", [
+    pytest.param(datetime(2020, 1, 1, tzinfo=UTC), id="past"),
+    pytest.param(FUTURE + timedelta(days=366), id="in more than a year"),
+    pytest.param(datetime.fromisoformat("9999-12-31T23:00-12:00"), id="after the last year"),
+])  # fmt: skip
+def test_a_time_that_is_past_or_years_ahead_is_a_mistyped_one(gated: Gated, at: datetime) -> None:
+    experiment = gated.approved()
+    with pytest.raises(ChangeRefused, match=r"time of activation has value .*: expected one after .*, within") as no:
+        gated.promote(experiment, at=at)
+    assert no.value.rule == "promotions_time"
+    assert (gated.incumbent(), found(gated)) == ("base", [])
 
 
 def test_a_scheduled_promotion_can_be_taken_back_and_approved_anew(gated: Gated) -> None:

@@ -1,0 +1,210 @@
+-- What is promoted, rolled back or reopened is what was decided: under the conditions of that decision, by who still may.
+
+-- Whether a principal is there and was not revoked.
+CREATE FUNCTION kronos.principal_valid(who text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM kronos.principals WHERE name = who AND revoked_at IS NULL)
+$$;
+
+-- One decision about an experiment at a time: while a promotion of it waits, nothing else makes it live.
+CREATE FUNCTION kronos.refuse_while_scheduled(experiment uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    due timestamptz;
+BEGIN
+    SELECT activates_at INTO due FROM kronos.promotions WHERE experiment_id = experiment AND status = 'SCHEDULED';
+    IF FOUND THEN
+        PERFORM kronos.refuse_change('promotions_one_scheduled',
+            format('experiment %s has a promotion scheduled for %s: cancel that first', experiment, due));
+    END IF;
+END
+$$;
+
+-- Enters an approval under the rules that hold for people and for the policy alike, and moves the experiment on.
+CREATE OR REPLACE FUNCTION kronos.enter_approval(wanted uuid, seen text, of_kind text, actor text, why text) RETURNS uuid
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    judged kronos.experiment_verdicts := kronos.require_pass(wanted);
+    digest_now text := kronos.approval_digest(judged.verdict_id);
+    state text;
+    proposer text;
+    since timestamptz;
+    new_id uuid := gen_random_uuid();
+BEGIN
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = wanted;
+    IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
+        PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
+    END IF;
+    PERFORM kronos.refuse_while_scheduled(wanted);
+    FOR proposer, since IN
+        SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
+        UNION
+        SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
+            JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = wanted
+    LOOP
+        IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
+            PERFORM kronos.refuse_change('approvals_four_eyes',
+                format('%s brought about experiment %s: another person approves it', actor, wanted));
+        ELSIF of_kind = 'PERSON' AND proposer <> 'Kronos' AND NOT EXISTS (
+            SELECT FROM kronos.principals WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since
+        ) THEN
+            -- whoever that was: it may have been the approver
+            PERFORM kronos.refuse_change('approvals_known_author', format(
+                'experiment %s was brought about by %s without a token, so nobody can tell that it was not %s: propose it '
+                'with KRONOS_TOKEN set', wanted, proposer, actor));
+        END IF;
+    END LOOP;
+    IF seen IS DISTINCT FROM digest_now THEN
+        PERFORM kronos.refuse_change('approvals_digest', format(
+            'what is approved has digest %s, not %s: look at it again', digest_now, coalesce(seen, 'none')));
+    END IF;
+    IF EXISTS (
+        SELECT FROM kronos.approvals LEFT JOIN kronos.promotions USING (approval_id)
+        WHERE approvals.experiment_id = wanted AND digest = digest_now AND promotion_id IS NULL
+    ) THEN
+        PERFORM kronos.refuse_change('approvals_once', format('experiment %s is approved as it is already', wanted));
+    END IF;
+    INSERT INTO kronos.approvals (approval_id, experiment_id, verdict_id, digest, content, kind, approver, reason, evidence)
+        VALUES (new_id, wanted, judged.verdict_id, digest_now, kronos.approval_content(judged.verdict_id), of_kind, actor,
+            why, judged.evidence);
+    UPDATE kronos.experiments SET status = 'APPROVED' WHERE experiment_id = wanted AND status = 'AWAITING_REVIEW';
+    RETURN new_id;
+END
+$$;
+
+-- Makes an approved config the incumbent, at once or at a time to come by the clock activations go by: a year at most,
+-- further on it is a mistyped one.
+CREATE OR REPLACE FUNCTION kronos.promote(
+    token text, experiment uuid, why text, at timestamptz DEFAULT NULL, code text DEFAULT NULL
+) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], false, 'promote a config');
+    here_now timestamptz := kronos.data_now();
+    approval kronos.approvals;
+    judged kronos.experiment_verdicts;
+    new_id uuid := gen_random_uuid();
+    starts timestamptz := at;
+    activation bigint;
+BEGIN
+    PERFORM kronos.enter_change(actor.name, why, code => code);
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF at <= here_now OR at > here_now + interval '1 year' THEN
+        PERFORM kronos.refuse_change('promotions_time', format(
+            'time of activation has value %s: expected one after %s, the time here, within a year of it; at once is without a time',
+            at, here_now));
+    END IF;
+    approval := kronos.require_promotable(experiment);
+    SELECT * INTO judged FROM kronos.experiment_verdicts WHERE verdict_id = approval.verdict_id;
+    IF at IS NULL THEN
+        starts := kronos.activation_time(judged.engine_name, judged.scope);
+        activation := kronos.swap_incumbent(judged.engine_name, judged.proposed_config_id, actor.name, why, starts,
+            judged.incumbent, judged.scope);
+    END IF;
+    INSERT INTO kronos.promotions (
+        promotion_id, kind, engine_name, scope, config_id, expected_incumbent, experiment_id, approval_id, evidence,
+        requested_by, reason, activates_at, status, settled_at, activation_id
+    ) VALUES (
+        new_id, 'PROMOTION', judged.engine_name, judged.scope, judged.proposed_config_id, judged.incumbent, experiment,
+        approval.approval_id, approval.evidence, actor.name, why, starts,
+        CASE WHEN activation IS NULL THEN 'SCHEDULED' ELSE 'ACTIVATED' END,
+        CASE WHEN activation IS NOT NULL THEN clock_timestamp() END, activation
+    );
+    RETURN new_id;
+END
+$$;
+
+-- Activates a scheduled promotion whose time has come, under the rules of that moment, or cancels it for the first one
+-- that does not hold. Who asked for it holds the change: he showed his token when he did, and may still.
+CREATE OR REPLACE FUNCTION kronos.settle_promotion(due kronos.promotions) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    activation bigint;
+    refusal text;
+BEGIN
+    BEGIN
+        IF NOT kronos.principal_valid(due.requested_by) THEN
+            PERFORM kronos.refuse_change('promotions_requester',
+                format('this promotion was asked for by %s, who was revoked', due.requested_by));
+        END IF;
+        PERFORM kronos.require_promotable(due.experiment_id, due.approval_id);
+        activation := kronos.swap_incumbent(due.engine_name, due.config_id, due.requested_by, due.reason,
+            kronos.activation_time(due.engine_name, due.scope), due.expected_incumbent, due.scope);
+    EXCEPTION WHEN restrict_violation OR check_violation THEN
+        GET STACKED DIAGNOSTICS refusal = MESSAGE_TEXT;
+    END;
+    UPDATE kronos.promotions SET
+        status = CASE WHEN activation IS NULL THEN 'CANCELLED' ELSE 'ACTIVATED' END,
+        settled_at = clock_timestamp(), settled_why = refusal, activation_id = activation
+        WHERE promotion_id = due.promotion_id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION kronos.activate_due(code text DEFAULT NULL) RETURNS SETOF uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted uuid;
+    due kronos.promotions;
+BEGIN
+    FOR wanted IN
+        SELECT promotion_id FROM kronos.promotions WHERE status = 'SCHEDULED' AND activates_at <= kronos.data_now()
+        ORDER BY activates_at, promotion_id
+    LOOP
+        -- the lock, then a look of its own: another caller may have settled it meanwhile
+        PERFORM kronos.lock_change_log();
+        SELECT * INTO due FROM kronos.promotions WHERE promotion_id = wanted AND status = 'SCHEDULED' FOR UPDATE;
+        IF FOUND THEN
+            -- nobody acts after he was revoked, not even to have it cancelled
+            PERFORM kronos.enter_change(CASE WHEN kronos.principal_valid(due.requested_by) THEN due.requested_by
+                ELSE 'without token: ' || kronos.caller() END, due.reason, code => code);
+            PERFORM kronos.settle_promotion(due);
+            RETURN NEXT wanted;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Back to the config that was active before the incumbent; what is scheduled to make it the incumbent again is cancelled.
+-- One person may, and the latch need not be open: what he returns to was approved or began the history, and a closed
+-- latch is a reason to go back, not to stay.
+CREATE OR REPLACE FUNCTION kronos.rollback(
+    token text, engine text, within text, expected text, why text, code text DEFAULT NULL
+) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(token, ARRAY['change_manager', 'admin'], true, 'roll back');
+    earlier kronos.config_activations;
+    hash_now text;
+    starts timestamptz;
+    activation bigint;
+    new_id uuid := gen_random_uuid();
+BEGIN
+    PERFORM kronos.enter_change(actor.name, why, code => code);
+    PERFORM kronos.lock_incumbent(engine, within);
+    SELECT * INTO earlier FROM kronos.activation_before(engine, within);
+    IF earlier.config_id IS NULL THEN
+        PERFORM kronos.refuse_change('rollbacks_earlier',
+            format('engine %s has no earlier config in scope %s to return to', engine, within));
+    END IF;
+    SELECT kronos.canonical_hash(config_body) INTO hash_now FROM kronos.engine_configs
+        WHERE engine_name = engine AND config_id = earlier.config_id;
+    IF hash_now IS DISTINCT FROM earlier.body_hash THEN
+        PERFORM kronos.refuse_change('rollbacks_unchanged',
+            format('config %s is not what it was when it was active: it cannot be returned to', earlier.config_id));
+    END IF;
+    starts := kronos.activation_time(engine, within);
+    activation := kronos.swap_incumbent(engine, earlier.config_id, actor.name, why, starts, expected, within);
+    UPDATE kronos.promotions SET status = 'CANCELLED', settled_at = clock_timestamp(),
+        settled_why = 'its config was rolled back: ' || why
+        WHERE engine_name = engine AND scope = within AND config_id = expected AND status = 'SCHEDULED';
+    INSERT INTO kronos.promotions (
+        promotion_id, kind, engine_name, scope, config_id, expected_incumbent, requested_by, reason, activates_at,
+        status, settled_at, activation_id
+    ) VALUES (
+        new_id, 'ROLLBACK', engine, within, earlier.config_id, expected, actor.name, why, starts, 'ACTIVATED',
+        clock_timestamp(), activation
+    );
+    RETURN new_id;
+END
+$$;
