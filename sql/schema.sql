@@ -1147,32 +1147,38 @@ CREATE FUNCTION kronos.largest_relative_change(changes jsonb) RETURNS numeric
     FROM each_change
 $$;
 
-CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detail jsonb, since timestamp with time zone)
+CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detail jsonb, since timestamp with time zone, event_id bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    WITH last_event AS (
-        SELECT * FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1
+    WITH closings AS (
+        SELECT * FROM kronos.promotion_latch AS events
+        WHERE events.engine_name = engine AND events.state = 'CLOSED' AND NOT EXISTS (
+            SELECT FROM kronos.promotion_latch AS openings
+            WHERE openings.engine_name = engine AND openings.state = 'OPEN' AND openings.event_id > events.event_id
+        )
+        ORDER BY events.event_id
     ), policy AS (
         SELECT digest, version, created_at, coalesce((body #>> '{promotion,suite_days}')::numeric, 8) AS suite_days
         FROM kronos.gate_policy_in_force(engine)
     ), suite AS (
         SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC LIMIT 1
     )
-    SELECT last_event.cause, last_event.detail, last_event.occurred_at FROM last_event WHERE state = 'CLOSED'
+    SELECT closings.cause, closings.detail, closings.occurred_at, closings.event_id FROM closings
     UNION ALL
-    SELECT 'NO_SUITE', '{}', 'epoch' WHERE NOT EXISTS (SELECT FROM suite)
+    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM suite)
     UNION ALL
     SELECT 'STALE_SUITE',
-        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at,
+        NULL
     FROM suite CROSS JOIN policy
     WHERE completed_at + make_interval(secs => suite_days::double precision * 86400) <= clock_timestamp()
     UNION ALL
-    SELECT 'NO_POLICY', '{}', 'epoch' WHERE NOT EXISTS (SELECT FROM policy)
+    SELECT 'NO_POLICY', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM policy)
     UNION ALL
     SELECT 'POLICY_UNPROVEN',
         jsonb_build_object('policy_version', version, 'policy_digest', digest, 'suite_id', suite_id,
-            'suite_policy_digest', policy_digest), created_at
+            'suite_policy_digest', policy_digest), created_at, NULL
     FROM suite CROSS JOIN policy WHERE policy_digest <> digest
 $$;
 
@@ -1588,7 +1594,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kronos.reopen_latch(token text, engine text, why text, code text DEFAULT NULL::text) RETURNS bigint
+CREATE FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1603,8 +1609,13 @@ BEGIN
             engine, coalesce((SELECT string_agg(cause, ', ') FROM kronos.latch_causes(engine)), 'nothing')
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'promotion_latch_closed';
     END IF;
+    IF seen IS DISTINCT FROM newest.event_id THEN
+        PERFORM kronos.refuse_change('promotion_latch_seen', format(
+            'the newest event of the latch of %s is %s, %s at %s, not %s: look at it again', engine, newest.event_id,
+            newest.cause, newest.occurred_at, coalesce(seen::text, 'none')));
+    END IF;
     RETURN kronos.enter_latch_event(engine, 'OPEN', 'INVESTIGATED', jsonb_build_object('closing', newest.event_id,
-        'closed_by', newest.cause), why);
+        'closed_by', (SELECT jsonb_agg(DISTINCT cause) FROM kronos.latch_causes(engine) WHERE event_id IS NOT NULL)), why);
 END
 $$;
 
@@ -3386,8 +3397,8 @@ GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_versi
 REVOKE ALL ON FUNCTION kronos.reject(token text, experiment uuid, why text, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.reject(token text, experiment uuid, why text, code text) TO kronos_change_manager;
 
-REVOKE ALL ON FUNCTION kronos.reopen_latch(token text, engine text, why text, code text) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.reopen_latch(token text, engine text, why text, code text) TO kronos_change_manager;
+REVOKE ALL ON FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text) TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.approvals TO kronos_reader;
 GRANT SELECT ON TABLE kronos.approvals TO kronos_orchestrator;

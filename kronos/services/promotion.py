@@ -102,16 +102,15 @@ def cancel_promotion(workplace: Workplace, experiment_id: str | UUID, reason: st
         return _promotion(session, promotion_id)
 
 
-def roll_back(workplace: Workplace, engine_name: str, reason: str, scope: str = EVERYWHERE) -> Promotion:
-    """Return an engine to the config that was active before its present one."""
+def roll_back(workplace: Workplace, engine_name: str, expected: str, reason: str, scope: str = EVERYWHERE) -> Promotion:
+    """Return an engine to the config that was active before the expected one, which has to be active still."""
     why = text("reason", reason)
     with _changing(workplace, "roll back", engine_name) as session:
-        present = {one.scope: one.config_id for one in stored.active_configs(session, engine_name)}
         made = stored.roll_back(
             session,
             workplace.token,
             engine_name,
-            expected_incumbent=present.get(scope),
+            expected_incumbent=expected,
             reason=why,
             code_version=workplace.code_version,
             scope=scope,

@@ -153,7 +153,7 @@ def roll_back(
     token: str | None,
     engine_name: str,
     *,
-    expected_incumbent: str | None,
+    expected_incumbent: str,
     reason: str,
     code_version: str,
     scope: str = EVERYWHERE,

@@ -15,11 +15,12 @@ from kronos.core.changes.model import Experiment
 from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
+from kronos.services.promotion import roll_back
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
 from kronos.store.database import Database, Role
 from kronos.store.experiments import matching_experiments
-from kronos.store.latch import reopen_latch
+from kronos.store.latch import latch_causes, reopen_latch
 from kronos.store.principals import hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
 from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, POLICY, REVIEW, Gated
@@ -461,6 +462,20 @@ def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:
     assert gated.incumbent() == "base"
 
 
+def test_two_who_roll_the_same_back_go_one_step(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(second, incumbent=first.proposed_config_id)
+    gated.approve(second)
+    gated.promote(second)
+    seen = second.proposed_config_id
+    roll_back(gated.workplace(MIA), ENGINE, seen, "it loses money")
+    with pytest.raises(ChangeRefused, match=f"is {first.proposed_config_id}: expected {seen}"):
+        roll_back(gated.workplace(ADMIN), ENGINE, seen, "it loses money")
+    assert gated.incumbent() == first.proposed_config_id
+
+
 def test_a_rollback_of_another_incumbent_than_the_one_seen_is_refused(gated: Gated) -> None:
     gated.promote(gated.approved())
     with pytest.raises(ChangeRefused, match="the incumbent of REGIME in scope"):
@@ -551,7 +566,9 @@ def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> N
     experiment = gated.approved()
     gated.suite("PASS")
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
-        reopen_latch(session, MIA, ENGINE, "the control was mislabelled", code_version=CODE)
+        (closed,) = latch_causes(session, ENGINE)
+        assert closed.event_id is not None
+        reopen_latch(session, MIA, ENGINE, seen=closed.event_id, reason="mislabelled", code_version=CODE)
     gated.promote(experiment)
     assert gated.incumbent() == experiment.proposed_config_id
 

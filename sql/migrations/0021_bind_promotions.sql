@@ -208,3 +208,71 @@ BEGIN
     RETURN new_id;
 END
 $$;
+
+-- Why an engine's latch is closed at this moment: a row per cause, none when it is open. It is closed by every closing
+-- since the last opening (event_id), and for as long as no suite of the last suite_days (gate policy, promotion; 8 by
+-- default) has proven the policy in force: that part nobody can reopen, only a fresh suite can.
+DROP FUNCTION kronos.latch_causes(text);
+CREATE FUNCTION kronos.latch_causes(engine text)
+RETURNS TABLE (cause text, detail jsonb, since timestamptz, event_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH closings AS (
+        SELECT * FROM kronos.promotion_latch AS events
+        WHERE events.engine_name = engine AND events.state = 'CLOSED' AND NOT EXISTS (
+            SELECT FROM kronos.promotion_latch AS openings
+            WHERE openings.engine_name = engine AND openings.state = 'OPEN' AND openings.event_id > events.event_id
+        )
+        ORDER BY events.event_id
+    ), policy AS (
+        SELECT digest, version, created_at, coalesce((body #>> '{promotion,suite_days}')::numeric, 8) AS suite_days
+        FROM kronos.gate_policy_in_force(engine)
+    ), suite AS (
+        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC LIMIT 1
+    )
+    SELECT closings.cause, closings.detail, closings.occurred_at, closings.event_id FROM closings
+    UNION ALL
+    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM suite)
+    UNION ALL
+    SELECT 'STALE_SUITE',
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at,
+        NULL
+    FROM suite CROSS JOIN policy
+    WHERE completed_at + make_interval(secs => suite_days::double precision * 86400) <= clock_timestamp()
+    UNION ALL
+    SELECT 'NO_POLICY', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM policy)
+    UNION ALL
+    SELECT 'POLICY_UNPROVEN',
+        jsonb_build_object('policy_version', version, 'policy_digest', digest, 'suite_id', suite_id,
+            'suite_policy_digest', policy_digest), created_at, NULL
+    FROM suite CROSS JOIN policy WHERE policy_digest <> digest
+$$;
+
+-- A person has investigated what closed the latch. seen: the newest event he was shown; what happened since, he was not.
+DROP FUNCTION kronos.reopen_latch(text, text, text, text);
+CREATE FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(token, ARRAY['change_manager', 'admin'], true, 'reopen a latch');
+    newest kronos.promotion_latch;
+BEGIN
+    PERFORM kronos.enter_change(actor.name, why, code => code);
+    SELECT * INTO newest FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1;
+    IF newest.state IS DISTINCT FROM 'CLOSED' THEN
+        RAISE EXCEPTION 'nothing to reopen: no event has closed the latch of %; what keeps it closed, if anything, is %',
+            engine, coalesce((SELECT string_agg(cause, ', ') FROM kronos.latch_causes(engine)), 'nothing')
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'promotion_latch_closed';
+    END IF;
+    IF seen IS DISTINCT FROM newest.event_id THEN
+        PERFORM kronos.refuse_change('promotion_latch_seen', format(
+            'the newest event of the latch of %s is %s, %s at %s, not %s: look at it again', engine, newest.event_id,
+            newest.cause, newest.occurred_at, coalesce(seen::text, 'none')));
+    END IF;
+    RETURN kronos.enter_latch_event(engine, 'OPEN', 'INVESTIGATED', jsonb_build_object('closing', newest.event_id,
+        'closed_by', (SELECT jsonb_agg(DISTINCT cause) FROM kronos.latch_causes(engine) WHERE event_id IS NOT NULL)), why);
+END
+$$;
+
+GRANT EXECUTE ON FUNCTION kronos.latch_causes(text)
+    TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
+GRANT EXECUTE ON FUNCTION kronos.reopen_latch(text, text, bigint, text, text) TO kronos_change_manager;
