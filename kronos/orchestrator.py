@@ -207,7 +207,7 @@ class MetaOrchestrator:
             return promotion.approve(workplace, experiment_id, digest, reason)
 
     def reject(self, experiment_id: str, reason: str) -> Experiment:
-        """Reject an experiment that awaits review, as the principal of KRONOS_TOKEN."""
+        """Reject an experiment that awaits review or is approved, as the principal of KRONOS_TOKEN."""
         with self._open_workplace() as workplace:
             return promotion.reject(workplace, experiment_id, reason)
 

@@ -558,7 +558,8 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM kronos.approvals LEFT JOIN kronos.promotions USING (approval_id)
-        WHERE approvals.experiment_id = wanted AND digest = digest_now AND promotion_id IS NULL
+        WHERE (approvals.verdict_id, digest) = (judged.verdict_id, digest_now) AND promotion_id IS NULL
+            AND (approvals.kind = 'POLICY' OR kronos.principal_valid(approver))
     ) THEN
         PERFORM kronos.refuse_change('approvals_once', format('experiment %s is approved as it is already', wanted));
     END IF;
@@ -718,10 +719,12 @@ CREATE FUNCTION kronos.experiment_edge(was text, becomes text) RETURNS boolean
         ('RUNNING_BACKTESTS', 'QUEUED_FOR_BACKTEST'),
         ('AWAITING_REVIEW', 'QUEUED_FOR_BACKTEST'),
         ('AWAITING_REVIEW', 'APPROVED'),
+        ('APPROVED', 'QUEUED_FOR_BACKTEST'),
         ('PENDING', 'REJECTED'),
         ('QUEUED_FOR_BACKTEST', 'REJECTED'),
         ('RUNNING_BACKTESTS', 'REJECTED'),
-        ('AWAITING_REVIEW', 'REJECTED')
+        ('AWAITING_REVIEW', 'REJECTED'),
+        ('APPROVED', 'REJECTED')
     )
 $$;
 
@@ -1334,7 +1337,13 @@ CREATE FUNCTION kronos.may_be_approved(wanted uuid) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT pg_has_role(kronos.caller(), 'kronos_change_manager', 'MEMBER')
-        OR EXISTS (SELECT FROM kronos.approvals WHERE experiment_id = wanted AND kind = 'POLICY')
+        OR EXISTS (
+            SELECT FROM kronos.approvals
+            JOIN kronos.experiment_verdicts AS judged USING (verdict_id)
+            JOIN kronos.experiments ON experiments.experiment_id = judged.experiment_id
+            WHERE approvals.experiment_id = wanted AND approvals.kind = 'POLICY'
+                AND judged.attempt = experiments.attempt
+        )
 $$;
 
 CREATE FUNCTION kronos.move_experiment() RETURNS trigger
@@ -1352,8 +1361,12 @@ BEGIN
             RAISE EXCEPTION 'experiment % can be approved by the change manager only', OLD.experiment_id
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
+        IF OLD.status = 'APPROVED' THEN
+            PERFORM kronos.refuse_once_promoted(OLD.experiment_id);
+        END IF;
         changing := changing || ARRAY['status', 'priority'];
-        IF NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status = 'AWAITING_REVIEW' AND NEW.end_date >= OLD.end_date THEN
+        IF NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status IN ('AWAITING_REVIEW', 'APPROVED')
+            AND NEW.end_date >= OLD.end_date THEN
             changing := changing || ARRAY['end_date'];
         END IF;
     ELSIF OLD.status <> 'RUNNING_BACKTESTS' THEN
@@ -1515,6 +1528,19 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.refuse_once_promoted(experiment uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF EXISTS (SELECT FROM kronos.promotions WHERE experiment_id = experiment AND status = 'ACTIVATED') THEN
+        PERFORM kronos.refuse_change('experiments_promoted',
+            format('experiment %s was promoted and stays approved: test its config in another one', experiment));
+    END IF;
+END
+$$;
+
 CREATE FUNCTION kronos.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1587,7 +1613,7 @@ BEGIN
     SELECT status INTO was FROM kronos.experiments WHERE experiment_id = experiment FOR UPDATE;
     IF was IS NULL THEN
         RAISE EXCEPTION 'experiment % does not exist', experiment USING ERRCODE = 'no_data_found';
-    ELSIF was <> 'AWAITING_REVIEW' THEN
+    ELSIF was NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
         PERFORM kronos.refuse_transition('experiment', experiment, was, 'REJECTED');
     END IF;
     UPDATE kronos.experiments SET status = 'REJECTED' WHERE experiment_id = experiment;
@@ -1709,18 +1735,18 @@ BEGIN
     END IF;
     IF (newest.digest, newest.verdict_id) IS DISTINCT FROM (digest_now, judged.verdict_id) THEN
         PERFORM kronos.refuse_change('promotions_digest', format(
-            'the approval of experiment %s was of digest %s: it is %s now', judged.experiment_id,
-            left(newest.digest, 12), left(digest_now, 12)));
+            'the approval of experiment %s was of verdict %s, digest %s: it is %s, %s now', judged.experiment_id,
+            left(newest.verdict_id::text, 8), left(newest.digest, 12), left(judged.verdict_id::text, 8),
+            left(digest_now, 12)));
     END IF;
     IF own IS NULL AND EXISTS (SELECT FROM kronos.promotions WHERE approval_id = newest.approval_id) THEN
         PERFORM kronos.refuse_change('promotions_approval_used_once',
             format('the approval of experiment %s was used: an approval is for one promotion', judged.experiment_id));
     END IF;
-    IF newest.kind = 'PERSON' AND NOT EXISTS (
-        SELECT FROM kronos.principals WHERE name = newest.approver AND revoked_at IS NULL
-    ) THEN
+    IF newest.kind = 'PERSON' AND NOT kronos.principal_valid(newest.approver) THEN
         PERFORM kronos.refuse_change('promotions_approver', format(
-            'the approval of experiment %s is by %s, who was revoked', judged.experiment_id, newest.approver));
+            'the approval of experiment %s is by %s, who was revoked: another person approves it', judged.experiment_id,
+            newest.approver));
     END IF;
     RETURN newest;
 END
@@ -1816,15 +1842,17 @@ BEGIN
     END IF;
     SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
     IF policy IS DISTINCT FROM judged.policy_digest THEN
+        -- only what awaits review is judged
         PERFORM kronos.refuse_change('promotions_policy', format(
-            'experiment %s was judged under policy %s, in force is %s: judge it again', wanted,
-            left(judged.policy_digest, 12), left(policy, 12)));
+            'experiment %s was judged under policy %s, in force is %s: %s', wanted, left(judged.policy_digest, 12),
+            left(policy, 12),
+            CASE experiment.status WHEN 'APPROVED' THEN 'continue testing' ELSE 'judge it again' END));
     END IF;
     PERFORM kronos.lock_incumbent(judged.engine_name, judged.scope);
     incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
     IF incumbent IS DISTINCT FROM judged.incumbent THEN
         PERFORM kronos.refuse_change('promotions_incumbent', format(
-            'experiment %s was judged against %s, the incumbent of %s is now %s: test it against that', wanted,
+            'experiment %s was judged against %s, the incumbent of %s is now %s: continue testing, against that', wanted,
             coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none')));
     END IF;
     RETURN judged;
@@ -3384,6 +3412,8 @@ REVOKE ALL ON FUNCTION kronos.raise_latch_alert(engine text, cause text, detail 
 REVOKE ALL ON FUNCTION kronos.refuse_active_control() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_change(rule text, why text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.refuse_once_promoted(experiment uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
 

@@ -44,7 +44,7 @@ def approve(
 
 
 def reject(experiment_id: Id, reason: Reason, as_json: AsJson = False) -> None:
-    """Reject an experiment that awaits review, for good."""
+    """Reject an experiment that awaits review, or is approved and not promoted, for good."""
     from kronos.cli.render_changes import print_outcome
     from kronos.services.promotion import reject as decide
 

@@ -68,7 +68,7 @@ def auto_approve(workplace: Workplace, experiment_id: UUID) -> Approval:
 
 
 def reject(workplace: Workplace, experiment_id: str | UUID, reason: str) -> Experiment:
-    """Reject what awaits review."""
+    """Reject what awaits review, or was approved and not promoted."""
     why, wanted = text("reason", reason), find_experiment(workplace.database, experiment_id).experiment_id
     with _changing(workplace, "reject", wanted) as session:
         stored.reject(session, workplace.token, wanted, reason=why, code_version=workplace.code_version)

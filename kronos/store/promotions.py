@@ -123,7 +123,7 @@ def auto_approve(session: Session, experiment_id: UUID, *, code_version: str) ->
 
 
 def reject(session: Session, token: str | None, experiment_id: UUID, *, reason: str, code_version: str) -> None:
-    """Reject what awaits review, by the person whose token it is."""
+    """Reject what awaits review or is approved and not promoted, by the person whose token it is."""
     _call(session, "reject", token, str(experiment_id), reason, code_version, {"experiment_id": experiment_id})
 
 

@@ -15,11 +15,12 @@ from kronos.core.changes.model import Experiment
 from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
-from kronos.services.promotion import roll_back
+from kronos.services.experiments import requeue
+from kronos.services.promotion import reject, roll_back
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
 from kronos.store.database import Database, Role
-from kronos.store.experiments import matching_experiments
+from kronos.store.experiments import matching_experiments, move_experiment
 from kronos.store.latch import latch_causes, reopen_latch
 from kronos.store.principals import hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
@@ -501,6 +502,89 @@ def test_a_person_rejects_what_awaits_review(gated: Gated) -> None:
     assert status(gated, experiment) is ExperimentStatus.REJECTED
     with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(ChangeRefused, match="cannot become"):
         promotions.reject(session, MIA, experiment.experiment_id, reason="again", code_version=CODE)
+
+
+# an approval that lapsed
+
+
+def requeued(gated: Gated, experiment: Experiment) -> None:
+    requeue(gated.workplace(), experiment.experiment_id, "mia", "it changed")
+
+
+def rejected(gated: Gated, experiment: Experiment) -> None:
+    reject(gated.workplace(), experiment.experiment_id, "it changed")
+
+
+def test_for_an_approver_who_was_revoked_another_approves(gated: Gated) -> None:
+    experiment = gated.approved()
+    approver_revoked(gated, experiment)
+    with pytest.raises(ChangeRefused, match="by mia, who was revoked: another person approves it"):
+        gated.promote(experiment, ADMIN)
+    gated.approve(experiment, ADMIN)
+    gated.promote(experiment, ADMIN)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+@pytest.mark.parametrize(("change", "advice"), [
+    (incumbent_changed, "continue testing, against that"),
+    (expired, "continue testing"),
+    (policy_changed, "continue testing"),
+])  # fmt: skip
+def test_what_was_approved_under_other_conditions_is_tested_on(
+    gated: Gated, change: Callable[[Gated, Experiment], None], advice: str
+) -> None:
+    experiment = gated.approved()
+    change(gated, experiment)
+    with pytest.raises(ChangeRefused, match=f"{advice}$"):
+        gated.promote(experiment)
+    requeued(gated, experiment)
+    assert status(gated, experiment) is ExperimentStatus.QUEUED_FOR_BACKTEST
+
+
+def test_an_approval_is_of_its_attempt(gated: Gated) -> None:
+    """Tested on and passed on the very same evidence, it has to be approved anew."""
+    experiment = gated.approved()
+    requeued(gated, experiment)
+    with pytest.raises(ChangeRefused, match="is QUEUED_FOR_BACKTEST: expected APPROVED"):
+        gated.promote(experiment)
+    again = moved(gated.database, experiment, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
+    gated.judge(again)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.promote(experiment)
+    assert refused.value.rule == "promotions_digest"
+    gated.approve(experiment)
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+def test_a_person_rejects_what_was_approved_and_not_promoted(gated: Gated) -> None:
+    experiment = gated.approved()
+    rejected(gated, experiment)
+    assert status(gated, experiment) is ExperimentStatus.REJECTED
+
+
+@pytest.mark.parametrize("change", [requeued, rejected])
+@pytest.mark.parametrize(("at", "rule"), [(FUTURE, "promotions_one_scheduled"), (None, "experiments_promoted")])
+def test_what_is_promoted_or_to_be_stays_approved(
+    gated: Gated, change: Callable[[Gated, Experiment], None], at: datetime | None, rule: str
+) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment, at=at)
+    with pytest.raises(ChangeRefused) as refused:
+        change(gated, experiment)
+    assert refused.value.rule == rule
+    assert status(gated, experiment) is ExperimentStatus.APPROVED
+
+
+def test_an_old_approval_by_the_policy_does_not_let_the_orchestrator_approve(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    auto_approve(gated, experiment)
+    requeued(gated, experiment)
+    moved(gated.database, experiment, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="change manager only"):
+            move_experiment(session, experiment.experiment_id, [REVIEW], ExperimentStatus.APPROVED)
 
 
 RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")

@@ -20,6 +20,136 @@ BEGIN
 END
 $$;
 
+-- An approval that lapsed is no end: what was not promoted can be tested on, or rejected.
+CREATE OR REPLACE FUNCTION kronos.experiment_edge(was text, becomes text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (was, becomes) IN (
+        ('PENDING', 'QUEUED_FOR_BACKTEST'),
+        ('QUEUED_FOR_BACKTEST', 'RUNNING_BACKTESTS'),
+        ('RUNNING_BACKTESTS', 'AWAITING_REVIEW'),
+        ('RUNNING_BACKTESTS', 'QUEUED_FOR_BACKTEST'),
+        ('AWAITING_REVIEW', 'QUEUED_FOR_BACKTEST'),
+        ('AWAITING_REVIEW', 'APPROVED'),
+        ('APPROVED', 'QUEUED_FOR_BACKTEST'),
+        ('PENDING', 'REJECTED'),
+        ('QUEUED_FOR_BACKTEST', 'REJECTED'),
+        ('RUNNING_BACKTESTS', 'REJECTED'),
+        ('AWAITING_REVIEW', 'REJECTED'),
+        ('APPROVED', 'REJECTED')
+    )
+$$;
+
+CREATE FUNCTION kronos.refuse_once_promoted(experiment uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF EXISTS (SELECT FROM kronos.promotions WHERE experiment_id = experiment AND status = 'ACTIVATED') THEN
+        PERFORM kronos.refuse_change('experiments_promoted',
+            format('experiment %s was promoted and stays approved: test its config in another one', experiment));
+    END IF;
+END
+$$;
+
+-- An experiment is approved by the functions of approvals: as before by the change manager, or by the policy's approval
+-- of this attempt.
+CREATE OR REPLACE FUNCTION kronos.may_be_approved(wanted uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_has_role(kronos.caller(), 'kronos_change_manager', 'MEMBER')
+        OR EXISTS (
+            SELECT FROM kronos.approvals
+            JOIN kronos.experiment_verdicts AS judged USING (verdict_id)
+            JOIN kronos.experiments ON experiments.experiment_id = judged.experiment_id
+            WHERE approvals.experiment_id = wanted AND approvals.kind = 'POLICY'
+                AND judged.attempt = experiments.attempt
+        )
+$$;
+
+CREATE OR REPLACE FUNCTION kronos.move_experiment() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changing text[] := ARRAY['run_id', 'leased_until'];
+BEGIN
+    IF NEW.status <> OLD.status THEN
+        IF NOT kronos.experiment_edge(OLD.status, NEW.status) THEN
+            PERFORM kronos.refuse_transition('experiment', OLD.experiment_id, OLD.status, NEW.status);
+        END IF;
+        IF NEW.status = 'APPROVED' AND NOT kronos.may_be_approved(OLD.experiment_id) THEN
+            RAISE EXCEPTION 'experiment % can be approved by the change manager only', OLD.experiment_id
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        IF OLD.status = 'APPROVED' THEN
+            PERFORM kronos.refuse_once_promoted(OLD.experiment_id);
+        END IF;
+        changing := changing || ARRAY['status', 'priority'];
+        IF NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status IN ('AWAITING_REVIEW', 'APPROVED')
+            AND NEW.end_date >= OLD.end_date THEN
+            changing := changing || ARRAY['end_date'];
+        END IF;
+    ELSIF OLD.status <> 'RUNNING_BACKTESTS' THEN
+        changing := '{}';
+    END IF;
+    IF to_jsonb(NEW) - changing <> to_jsonb(OLD) - changing THEN
+        RAISE EXCEPTION 'experiment % is as created: only its status, and what goes with the status, can change',
+            OLD.experiment_id USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_immutable';
+    END IF;
+    IF NEW.status <> OLD.status THEN
+        NEW.status_since := clock_timestamp();
+        NEW.attempt := OLD.attempt + (NEW.status = 'RUNNING_BACKTESTS')::integer;
+        IF NEW.status = 'REJECTED' THEN
+            NEW.metadata := NEW.metadata || jsonb_build_object('reason', kronos.said('reason'));
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- The experiment's verdict in force if a config may be approved or promoted on it: of no control, PASS, of the last
+-- attempt, fresh, under the policy in force and against the present incumbent.
+CREATE OR REPLACE FUNCTION kronos.require_pass(wanted uuid) RETURNS kronos.experiment_verdicts
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    experiment kronos.experiments;
+    judged kronos.experiment_verdicts;
+    policy text;
+    incumbent text;
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
+    IF experiment.experiment_id IS NULL THEN
+        RAISE EXCEPTION 'experiment % does not exist', wanted USING ERRCODE = 'no_data_found';
+    END IF;
+    IF experiment.expected_outcome IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL') OR experiment.evidence = 'CONTROL' THEN
+        PERFORM kronos.refuse_change('promotions_no_control',
+            format('experiment %s is a control: it is never approved or promoted', wanted));
+    END IF;
+    SELECT * INTO judged FROM kronos.verdict_in_force(wanted);
+    IF judged.verdict IS DISTINCT FROM 'PASS' OR judged.attempt <> experiment.attempt THEN
+        PERFORM kronos.refuse_change('promotions_pass', format('the verdict on experiment %s is %s: expected PASS', wanted,
+            CASE WHEN judged.attempt <> experiment.attempt THEN 'of an earlier attempt'
+                ELSE coalesce(judged.verdict, 'not there yet') END));
+    END IF;
+    IF judged.expires_at <= clock_timestamp() THEN
+        PERFORM kronos.refuse_change('promotions_fresh',
+            format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at));
+    END IF;
+    SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF policy IS DISTINCT FROM judged.policy_digest THEN
+        -- only what awaits review is judged
+        PERFORM kronos.refuse_change('promotions_policy', format(
+            'experiment %s was judged under policy %s, in force is %s: %s', wanted, left(judged.policy_digest, 12),
+            left(policy, 12),
+            CASE experiment.status WHEN 'APPROVED' THEN 'continue testing' ELSE 'judge it again' END));
+    END IF;
+    PERFORM kronos.lock_incumbent(judged.engine_name, judged.scope);
+    incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
+    IF incumbent IS DISTINCT FROM judged.incumbent THEN
+        PERFORM kronos.refuse_change('promotions_incumbent', format(
+            'experiment %s was judged against %s, the incumbent of %s is now %s: continue testing, against that', wanted,
+            coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none')));
+    END IF;
+    RETURN judged;
+END
+$$;
+
 -- Enters an approval under the rules that hold for people and for the policy alike, and moves the experiment on.
 CREATE OR REPLACE FUNCTION kronos.enter_approval(wanted uuid, seen text, of_kind text, actor text, why text) RETURNS uuid
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -60,7 +190,8 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM kronos.approvals LEFT JOIN kronos.promotions USING (approval_id)
-        WHERE approvals.experiment_id = wanted AND digest = digest_now AND promotion_id IS NULL
+        WHERE (approvals.verdict_id, digest) = (judged.verdict_id, digest_now) AND promotion_id IS NULL
+            AND (approvals.kind = 'POLICY' OR kronos.principal_valid(approver))
     ) THEN
         PERFORM kronos.refuse_change('approvals_once', format('experiment %s is approved as it is already', wanted));
     END IF;
@@ -69,6 +200,59 @@ BEGIN
             why, judged.evidence);
     UPDATE kronos.experiments SET status = 'APPROVED' WHERE experiment_id = wanted AND status = 'AWAITING_REVIEW';
     RETURN new_id;
+END
+$$;
+
+-- Rejects what awaits review, or was approved and not promoted.
+CREATE OR REPLACE FUNCTION kronos.reject(token text, experiment uuid, why text, code text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    actor kronos.principals := kronos.require_principal(
+        token, ARRAY['change_manager', 'admin'], true, 'reject an experiment');
+    was text;
+BEGIN
+    PERFORM kronos.enter_change(actor.name, why, code => code);
+    SELECT status INTO was FROM kronos.experiments WHERE experiment_id = experiment FOR UPDATE;
+    IF was IS NULL THEN
+        RAISE EXCEPTION 'experiment % does not exist', experiment USING ERRCODE = 'no_data_found';
+    ELSIF was NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
+        PERFORM kronos.refuse_transition('experiment', experiment, was, 'REJECTED');
+    END IF;
+    UPDATE kronos.experiments SET status = 'REJECTED' WHERE experiment_id = experiment;
+END
+$$;
+
+-- The approval a promotion of the experiment would use now: made for this very digest, by who still may, not used yet.
+CREATE OR REPLACE FUNCTION kronos.require_approval(judged kronos.experiment_verdicts, own uuid DEFAULT NULL)
+RETURNS kronos.approvals
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    digest_now text := kronos.approval_digest(judged.verdict_id);
+    newest kronos.approvals;
+BEGIN
+    SELECT * INTO newest FROM kronos.approvals
+        WHERE experiment_id = judged.experiment_id AND (own IS NULL OR approval_id = own)
+        ORDER BY approved_at DESC LIMIT 1;
+    IF newest.approval_id IS NULL THEN
+        PERFORM kronos.refuse_change('promotions_approval',
+            format('experiment %s has no approval', judged.experiment_id));
+    END IF;
+    IF (newest.digest, newest.verdict_id) IS DISTINCT FROM (digest_now, judged.verdict_id) THEN
+        PERFORM kronos.refuse_change('promotions_digest', format(
+            'the approval of experiment %s was of verdict %s, digest %s: it is %s, %s now', judged.experiment_id,
+            left(newest.verdict_id::text, 8), left(newest.digest, 12), left(judged.verdict_id::text, 8),
+            left(digest_now, 12)));
+    END IF;
+    IF own IS NULL AND EXISTS (SELECT FROM kronos.promotions WHERE approval_id = newest.approval_id) THEN
+        PERFORM kronos.refuse_change('promotions_approval_used_once',
+            format('the approval of experiment %s was used: an approval is for one promotion', judged.experiment_id));
+    END IF;
+    IF newest.kind = 'PERSON' AND NOT kronos.principal_valid(newest.approver) THEN
+        PERFORM kronos.refuse_change('promotions_approver', format(
+            'the approval of experiment %s is by %s, who was revoked: another person approves it', judged.experiment_id,
+            newest.approver));
+    END IF;
+    RETURN newest;
 END
 $$;
 
