@@ -207,7 +207,7 @@ class MetaOrchestrator:
             return promotion.approve(workplace, experiment_id, digest, reason)
 
     def reject(self, experiment_id: str, reason: str) -> Experiment:
-        """Reject an experiment that awaits review, as the principal of KRONOS_TOKEN."""
+        """Reject an experiment that awaits review or is approved, as the principal of KRONOS_TOKEN."""
         with self._open_workplace() as workplace:
             return promotion.reject(workplace, experiment_id, reason)
 
@@ -216,10 +216,13 @@ class MetaOrchestrator:
         with self._open_workplace() as workplace:
             return promotion.promote(workplace, experiment_id, reason, at)
 
-    def rollback(self, engine_name: str, reason: str, *, scope: str = EVERYWHERE) -> Promotion:
-        """Return an engine to the config that was active before its present one; errors as in `approve`."""
+    def rollback(self, engine_name: str, expected: str, reason: str, *, scope: str = EVERYWHERE) -> Promotion:
+        """Return an engine to the config that was active before the expected one; errors as in `approve`.
+
+        expected: the config that was seen to be bad. `ChangeRefused` when another is active by now.
+        """
         with self._open_workplace() as workplace:
-            return promotion.roll_back(workplace, engine_name, reason, scope)
+            return promotion.roll_back(workplace, engine_name, expected, reason, scope)
 
     def configs(self, engine_name: str | None = None, at: datetime | None = None) -> list[ActiveConfig]:
         """What is active, or was at a time, of an engine or of all, since when, by whom and why."""

@@ -57,7 +57,9 @@ BEGIN
         PERFORM kronos.lock_change_log();
         SELECT * INTO due FROM kronos.promotions WHERE promotion_id = wanted AND status = 'SCHEDULED' FOR UPDATE;
         IF FOUND THEN
-            PERFORM kronos.enter_change(due.requested_by, due.reason, code => code);
+            -- nobody acts after he was revoked, not even to have it cancelled
+            PERFORM kronos.enter_change(CASE WHEN kronos.principal_valid(due.requested_by) THEN due.requested_by
+                ELSE 'without token: ' || kronos.caller() END, due.reason, code => code);
             PERFORM kronos.settle_promotion(due);
             RETURN NEXT wanted;
         END IF;
@@ -534,6 +536,7 @@ BEGIN
     IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
         PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
     END IF;
+    PERFORM kronos.refuse_while_scheduled(wanted);
     FOR proposer, since IN
         SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
         UNION
@@ -558,7 +561,8 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM kronos.approvals LEFT JOIN kronos.promotions USING (approval_id)
-        WHERE approvals.experiment_id = wanted AND digest = digest_now AND promotion_id IS NULL
+        WHERE (approvals.verdict_id, digest) = (judged.verdict_id, digest_now) AND promotion_id IS NULL
+            AND (approvals.kind = 'POLICY' OR kronos.principal_valid(approver))
     ) THEN
         PERFORM kronos.refuse_change('approvals_once', format('experiment %s is approved as it is already', wanted));
     END IF;
@@ -720,10 +724,12 @@ CREATE FUNCTION kronos.experiment_edge(was text, becomes text) RETURNS boolean
         ('RUNNING_BACKTESTS', 'QUEUED_FOR_BACKTEST'),
         ('AWAITING_REVIEW', 'QUEUED_FOR_BACKTEST'),
         ('AWAITING_REVIEW', 'APPROVED'),
+        ('APPROVED', 'QUEUED_FOR_BACKTEST'),
         ('PENDING', 'REJECTED'),
         ('QUEUED_FOR_BACKTEST', 'REJECTED'),
         ('RUNNING_BACKTESTS', 'REJECTED'),
-        ('AWAITING_REVIEW', 'REJECTED')
+        ('AWAITING_REVIEW', 'REJECTED'),
+        ('APPROVED', 'REJECTED')
     )
 $$;
 
@@ -1195,32 +1201,38 @@ CREATE FUNCTION kronos.largest_relative_change(changes jsonb) RETURNS numeric
     FROM each_change
 $$;
 
-CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detail jsonb, since timestamp with time zone)
+CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detail jsonb, since timestamp with time zone, event_id bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    WITH last_event AS (
-        SELECT * FROM kronos.promotion_latch WHERE engine_name = engine ORDER BY event_id DESC LIMIT 1
+    WITH closings AS (
+        SELECT * FROM kronos.promotion_latch AS events
+        WHERE events.engine_name = engine AND events.state = 'CLOSED' AND NOT EXISTS (
+            SELECT FROM kronos.promotion_latch AS openings
+            WHERE openings.engine_name = engine AND openings.state = 'OPEN' AND openings.event_id > events.event_id
+        )
+        ORDER BY events.event_id
     ), policy AS (
         SELECT digest, version, created_at, coalesce((body #>> '{promotion,suite_days}')::numeric, 8) AS suite_days
         FROM kronos.gate_policy_in_force(engine)
     ), suite AS (
         SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC LIMIT 1
     )
-    SELECT last_event.cause, last_event.detail, last_event.occurred_at FROM last_event WHERE state = 'CLOSED'
+    SELECT closings.cause, closings.detail, closings.occurred_at, closings.event_id FROM closings
     UNION ALL
-    SELECT 'NO_SUITE', '{}', 'epoch' WHERE NOT EXISTS (SELECT FROM suite)
+    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM suite)
     UNION ALL
     SELECT 'STALE_SUITE',
-        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at,
+        NULL
     FROM suite CROSS JOIN policy
     WHERE completed_at + make_interval(secs => suite_days::double precision * 86400) <= clock_timestamp()
     UNION ALL
-    SELECT 'NO_POLICY', '{}', 'epoch' WHERE NOT EXISTS (SELECT FROM policy)
+    SELECT 'NO_POLICY', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM policy)
     UNION ALL
     SELECT 'POLICY_UNPROVEN',
         jsonb_build_object('policy_version', version, 'policy_digest', digest, 'suite_id', suite_id,
-            'suite_policy_digest', policy_digest), created_at
+            'suite_policy_digest', policy_digest), created_at, NULL
     FROM suite CROSS JOIN policy WHERE policy_digest <> digest
 $$;
 
@@ -1376,7 +1388,13 @@ CREATE FUNCTION kronos.may_be_approved(wanted uuid) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT pg_has_role(kronos.caller(), 'kronos_change_manager', 'MEMBER')
-        OR EXISTS (SELECT FROM kronos.approvals WHERE experiment_id = wanted AND kind = 'POLICY')
+        OR EXISTS (
+            SELECT FROM kronos.approvals
+            JOIN kronos.experiment_verdicts AS judged USING (verdict_id)
+            JOIN kronos.experiments ON experiments.experiment_id = judged.experiment_id
+            WHERE approvals.experiment_id = wanted AND approvals.kind = 'POLICY'
+                AND judged.attempt = experiments.attempt
+        )
 $$;
 
 CREATE FUNCTION kronos.move_experiment() RETURNS trigger
@@ -1394,8 +1412,12 @@ BEGIN
             RAISE EXCEPTION 'experiment % can be approved by the change manager only', OLD.experiment_id
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
+        IF OLD.status = 'APPROVED' THEN
+            PERFORM kronos.refuse_once_promoted(OLD.experiment_id);
+        END IF;
         changing := changing || ARRAY['status', 'priority'];
-        IF NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status = 'AWAITING_REVIEW' AND NEW.end_date >= OLD.end_date THEN
+        IF NEW.status = 'QUEUED_FOR_BACKTEST' AND OLD.status IN ('AWAITING_REVIEW', 'APPROVED')
+            AND NEW.end_date >= OLD.end_date THEN
             changing := changing || ARRAY['end_date'];
         END IF;
     ELSIF OLD.status <> 'RUNNING_BACKTESTS' THEN
@@ -1416,6 +1438,13 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.principal_valid(who text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT EXISTS (SELECT FROM kronos.principals WHERE name = who AND revoked_at IS NULL)
+$$;
+
 CREATE FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, code text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1423,18 +1452,23 @@ CREATE FUNCTION kronos.promote(token text, experiment uuid, why text, at timesta
 DECLARE
     actor kronos.principals := kronos.require_principal(
         token, ARRAY['change_manager', 'admin'], false, 'promote a config');
+    here_now timestamptz := kronos.data_now();
     approval kronos.approvals;
     judged kronos.experiment_verdicts;
     new_id uuid := gen_random_uuid();
-    starts timestamptz;
+    starts timestamptz := at;
     activation bigint;
 BEGIN
     PERFORM kronos.enter_change(actor.name, why, code => code);
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF at <= here_now OR at > here_now + interval '1 year' THEN
+        PERFORM kronos.refuse_change('promotions_time', format(
+            'time of activation has value %s: expected one after %s, the time here, within a year of it; at once is without a time',
+            at, here_now));
+    END IF;
     approval := kronos.require_promotable(experiment);
     SELECT * INTO judged FROM kronos.experiment_verdicts WHERE verdict_id = approval.verdict_id;
-    IF at > kronos.data_now() THEN
-        starts := at;
-    ELSE
+    IF at IS NULL THEN
         starts := kronos.activation_time(judged.engine_name, judged.scope);
         activation := kronos.swap_incumbent(judged.engine_name, judged.proposed_config_id, actor.name, why, starts,
             judged.incumbent, judged.scope);
@@ -1545,6 +1579,19 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.refuse_once_promoted(experiment uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF EXISTS (SELECT FROM kronos.promotions WHERE experiment_id = experiment AND status = 'ACTIVATED') THEN
+        PERFORM kronos.refuse_change('experiments_promoted',
+            format('experiment %s was promoted and stays approved: test its config in another one', experiment));
+    END IF;
+END
+$$;
+
 CREATE FUNCTION kronos.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1562,6 +1609,21 @@ CREATE FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was text, 
 BEGIN
     RAISE EXCEPTION '% % is % and cannot become %', of_subject, of_id, was, becomes
         USING ERRCODE = 'restrict_violation', CONSTRAINT = of_subject || 's_transition';
+END
+$$;
+
+CREATE FUNCTION kronos.refuse_while_scheduled(experiment uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    due timestamptz;
+BEGIN
+    SELECT activates_at INTO due FROM kronos.promotions WHERE experiment_id = experiment AND status = 'SCHEDULED';
+    IF FOUND THEN
+        PERFORM kronos.refuse_change('promotions_one_scheduled',
+            format('experiment %s has a promotion scheduled for %s: cancel that first', experiment, due));
+    END IF;
 END
 $$;
 
@@ -1602,14 +1664,14 @@ BEGIN
     SELECT status INTO was FROM kronos.experiments WHERE experiment_id = experiment FOR UPDATE;
     IF was IS NULL THEN
         RAISE EXCEPTION 'experiment % does not exist', experiment USING ERRCODE = 'no_data_found';
-    ELSIF was <> 'AWAITING_REVIEW' THEN
+    ELSIF was NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
         PERFORM kronos.refuse_transition('experiment', experiment, was, 'REJECTED');
     END IF;
     UPDATE kronos.experiments SET status = 'REJECTED' WHERE experiment_id = experiment;
 END
 $$;
 
-CREATE FUNCTION kronos.reopen_latch(token text, engine text, why text, code text DEFAULT NULL::text) RETURNS bigint
+CREATE FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1624,8 +1686,13 @@ BEGIN
             engine, coalesce((SELECT string_agg(cause, ', ') FROM kronos.latch_causes(engine)), 'nothing')
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'promotion_latch_closed';
     END IF;
+    IF seen IS DISTINCT FROM newest.event_id THEN
+        PERFORM kronos.refuse_change('promotion_latch_seen', format(
+            'the newest event of the latch of %s is %s, %s at %s, not %s: look at it again', engine, newest.event_id,
+            newest.cause, newest.occurred_at, coalesce(seen::text, 'none')));
+    END IF;
     RETURN kronos.enter_latch_event(engine, 'OPEN', 'INVESTIGATED', jsonb_build_object('closing', newest.event_id,
-        'closed_by', newest.cause), why);
+        'closed_by', (SELECT jsonb_agg(DISTINCT cause) FROM kronos.latch_causes(engine) WHERE event_id IS NOT NULL)), why);
 END
 $$;
 
@@ -1719,18 +1786,18 @@ BEGIN
     END IF;
     IF (newest.digest, newest.verdict_id) IS DISTINCT FROM (digest_now, judged.verdict_id) THEN
         PERFORM kronos.refuse_change('promotions_digest', format(
-            'the approval of experiment %s was of digest %s: it is %s now', judged.experiment_id,
-            left(newest.digest, 12), left(digest_now, 12)));
+            'the approval of experiment %s was of verdict %s, digest %s: it is %s, %s now', judged.experiment_id,
+            left(newest.verdict_id::text, 8), left(newest.digest, 12), left(judged.verdict_id::text, 8),
+            left(digest_now, 12)));
     END IF;
     IF own IS NULL AND EXISTS (SELECT FROM kronos.promotions WHERE approval_id = newest.approval_id) THEN
         PERFORM kronos.refuse_change('promotions_approval_used_once',
             format('the approval of experiment %s was used: an approval is for one promotion', judged.experiment_id));
     END IF;
-    IF newest.kind = 'PERSON' AND NOT EXISTS (
-        SELECT FROM kronos.principals WHERE name = newest.approver AND revoked_at IS NULL
-    ) THEN
+    IF newest.kind = 'PERSON' AND NOT kronos.principal_valid(newest.approver) THEN
         PERFORM kronos.refuse_change('promotions_approver', format(
-            'the approval of experiment %s is by %s, who was revoked', judged.experiment_id, newest.approver));
+            'the approval of experiment %s is by %s, who was revoked: another person approves it', judged.experiment_id,
+            newest.approver));
     END IF;
     RETURN newest;
 END
@@ -1826,15 +1893,17 @@ BEGIN
     END IF;
     SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
     IF policy IS DISTINCT FROM judged.policy_digest THEN
+        -- only what awaits review is judged
         PERFORM kronos.refuse_change('promotions_policy', format(
-            'experiment %s was judged under policy %s, in force is %s: judge it again', wanted,
-            left(judged.policy_digest, 12), left(policy, 12)));
+            'experiment %s was judged under policy %s, in force is %s: %s', wanted, left(judged.policy_digest, 12),
+            left(policy, 12),
+            CASE experiment.status WHEN 'APPROVED' THEN 'continue testing' ELSE 'judge it again' END));
     END IF;
     PERFORM kronos.lock_incumbent(judged.engine_name, judged.scope);
     incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
     IF incumbent IS DISTINCT FROM judged.incumbent THEN
         PERFORM kronos.refuse_change('promotions_incumbent', format(
-            'experiment %s was judged against %s, the incumbent of %s is now %s: test it against that', wanted,
+            'experiment %s was judged against %s, the incumbent of %s is now %s: continue testing, against that', wanted,
             coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none')));
     END IF;
     RETURN judged;
@@ -1950,6 +2019,9 @@ BEGIN
     END IF;
     starts := kronos.activation_time(engine, within);
     activation := kronos.swap_incumbent(engine, earlier.config_id, actor.name, why, starts, expected, within);
+    UPDATE kronos.promotions SET status = 'CANCELLED', settled_at = clock_timestamp(),
+        settled_why = 'its config was rolled back: ' || why
+        WHERE engine_name = engine AND scope = within AND config_id = expected AND status = 'SCHEDULED';
     INSERT INTO kronos.promotions (
         promotion_id, kind, engine_name, scope, config_id, expected_incumbent, requested_by, reason, activates_at,
         status, settled_at, activation_id
@@ -2050,6 +2122,10 @@ DECLARE
     refusal text;
 BEGIN
     BEGIN
+        IF NOT kronos.principal_valid(due.requested_by) THEN
+            PERFORM kronos.refuse_change('promotions_requester',
+                format('this promotion was asked for by %s, who was revoked', due.requested_by));
+        END IF;
         PERFORM kronos.require_promotable(due.experiment_id, due.approval_id);
         activation := kronos.swap_incumbent(due.engine_name, due.config_id, due.requested_by, due.reason,
             kronos.activation_time(due.engine_name, due.scope), due.expected_incumbent, due.scope);
@@ -3387,6 +3463,8 @@ REVOKE ALL ON FUNCTION kronos.may_be_approved(wanted uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.principal_valid(who text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.promote(token text, experiment uuid, why text, at timestamp with time zone, code text) TO kronos_change_manager;
 
@@ -3405,9 +3483,13 @@ REVOKE ALL ON FUNCTION kronos.refuse_active_control() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_change(rule text, why text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.refuse_once_promoted(experiment uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.refuse_removal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.refuse_transition(of_subject text, of_id uuid, was text, becomes text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.refuse_while_scheduled(experiment uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_version text, body jsonb, author text, at timestamp with time zone, of_family text) TO kronos_orchestrator;
@@ -3415,8 +3497,8 @@ GRANT ALL ON FUNCTION kronos.register_config(new_id text, engine text, new_versi
 REVOKE ALL ON FUNCTION kronos.reject(token text, experiment uuid, why text, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.reject(token text, experiment uuid, why text, code text) TO kronos_change_manager;
 
-REVOKE ALL ON FUNCTION kronos.reopen_latch(token text, engine text, why text, code text) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.reopen_latch(token text, engine text, why text, code text) TO kronos_change_manager;
+REVOKE ALL ON FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.reopen_latch(token text, engine text, seen bigint, why text, code text) TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.approvals TO kronos_reader;
 GRANT SELECT ON TABLE kronos.approvals TO kronos_orchestrator;

@@ -165,7 +165,7 @@ def requeue(
     author: Author = None,
     as_json: AsJson = False,
 ) -> None:
-    """Continue testing an experiment that awaits review, if wished up to a later end date."""
+    """Continue testing what awaits review, or is approved and not promoted, if wished up to a later end date."""
     from kronos.services import experiments
 
     with at_work() as workplace:

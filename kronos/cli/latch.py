@@ -32,10 +32,14 @@ def show(
 
 
 @app.command()
-def reopen(engine: Annotated[str, typer.Argument(help="Engine name.")], reason: Reason) -> None:
+def reopen(
+    engine: Annotated[str, typer.Argument(help="Engine name.")],
+    event: Annotated[int, typer.Option(help="Number of the newest event that `latch show` showed.")],
+    reason: Reason,
+) -> None:
     """Reopen what a control or a person closed, after investigating it."""
     from kronos.services.latch import reopen_latch
 
     with at_work() as workplace:
-        found = reopen_latch(workplace, engine, reason)
+        found = reopen_latch(workplace, engine, event, reason)
     print_latches([found], report_console(), history=False)

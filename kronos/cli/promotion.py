@@ -44,7 +44,7 @@ def approve(
 
 
 def reject(experiment_id: Id, reason: Reason, as_json: AsJson = False) -> None:
-    """Reject an experiment that awaits review, for good."""
+    """Reject an experiment that awaits review, or is approved and not promoted, for good."""
     from kronos.cli.render_changes import print_outcome
     from kronos.services.promotion import reject as decide
 
@@ -80,15 +80,16 @@ def promote(
 
 def rollback(
     engine: Annotated[str, typer.Argument(help="Engine name.")],
+    left: Annotated[str, typer.Option("--from", help="Config to leave; refused when another is active by now.")],
     reason: Reason,
     scope: Annotated[str, typer.Option(help="Market it holds in; * is everywhere.")] = "*",
     as_json: AsJson = False,
 ) -> None:
-    """Return an engine to the config that was active before its present one."""
+    """Return an engine to the config that was active before the one it leaves."""
     from kronos.services.promotion import roll_back
 
     with at_work() as workplace:
-        made = roll_back(workplace, engine, reason, scope)
+        made = roll_back(workplace, engine, left, reason, scope)
     if as_json:
         _tell(made)
     else:

@@ -99,11 +99,14 @@ def print_latches(found: Sequence[Latch], console: Console, *, history: bool) ->
             console.print(f"{escape(one.engine_name)}: [green]OPEN[/]")
         for cause in one.causes:
             since = "" if cause.since.year == 1970 else f" since {_minute(cause.since)}"
+            number = "" if cause.event_id is None else f" (event {cause.event_id})"
             told = escape(json.dumps(cause.detail, sort_keys=True))
-            console.print(f"{escape(one.engine_name)}: [red]CLOSED[/] {cause.cause}{since} {told}", soft_wrap=True)
+            console.print(
+                f"{escape(one.engine_name)}: [red]CLOSED[/] {cause.cause}{since}{number} {told}", soft_wrap=True
+            )
         for event in one.history if history else ():
             why = f": {event.reason}" if event.reason else ""
-            line = f"  {_minute(event.occurred_at)} {event.state} {event.cause} by {event.author}{why}"
+            line = f"  {_minute(event.occurred_at)} {event.event_id} {event.state} {event.cause} by {event.author}{why}"
             console.print(line, markup=False)
 
 
@@ -155,7 +158,10 @@ def _facts(shown: ToDecide, review: Review) -> Iterable[tuple[str, str]]:
         "gate policy",
         f"version {review.policy_version} of {review.policy_engine}, {str(content['policy_digest'])[:12]}",
     )
-    yield "latch", "open" if not shown.latch else "CLOSED: " + ", ".join(cause.cause for cause in shown.latch)
+    yield (
+        "latch",
+        "open" if not shown.latch else "CLOSED: " + ", ".join(dict.fromkeys(cause.cause for cause in shown.latch)),
+    )
 
 
 def _changes(changes: Sequence[Mapping[str, Any]]) -> Table:

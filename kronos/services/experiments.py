@@ -133,14 +133,17 @@ def requeue(
     priority: int | None = None,
     end_date: date | None = None,
 ) -> Experiment:
-    """Continue testing what awaits review, if wished with another priority and up to a later end date."""
+    """Continue testing what awaits review or was approved and not promoted, which ends the approval.
+
+    If wished with another priority and up to a later end date.
+    """
     why = text("reason", reason)
     last = None if end_date is None else _later_end(workplace, experiment_id, end_date)
     with changing(workplace, author, why) as session:
         return move_experiment(
             session,
             experiment_id,
-            [ExperimentStatus.AWAITING_REVIEW],
+            [ExperimentStatus.AWAITING_REVIEW, ExperimentStatus.APPROVED],
             ExperimentStatus.QUEUED_FOR_BACKTEST,
             priority=_given(priority),
             end_date=last,

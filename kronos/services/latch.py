@@ -36,17 +36,20 @@ def latches(database: Database, engine_name: str | None = None) -> list[Latch]:
         ]
 
 
-def reopen_latch(workplace: Workplace, engine_name: str, reason: str) -> Latch:
-    """Reopen what an event closed, by the person whose token the workplace holds, who has investigated it.
+def reopen_latch(workplace: Workplace, engine_name: str, seen: int, reason: str) -> Latch:
+    """Reopen what events closed, by the person whose token the workplace holds, who has investigated them.
 
-    What time or a new gate policy closed only a fresh control suite opens: the latch returned may be closed still.
+    seen: the newest event he was shown; `ChangeRefused` when there is a newer one. What time or a new gate policy
+    closed only a fresh control suite opens: the latch returned may be closed still.
     """
     why = text("reason", reason)
     with (
         refusals_logged(workplace, "reopen latch", engine_name),
         workplace.database.connect(Role.CHANGE_MANAGER) as session,
     ):
-        stored.reopen_latch(session, workplace.token, engine_name, why, code_version=workplace.code_version)
+        stored.reopen_latch(
+            session, workplace.token, engine_name, seen=seen, reason=why, code_version=workplace.code_version
+        )
     return latches(workplace.database, engine_name)[0]
 
 

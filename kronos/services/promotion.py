@@ -68,7 +68,7 @@ def auto_approve(workplace: Workplace, experiment_id: UUID) -> Approval:
 
 
 def reject(workplace: Workplace, experiment_id: str | UUID, reason: str) -> Experiment:
-    """Reject what awaits review."""
+    """Reject what awaits review, or was approved and not promoted."""
     why, wanted = text("reason", reason), find_experiment(workplace.database, experiment_id).experiment_id
     with _changing(workplace, "reject", wanted) as session:
         stored.reject(session, workplace.token, wanted, reason=why, code_version=workplace.code_version)
@@ -78,8 +78,9 @@ def reject(workplace: Workplace, experiment_id: str | UUID, reason: str) -> Expe
 def promote(workplace: Workplace, experiment_id: str | UUID, reason: str, at: datetime | None = None) -> Promotion:
     """Make an approved config the incumbent of its engine, at once or at a time to come.
 
-    at: by the clock activations go by, the sandbox's in the sandbox. `ChangeRefused` unless the verdict in force is a
-    fresh PASS, the latch is open, the approval is of what there is now, and the incumbent is the one judged against.
+    at: by the clock activations go by, the sandbox's in the sandbox; later than now, by a year at most. `ChangeRefused`
+    unless the verdict in force is a fresh PASS, the latch is open, the approval is of what there is now, the incumbent
+    is the one judged against, and no other promotion of the experiment is scheduled.
     """
     if at is not None and at.tzinfo is None:
         raise BadValue("time of activation", at.isoformat(), "a time with its zone")
@@ -101,16 +102,15 @@ def cancel_promotion(workplace: Workplace, experiment_id: str | UUID, reason: st
         return _promotion(session, promotion_id)
 
 
-def roll_back(workplace: Workplace, engine_name: str, reason: str, scope: str = EVERYWHERE) -> Promotion:
-    """Return an engine to the config that was active before its present one."""
+def roll_back(workplace: Workplace, engine_name: str, expected: str, reason: str, scope: str = EVERYWHERE) -> Promotion:
+    """Return an engine to the config that was active before the expected one, which has to be active still."""
     why = text("reason", reason)
     with _changing(workplace, "roll back", engine_name) as session:
-        present = {one.scope: one.config_id for one in stored.active_configs(session, engine_name)}
         made = stored.roll_back(
             session,
             workplace.token,
             engine_name,
-            expected_incumbent=present.get(scope),
+            expected_incumbent=expected,
             reason=why,
             code_version=workplace.code_version,
             scope=scope,

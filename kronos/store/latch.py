@@ -23,13 +23,15 @@ Session = psycopg.Connection[Any]
 class LatchCause:
     """One reason why a latch is closed.
 
-    cause: that of the last event (UNEXPECTED_CONTROL, ...), or until a fresh suite NO_SUITE, STALE_SUITE, NO_POLICY or
-    POLICY_UNPROVEN. detail: what is known of it. since: the epoch where there is no beginning.
+    cause: that of a closing since the last opening (UNEXPECTED_CONTROL, ...), or until a fresh suite NO_SUITE,
+    STALE_SUITE, NO_POLICY or POLICY_UNPROVEN. detail: what is known of it. since: the epoch where there is no
+    beginning. event_id: of the closing, None for what only a suite opens.
     """
 
     cause: str
     detail: dict[str, Any]
     since: datetime
+    event_id: int | None
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,11 @@ def close_latch(session: Session, engine_name: str, cause: str, detail: Mapping[
         return int(cursor.execute(query("latch", "close"), values).fetchone() or 0)
 
 
-def reopen_latch(session: Session, token: str | None, engine_name: str, reason: str, *, code_version: str) -> int:
-    """Reopen what an event closed, by the person whose token it is; the event's number."""
-    values = {"token": token, "engine_name": engine_name, "reason": reason, "code_version": code_version}
+def reopen_latch(
+    session: Session, token: str | None, engine_name: str, *, seen: int, reason: str, code_version: str
+) -> int:
+    """Reopen what events closed, by the person whose token it is; the event's number. seen: the newest of them."""
+    values = {"token": token, "engine_name": engine_name, "seen": seen, "reason": reason, "code_version": code_version}
     with allowed(engine_name, "engine"), session.cursor(row_factory=scalar_row) as cursor:
         return int(cursor.execute(query("latch", "reopen"), values).fetchone() or 0)
 

@@ -123,7 +123,7 @@ def auto_approve(session: Session, experiment_id: UUID, *, code_version: str) ->
 
 
 def reject(session: Session, token: str | None, experiment_id: UUID, *, reason: str, code_version: str) -> None:
-    """Reject what awaits review, by the person whose token it is."""
+    """Reject what awaits review or is approved and not promoted, by the person whose token it is."""
     _call(session, "reject", token, str(experiment_id), reason, code_version, {"experiment_id": experiment_id})
 
 
@@ -153,7 +153,7 @@ def roll_back(
     token: str | None,
     engine_name: str,
     *,
-    expected_incumbent: str | None,
+    expected_incumbent: str,
     reason: str,
     code_version: str,
     scope: str = EVERYWHERE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_a_person_sees_approves_promotes_and_rolls_back(gated: Gated, tmp_path: 
     assert "base" in said(kronos(gated, tmp_path, "configs", "--at", "2011-01-01"))
     traced = as_json(kronos(gated, tmp_path, "audit", "trace", experiment.proposed_config_id, "--json"))
     assert [row["approver"] for row in traced["links"]["approvals"]] == ["mia"]
-    assert "ROLLBACK" in said(kronos(gated, tmp_path, "rollback", "REGIME", "--reason", "worse"))
+    assert "ROLLBACK" in said(
+        kronos(gated, tmp_path, "rollback", "REGIME", "--from", experiment.proposed_config_id, "--reason", "worse")
+    )
 
 
 def test_without_a_token_the_error_says_how_to_get_one(gated: Gated, tmp_path: Path) -> None:
@@ -68,8 +71,11 @@ def test_without_a_token_the_error_says_how_to_get_one(gated: Gated, tmp_path: P
 
 def test_a_latch_is_shown_and_reopened(gated: Gated, tmp_path: Path) -> None:
     gated.suite("PASS")
-    assert "UNEXPECTED_CONTROL" in said(kronos(gated, tmp_path, "latch", "show", "REGIME"))
-    assert "OPEN" in said(kronos(gated, tmp_path, "latch", "reopen", "REGIME", "--reason", "investigated"))
+    shown = said(kronos(gated, tmp_path, "latch", "show", "REGIME"))
+    number = re.search(r"UNEXPECTED_CONTROL .*\(event (\d+)\)", shown)
+    assert number is not None
+    reopening = ("latch", "reopen", "REGIME", "--reason", "investigated", "--event")
+    assert "OPEN" in said(kronos(gated, tmp_path, *reopening, number[1]))
 
 
 def test_an_admin_adds_renews_and_revokes(gated: Gated, tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_an_experiment_goes_round_and_ends(workplace: Workplace) -> None:
     [
         (lambda w, one: enqueue(w, one, "ann"), "has status QUEUED_FOR_BACKTEST: expected PENDING"),
         (lambda w, one: enqueue(w, one, "ann", priority=11), "priority has value 11"),
-        (lambda w, one: requeue(w, one, "ann", "more"), "has status QUEUED_FOR_BACKTEST: expected AWAITING_REVIEW"),
+        (lambda w, one: requeue(w, one, "ann", "more"), "has status QUEUED_FOR_BACKTEST: expected APPROVED or AWAIT"),
         (lambda w, one: requeue(w, one, "ann", " "), "reason has value ' '"),
         (lambda w, one: requeue(w, one, "ann", "x", end_date=date(1995, 1, 2)), "not before the present one, 2017"),
         (lambda w, one: requeue(w, one, "ann", "x", end_date=date(2020, 1, 2)), "the data covers"),

@@ -51,7 +51,7 @@ def test_from_review_to_live_and_back(gated: Gated) -> None:
     assert (approval.approver, approval.digest, approval.evidence) == ("mia", shown.review.digest, "HUMAN_TRIGGERED")
     assert promote(mia, experiment.experiment_id, "better").status == "ACTIVATED"
     assert [one.config_id for one in active_configs(gated.database, ENGINE)] == [experiment.proposed_config_id]
-    assert roll_back(mia, ENGINE, "it loses money").config_id == "base"
+    assert roll_back(mia, ENGINE, experiment.proposed_config_id, "it loses money").config_id == "base"
 
 
 def test_what_is_refused_is_logged_with_who_tried_and_why(gated: Gated) -> None:
@@ -73,8 +73,8 @@ def test_every_act_without_a_right_is_refused_and_logged(gated: Gated) -> None:
         lambda: approve(nobody, experiment.experiment_id, "0" * 64, "why"),
         lambda: reject(nobody, experiment.experiment_id, "why"),
         lambda: promote(nobody, experiment.experiment_id, "why"),
-        lambda: roll_back(nobody, ENGINE, "why"),
-        lambda: reopen_latch(nobody, ENGINE, "why"),
+        lambda: roll_back(nobody, ENGINE, "base", "why"),
+        lambda: reopen_latch(nobody, ENGINE, 1, "why"),
         lambda: add_principal(nobody, "eve", "PERSON", "admin"),
         lambda: rotate_token(nobody, "admin"),
         lambda: revoke_principal(nobody, "admin", "why"),
@@ -123,8 +123,9 @@ def test_an_engine_without_configs_is_not_found(gated: Gated) -> None:
 
 def test_a_reopened_latch_says_what_keeps_it_closed_still(gated: Gated) -> None:
     gated.suite("PASS")
-    assert not latches(gated.database, ENGINE)[0].is_open
-    assert reopen_latch(gated.workplace(), ENGINE, "investigated").is_open
+    (closed,) = latches(gated.database, ENGINE)
+    assert not closed.is_open
+    assert reopen_latch(gated.workplace(), ENGINE, closed.history[-1].event_id, "investigated").is_open
     assert [one.engine_name for one in latches(gated.database)] == [ENGINE]
 
 

@@ -195,7 +195,7 @@ class Gated:
                 session, token, experiment.experiment_id, reason="better", code_version=CODE, **how
             )
 
-    def roll_back(self, expected: str | None, token: str | None = MIA) -> UUID:
+    def roll_back(self, expected: str, token: str | None = MIA) -> UUID:
         """Roll REGIME back."""
         with self.database.connect(Role.CHANGE_MANAGER) as session:
             return promotions.roll_back(

@@ -42,8 +42,8 @@ from kronos_tests.store.changes import (
 PENDING, QUEUED, RUNNING, REVIEW, APPROVED, REJECTED = ExperimentStatus
 EDGES = {
     (PENDING, QUEUED), (QUEUED, RUNNING), (RUNNING, REVIEW), (REVIEW, APPROVED),
-    (RUNNING, QUEUED), (REVIEW, QUEUED),
-    (PENDING, REJECTED), (QUEUED, REJECTED), (RUNNING, REJECTED), (REVIEW, REJECTED),
+    (RUNNING, QUEUED), (REVIEW, QUEUED), (APPROVED, QUEUED),
+    (PENDING, REJECTED), (QUEUED, REJECTED), (RUNNING, REJECTED), (REVIEW, REJECTED), (APPROVED, REJECTED),
 }  # fmt: skip
 ALL_PAIRS = [(was, target) for was in ExperimentStatus for target in ExperimentStatus if was is not target]
 WALKS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -239,11 +239,12 @@ def test_what_an_experiment_is_cannot_change(database: Database, status: Experim
             )
 
 
-def test_priority_and_end_may_change_when_testing_continues(database: Database) -> None:
-    again = moved(database, at_status(database, REVIEW), QUEUED, priority=1, end_date=later(30))
+@pytest.mark.parametrize("status", [REVIEW, APPROVED])
+def test_priority_and_end_may_change_when_testing_continues(database: Database, status: ExperimentStatus) -> None:
+    again = moved(database, at_status(database, status), QUEUED, priority=1, end_date=later(30))
     assert (again.priority, again.end_date) == (1, later(30))
     with pytest.raises(ChangeRefused, match="is as created"):
-        moved(database, at_status(database, REVIEW), QUEUED, end_date=later(-1))
+        moved(database, at_status(database, status), QUEUED, end_date=later(-1))
 
 
 def test_only_a_running_experiment_has_a_lease(database: Database) -> None:

@@ -26,15 +26,23 @@ def causes(gated: Gated, engine: str = ENGINE) -> list[str]:
         return [one.cause for one in latch_causes(session, engine)]
 
 
+def newest(gated: Gated) -> int:
+    with gated.database.connect(Role.READER) as session:
+        events = latch_history(session, ENGINE)
+    return events[-1].event_id if events else 0
+
+
 def close(gated: Gated, cause: str = "MISSED_POSITIVES", role: Role = Role.ORCHESTRATOR) -> int:
     with gated.database.connect(role) as session:
         begin(session, "Kronos" if role is Role.ORCHESTRATOR else "ann")
         return close_latch(session, ENGINE, cause, {"p": 0.001})
 
 
-def reopen(gated: Gated, token: str | None = MIA, reason: str = "investigated") -> None:
+def reopen(gated: Gated, token: str | None = MIA, reason: str = "investigated", seen: int | None = None) -> None:
+    """seen: by default the newest event there is."""
+    known = newest(gated) if seen is None else seen
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
-        reopen_latch(session, token, ENGINE, reason, code_version=CODE)
+        reopen_latch(session, token, ENGINE, seen=known, reason=reason, code_version=CODE)
 
 
 def test_a_fresh_suite_as_expected_leaves_the_latch_open(gated: Gated) -> None:
@@ -193,6 +201,25 @@ def test_nobody_else_reopens_it(gated: Gated, token: str | None) -> None:
     with pytest.raises(NotAllowed):
         reopen(gated, token)
     assert causes(gated) == ["MISSED_POSITIVES"]
+
+
+def test_what_closed_it_after_the_look_is_not_reopened_unseen(gated: Gated) -> None:
+    seen = close(gated)
+    gated.suite("PASS")
+    with pytest.raises(ChangeRefused, match=r"newest event .* UNEXPECTED_CONTROL .*: look at it again") as refused:
+        reopen(gated, seen=seen)
+    assert refused.value.rule == "promotion_latch_seen"
+    assert causes(gated) == ["MISSED_POSITIVES", "UNEXPECTED_CONTROL"]
+
+
+def test_every_closing_since_the_last_opening_is_a_cause(gated: Gated) -> None:
+    close(gated, "BY_HAND")
+    reopen(gated)
+    gated.suite("PASS")
+    close(gated)
+    assert causes(gated) == ["UNEXPECTED_CONTROL", "MISSED_POSITIVES"]
+    reopen(gated)
+    assert causes(gated) == []
 
 
 def test_reopening_needs_a_reason(gated: Gated) -> None:

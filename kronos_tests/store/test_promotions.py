@@ -15,17 +15,19 @@ from kronos.core.changes.model import Experiment
 from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
+from kronos.services.experiments import requeue
+from kronos.services.promotion import reject, roll_back
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
 from kronos.store.clock import SandboxClock, clock_in, start_clock
 from kronos.store.database import Database, Role
-from kronos.store.experiments import matching_experiments
-from kronos.store.latch import reopen_latch
+from kronos.store.experiments import matching_experiments, move_experiment
+from kronos.store.latch import latch_causes, reopen_latch
 from kronos.store.principals import begin_principals, hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
 from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, POLICY, REVIEW, Gated
 
-FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
+FUTURE = datetime.now(UTC) + timedelta(days=90)
 
 
 @pytest.fixture
@@ -322,6 +324,73 @@ def test_a_scheduled_promotion_waits_for_its_time(gated: Gated) -> None:
     assert gated.log("promotion") == [(None, "SCHEDULED", "mia"), ("SCHEDULED", "ACTIVATED", "mia")]
 
 
+def test_while_one_is_scheduled_nothing_else_makes_the_config_live(gated: Gated) -> None:
+    """Else it could be promoted at once, rolled back, and return by itself."""
+    experiment = gated.approved()
+    gated.promote(experiment, at=FUTURE)
+    for attempt in (lambda: gated.approve(experiment, ADMIN), lambda: gated.promote(experiment)):
+        with pytest.raises(ChangeRefused, match="cancel that first") as refused:
+            attempt()
+        assert refused.value.rule == "promotions_one_scheduled"
+    assert gated.incumbent() == "base"
+
+
+SCHEDULED_BESIDES = """
+WITH another AS (
+    INSERT INTO kronos.approvals
+    SELECT (jsonb_populate_record(approvals, jsonb_build_object('approval_id', gen_random_uuid()))).*
+    FROM kronos.approvals
+    RETURNING approval_id
+)
+INSERT INTO kronos.promotions
+SELECT (jsonb_populate_record(promotions, jsonb_build_object('promotion_id', gen_random_uuid(), 'status', 'SCHEDULED',
+    'approval_id', another.approval_id, 'settled_at', null, 'activation_id', null))).*
+FROM kronos.promotions CROSS JOIN another
+"""
+
+
+def test_a_config_that_was_rolled_back_does_not_return_by_itself(gated: Gated) -> None:
+    """Not even by what was scheduled when two promotions of one experiment could be."""
+    experiment = gated.approved()
+    gated.promote(experiment)
+    with gated.database.connect(Role.OWNER) as session:
+        begin(session)
+        session.execute(SCHEDULED_BESIDES)
+    gated.roll_back(experiment.proposed_config_id)
+    cancelled = [one.settled_why for one in found(gated) if one.status == "CANCELLED"]
+    assert cancelled == ["its config was rolled back: worse"]
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        assert promotions.activate_due(session, code_version=CODE) == []
+    assert gated.incumbent() == "base"
+
+
+def test_who_was_revoked_has_nothing_activated_any_more(gated: Gated) -> None:
+    gated.person("eve", "token of eve")
+    promotion = gated.promote(gated.approved(), "token of eve", at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        revoke_principal(session, ADMIN, "eve", "left", code_version=CODE)
+    make_due(gated)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.activate_due(session, code_version=CODE)
+    (one,) = found(gated, promotion_id=promotion)
+    assert (one.status, one.settled_why) == ("CANCELLED", "this promotion was asked for by eve, who was revoked")
+    assert gated.log("promotion")[-1] == ("SCHEDULED", "CANCELLED", "without token: kronos_change_manager")
+    assert gated.incumbent() == "base"
+
+
+@pytest.mark.parametrize("at", [
+    pytest.param(datetime(2020, 1, 1, tzinfo=UTC), id="past"),
+    pytest.param(FUTURE + timedelta(days=366), id="in more than a year"),
+    pytest.param(datetime.fromisoformat("9999-12-31T23:00-12:00"), id="after the last year"),
+])  # fmt: skip
+def test_a_time_that_is_past_or_years_ahead_is_a_mistyped_one(gated: Gated, at: datetime) -> None:
+    experiment = gated.approved()
+    with pytest.raises(ChangeRefused, match=r"time of activation has value .*: expected one after .*, within") as no:
+        gated.promote(experiment, at=at)
+    assert no.value.rule == "promotions_time"
+    assert (gated.incumbent(), found(gated)) == ("base", [])
+
+
 def test_a_scheduled_promotion_can_be_taken_back_and_approved_anew(gated: Gated) -> None:
     experiment = gated.approved()
     promotion = gated.promote(experiment, at=FUTURE)
@@ -395,6 +464,20 @@ def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:
     assert gated.incumbent() == "base"
 
 
+def test_two_who_roll_the_same_back_go_one_step(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(second, incumbent=first.proposed_config_id)
+    gated.approve(second)
+    gated.promote(second)
+    seen = second.proposed_config_id
+    roll_back(gated.workplace(MIA), ENGINE, seen, "it loses money")
+    with pytest.raises(ChangeRefused, match=f"is {first.proposed_config_id}: expected {seen}"):
+        roll_back(gated.workplace(ADMIN), ENGINE, seen, "it loses money")
+    assert gated.incumbent() == first.proposed_config_id
+
+
 def test_a_rollback_of_another_incumbent_than_the_one_seen_is_refused(gated: Gated) -> None:
     gated.promote(gated.approved())
     with pytest.raises(ChangeRefused, match="the incumbent of REGIME in scope"):
@@ -420,6 +503,89 @@ def test_a_person_rejects_what_awaits_review(gated: Gated) -> None:
     assert status(gated, experiment) is ExperimentStatus.REJECTED
     with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(ChangeRefused, match="cannot become"):
         promotions.reject(session, MIA, experiment.experiment_id, reason="again", code_version=CODE)
+
+
+# an approval that lapsed
+
+
+def requeued(gated: Gated, experiment: Experiment) -> None:
+    requeue(gated.workplace(), experiment.experiment_id, "mia", "it changed")
+
+
+def rejected(gated: Gated, experiment: Experiment) -> None:
+    reject(gated.workplace(), experiment.experiment_id, "it changed")
+
+
+def test_for_an_approver_who_was_revoked_another_approves(gated: Gated) -> None:
+    experiment = gated.approved()
+    approver_revoked(gated, experiment)
+    with pytest.raises(ChangeRefused, match="by mia, who was revoked: another person approves it"):
+        gated.promote(experiment, ADMIN)
+    gated.approve(experiment, ADMIN)
+    gated.promote(experiment, ADMIN)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+@pytest.mark.parametrize(("change", "advice"), [
+    (incumbent_changed, "continue testing, against that"),
+    (expired, "continue testing"),
+    (policy_changed, "continue testing"),
+])  # fmt: skip
+def test_what_was_approved_under_other_conditions_is_tested_on(
+    gated: Gated, change: Callable[[Gated, Experiment], None], advice: str
+) -> None:
+    experiment = gated.approved()
+    change(gated, experiment)
+    with pytest.raises(ChangeRefused, match=f"{advice}$"):
+        gated.promote(experiment)
+    requeued(gated, experiment)
+    assert status(gated, experiment) is ExperimentStatus.QUEUED_FOR_BACKTEST
+
+
+def test_an_approval_is_of_its_attempt(gated: Gated) -> None:
+    """Tested on and passed on the very same evidence, it has to be approved anew."""
+    experiment = gated.approved()
+    requeued(gated, experiment)
+    with pytest.raises(ChangeRefused, match="is QUEUED_FOR_BACKTEST: expected APPROVED"):
+        gated.promote(experiment)
+    again = moved(gated.database, experiment, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
+    gated.judge(again)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.promote(experiment)
+    assert refused.value.rule == "promotions_digest"
+    gated.approve(experiment)
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+def test_a_person_rejects_what_was_approved_and_not_promoted(gated: Gated) -> None:
+    experiment = gated.approved()
+    rejected(gated, experiment)
+    assert status(gated, experiment) is ExperimentStatus.REJECTED
+
+
+@pytest.mark.parametrize("change", [requeued, rejected])
+@pytest.mark.parametrize(("at", "rule"), [(FUTURE, "promotions_one_scheduled"), (None, "experiments_promoted")])
+def test_what_is_promoted_or_to_be_stays_approved(
+    gated: Gated, change: Callable[[Gated, Experiment], None], at: datetime | None, rule: str
+) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment, at=at)
+    with pytest.raises(ChangeRefused) as refused:
+        change(gated, experiment)
+    assert refused.value.rule == rule
+    assert status(gated, experiment) is ExperimentStatus.APPROVED
+
+
+def test_an_old_approval_by_the_policy_does_not_let_the_orchestrator_approve(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    auto_approve(gated, experiment)
+    requeued(gated, experiment)
+    moved(gated.database, experiment, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="change manager only"):
+            move_experiment(session, experiment.experiment_id, [REVIEW], ExperimentStatus.APPROVED)
 
 
 RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
@@ -485,7 +651,9 @@ def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> N
     experiment = gated.approved()
     gated.suite("PASS")
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
-        reopen_latch(session, MIA, ENGINE, "the control was mislabelled", code_version=CODE)
+        (closed,) = latch_causes(session, ENGINE)
+        assert closed.event_id is not None
+        reopen_latch(session, MIA, ENGINE, seen=closed.event_id, reason="mislabelled", code_version=CODE)
     gated.promote(experiment)
     assert gated.incumbent() == experiment.proposed_config_id
 

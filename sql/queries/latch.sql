@@ -1,6 +1,6 @@
 -- name: causes
 -- Why the engine's latch is closed now; no row when it is open.
-SELECT cause, detail, since FROM kronos.latch_causes(%(engine_name)s);
+SELECT cause, detail, since, event_id FROM kronos.latch_causes(%(engine_name)s);
 
 -- name: engines
 -- Engines that have an incumbent or a latch event.
@@ -18,8 +18,8 @@ FROM kronos.promotion_latch WHERE engine_name = %(engine_name)s ORDER BY event_i
 SELECT kronos.close_latch(%(engine_name)s, %(cause)s, %(detail)s);
 
 -- name: reopen
--- A person reopens an engine's latch; the number of the opening.
-SELECT kronos.reopen_latch(%(token)s, %(engine_name)s, %(reason)s, %(code_version)s);
+-- A person reopens an engine's latch after he has seen its newest event; the number of the opening.
+SELECT kronos.reopen_latch(%(token)s, %(engine_name)s, %(seen)s, %(reason)s, %(code_version)s);
 
 -- name: alert
 -- Raises an alert for each latch that closed by the passing of time or a new policy.
