@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.gates.evidence import GateEvidence
+from kronos.core.gates.model import Finding, invalid
+from kronos.core.gates.policy import GatePolicy
+from kronos.core.reports.comparison_gaps import Daily, matched
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+
+
+def deepest_falls(
+    evidence: GateEvidence, metric: str, policy: GatePolicy, slice_id: str = OVERALL_SLICE
+) -> tuple[float, float] | Finding:
+    """Maximum drawdowns of the config and the incumbent in a slice; INVALID where one of them cannot be told.
+
+    A fall is read from the values that are there, so either's missing ones have to be as few as integrity allows.
+    """
+    mine, theirs = (evidence.wealth.get(name, {}).get(slice_id) for name in (evidence.proposed, evidence.rival))
+    falls = deepest_fall(mine), deepest_fall(theirs)
+    if mine is None or theirs is None or falls[0] is None or falls[1] is None:
+        return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
+    both, least = matched(mine, theirs, losses=False), policy.integrity.least_coverage
+    for whose, share in (("the config", both.coverage), ("the incumbent", both.incumbent_coverage)):
+        if share < least:
+            numbers = {"value": share, "threshold": least, "requires": ">=", "unit": "share", "slice": slice_id}
+            said = f"{whose} has {share:.1%} of its due returns of one session: the missing ones could be the fall"
+            return invalid(metric, "COVERAGE", said, **numbers)
+    return falls[0], falls[1]
 
 
 def deepest_fall(daily: Daily | None) -> float | None:
     """Maximum drawdown as a positive share of the peak, in [0, 1]: 1 at ruin. None without a finite value.
 
     Returns of one session compound in the order of their dates; the starting capital is the first peak. Missing dates
-    are left out: gates on coverage come before. In a slice the series is stitched.
+    are left out: how many may be is for `deepest_falls` to say. In a slice the series is stitched.
     """
     if daily is None:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from kronos.core.gates.contest import Contest, Pairing, contest_of, difference_of, pair_up, slices_of, unit_of
 from kronos.core.gates.evidence import GateEvidence, ScenarioLoss
-from kronos.core.gates.losses import deepest_fall
+from kronos.core.gates.losses import deepest_falls
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_gaps import Daily
@@ -44,10 +44,8 @@ def _slice(evidence: GateEvidence, name: str, policy: GatePolicy) -> Finding:
         return undecided("loss", "TOO_FEW_DATES", f"{count} dates in {name}: {least} needed", **numbers)
     if evidence.metric != SHARPE:
         return _loss(evidence, name, -float(found.proposed.mean()), -float(found.incumbent.mean()), policy)
-    falls = [deepest_fall(evidence.wealth.get(config, {}).get(name)) for config in (evidence.proposed, evidence.rival)]
-    if falls[0] is None or falls[1] is None:
-        return invalid("loss", "NO_WEALTH", f"no series of returns of one session in {name}", slice=name)
-    return _loss(evidence, name, falls[0], falls[1], policy)
+    falls = deepest_falls(evidence, "loss", policy, name)
+    return falls if isinstance(falls, Finding) else _loss(evidence, name, *falls, policy)
 
 
 def _loss(evidence: GateEvidence, where: str, mine: float, theirs: float, policy: GatePolicy) -> Finding:

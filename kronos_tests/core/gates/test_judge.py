@@ -96,6 +96,17 @@ def _deep_fall(pack: GateEvidence) -> GateEvidence:
     return with_returns(pack, c1=values)
 
 
+def _wealth(name: str, slice_id: str, known: int) -> Change:
+    """Returns of one session are there on the first dates of a config's slice alone."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = pack.wealth[name][slice_id]
+        values = np.where(np.arange(daily.days.size) < known, daily.values, np.nan)
+        return replace(pack, wealth={**pack.wealth, name: {**pack.wealth[name], slice_id: Daily(daily.days, values)}})
+
+    return change
+
+
 BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "the same parameters": (
         lambda pack: replace(pack, duplicates=("other",)), Gate.INTEGRITY, INVALID, "DUPLICATE"),
@@ -164,6 +175,12 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         lambda pack: replace(_series(lambda _, theirs: theirs[::-1].copy())(pack), others=()),
         Gate.VALIDITY, INCONCLUSIVE, "TRAILS_OUT_OF_SAMPLE"),
     "a crash of its own": (_deep_fall, Gate.NO_DEGRADATION, FAIL, "DEEPER"),
+    "hardly any daily return": (_wealth("c1", OVERALL_SLICE, 10), Gate.NO_DEGRADATION, INVALID, "COVERAGE"),
+    "hardly any daily return of the incumbent": (
+        _wealth("incumbent", OVERALL_SLICE, 10), Gate.NO_DEGRADATION, INVALID, "COVERAGE"),
+    "hardly any daily return in a regime": (_wealth("c1", "regime:STRESS", 10), Gate.STRESS, INVALID, "COVERAGE"),
+    "hardly any daily return of the incumbent in a regime": (
+        _wealth("incumbent", "regime:STRESS", 10), Gate.STRESS, INVALID, "COVERAGE"),
     "busier": (
         lambda pack: replace(pack, turnovers={"incumbent": 0.2, "c1": 0.31}), Gate.NO_DEGRADATION, FAIL, "BUSIER"),
     "turnover unknown": (
