@@ -136,10 +136,10 @@ def factor_of(evidence: GateEvidence, slice_id: str = OVERALL_SLICE) -> float:
     return evidence.factors.get(slice_id, evidence.factors.get(OVERALL_SLICE, float(DEFAULT_SESSIONS_PER_YEAR)))
 
 
-def slices_of(evidence: GateEvidence, *dimensions: str) -> list[str]:
-    """The incumbent's slices of some dimensions (`regime`, `market`), sorted."""
-    mine: Slices = evidence.series.get(evidence.rival, {})
-    return sorted(name for name in mine if name.partition(":")[0] in dimensions)
+def slices_of(evidence: GateEvidence, config_id: str, *dimensions: str) -> list[str]:
+    """A config's slices of some dimensions (`regime`, `market`), sorted."""
+    found: Slices = evidence.series.get(config_id, {})
+    return sorted(name for name in found if name.partition(":")[0] in dimensions)
 
 
 def _compared(evidence: GateEvidence, slice_id: str) -> ComparedSeries:

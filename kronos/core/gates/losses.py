@@ -22,13 +22,31 @@ def deepest_falls(
     falls = deepest_fall(mine), deepest_fall(theirs)
     if mine is None or theirs is None or falls[0] is None or falls[1] is None:
         return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
-    both, least = matched(mine, theirs, losses=False), policy.integrity.least_coverage
-    for whose, share in (("the config", both.coverage), ("the incumbent", both.incumbent_coverage)):
-        if share < least:
-            numbers = {"value": share, "threshold": least, "requires": ">=", "unit": "share", "slice": slice_id}
-            said = f"{whose} has {share:.1%} of its due returns of one session: the missing ones could be the fall"
-            return invalid(metric, "COVERAGE", said, **numbers)
-    return falls[0], falls[1]
+    both = matched(mine, theirs, losses=False)
+    return (
+        _gaps(metric, "the config", both.coverage, policy, slice_id)
+        or _gaps(metric, "the incumbent", both.incumbent_coverage, policy, slice_id)
+        or (falls[0], falls[1])
+    )
+
+
+def own_fall(evidence: GateEvidence, metric: str, policy: GatePolicy, slice_id: str) -> float | Finding:
+    """Maximum drawdown of the config alone, in a slice that the incumbent does not have."""
+    mine = evidence.wealth.get(evidence.proposed, {}).get(slice_id)
+    fall = deepest_fall(mine)
+    if mine is None or fall is None:
+        return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
+    gaps = _gaps(metric, "the config", float(np.isfinite(mine.values).mean()), policy, slice_id)
+    return fall if gaps is None else gaps
+
+
+def _gaps(metric: str, whose: str, share: float, policy: GatePolicy, slice_id: str) -> Finding | None:
+    least = policy.integrity.least_coverage
+    if share >= least:
+        return None
+    numbers = {"value": share, "threshold": least, "requires": ">=", "unit": "share", "slice": slice_id}
+    said = f"{whose} has {share:.1%} of its due returns of one session: the missing ones could be the fall"
+    return invalid(metric, "COVERAGE", said, **numbers)
 
 
 def deepest_fall(daily: Daily | None) -> float | None:

@@ -33,15 +33,16 @@ def gate_series(
 ) -> GateSeries | None:
     """None when the incumbent neither earns nor forecasts in the window. at_one: the same record at horizon 1.
 
-    Gates on wealth use horizon 1, whatever the engine's primary horizon is.
+    Gates on wealth use horizon 1, whatever the engine's primary horizon is. Slices that only another config has are
+    there too: losses in them count.
     """
-    compared = compared_series(held, policy, window, incumbent)
+    compared = compared_series(held, policy, window, incumbent, of_any=True)
     if compared is None:
         return None
     series = daily_slices(compared.rows)
     if compared.metric != SHARPE:
         return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "")
-    single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent)
+    single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent, of_any=True)
     scored = score_series(held, policy, window, incumbent)
     return GateSeries(
         metric=compared.metric,

@@ -32,7 +32,7 @@ def sufficiency(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) ->
 
 
 def _slices(evidence: GateEvidence, policy: GatePolicy) -> Finding:
-    named = slices_of(evidence, "regime", "market")
+    named = slices_of(evidence, evidence.rival, "regime", "market")
     least = policy.evidence.least_slice_dates
     eligible = [
         one

@@ -96,6 +96,17 @@ def _deep_fall(pack: GateEvidence) -> GateEvidence:
     return with_returns(pack, c1=values)
 
 
+def _alone(slice_id: str, loss: float, count: int = 300) -> Change:
+    """A slice that only the config has, in which it loses the same on every date."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = Daily(pack.series["c1"][OVERALL_SLICE].days[:count], np.full(count, -loss))
+        series = {**pack.series, "c1": {**pack.series["c1"], slice_id: daily}}
+        return replace(pack, series=series, wealth=series)
+
+    return change
+
+
 def _wealth(name: str, slice_id: str, known: int) -> Change:
     """Returns of one session are there on the first dates of a config's slice alone."""
 
@@ -193,6 +204,15 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", None, 0.4, "cannot"),)),
         Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
     "a rare regime": (_rare_regime, Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
+    "losses in a regime of its own": (_alone("regime:CRISIS", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "losses in a market of its own": (_alone("market:CRYPTO", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "few dates in a regime of its own": (_alone("regime:CRISIS", 0.0, 30), Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
+    "hardly any daily return in a regime of its own": (
+        lambda pack: _wealth("c1", "regime:CRISIS", 10)(_alone("regime:CRISIS", 0.0)(pack)),
+        Gate.STRESS, INVALID, "COVERAGE"),
+    "no daily return in a regime of its own": (
+        lambda pack: replace(_alone("regime:CRISIS", 0.0)(pack), wealth=pack.wealth), Gate.STRESS, INVALID,
+        "NO_WEALTH"),
     "costs that eat it": (
         lambda pack: replace(pack, costs={**pack.costs, "c1": Daily(pack.costs["c1"].days,
                                                                      np.full_like(pack.costs["c1"].values, 0.01))}),
@@ -241,6 +261,20 @@ def test_forecasts_that_score_better_pass_though_they_earn_nothing() -> None:
     policy_without_record = policy({"improvement": {"resamples": 2000, "least_replay_dates": 0}})
     pack = replace(forecasts(), live=forecasts().series["incumbent"][OVERALL_SLICE])
     assert judged(pack, policy_without_record).verdict is GateVerdict.PASS
+
+
+def test_a_bearable_loss_where_the_incumbent_is_not_passes() -> None:
+    found = judged(_alone("regime:CRISIS", 0.0005)(good()))
+    (loss,) = [one for one in found.of(Gate.STRESS).findings if one.slice == "regime:CRISIS"]
+    assert (loss.reason, loss.threshold) == ("BEARABLE", FEW.stress.loss_floor)
+    assert found.verdict is GateVerdict.PASS
+
+
+def test_forecasts_where_the_incumbent_makes_none_cannot_be_judged() -> None:
+    daily = Daily(good().series["c1"][OVERALL_SLICE].days[:300], np.full(300, 0.1))
+    series = forecasts().series
+    alone = replace(forecasts(), series={**series, "c1": {**series["c1"], "regime:CRISIS": daily}})
+    assert finding(alone, Gate.STRESS, "TOO_FEW_DATES").slice == "regime:CRISIS"
 
 
 def test_forecasts_that_are_worse_by_a_constant_on_every_date_fail() -> None:
