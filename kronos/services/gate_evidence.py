@@ -17,7 +17,7 @@ from kronos.core.changes.model import Experiment, PeriodResult
 from kronos.core.gates.constraints import recomputed
 from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.policy import GatePolicy
-from kronos.core.gates.series import GateSeries
+from kronos.core.gates.series import GateSeries, last_judged
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
@@ -71,7 +71,6 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     compared = _compared(pipeline, backtest)
     metric = SHARPE if compared is None else compared.metric
     found: dict[str, Any] = {} if compared is None else _of_series(compared)
-    proposed = compared.series.get(experiment.proposed_config_id, {}).get(OVERALL_SLICE) if compared else None
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
     with pipeline.database.connect(Role.READER) as session:
@@ -84,7 +83,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         metric=metric,
         **{"horizon": pipeline.policy.horizon_of(experiment.engine_name), "series": {}, "factors": {}, **found},
         search=search,
-        data_until=_last_day(proposed, spec.start),
+        data_until=_judged_until(compared, backtest),
         data_now=today,
         seed=spec.seed,
         turnovers=_turnovers(backtest) if metric == SHARPE else {},
@@ -166,11 +165,11 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
     )
 
 
-def _last_day(daily: Daily | None, otherwise: date) -> date:
-    if daily is None or not len(daily.days):
-        return otherwise
-    day: date = daily.days[-1].astype("datetime64[D]").item()
-    return day
+def _judged_until(compared: GateSeries | None, backtest: Backtest) -> date:
+    """The start where nothing can be judged: as old as it can be."""
+    spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
+    last = None if compared is None else last_judged(compared.series, proposed, spec.incumbent or "")
+    return last or spec.start
 
 
 def _turnovers(backtest: Backtest) -> dict[str, float]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
 
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
@@ -54,6 +57,20 @@ def gate_series(
         scores={} if scored is None else whole_books(daily_slices(scored[1])),
         score_metric="" if scored is None else scored[0],
     )
+
+
+def last_judged(series: Mapping[str, Slices], config_id: str, incumbent: str) -> date | None:
+    """The last date on which both have a value of their book; None without one. A date that is only due proves nothing.
+
+    series: by config and slice.
+    """
+    books = [series.get(name, {}).get(OVERALL_SLICE) for name in (config_id, incumbent)]
+    known = [book.days[np.isfinite(book.values)] for book in books if book is not None]
+    if len(known) < len(books):
+        return None
+    shared = np.intersect1d(*known, assume_unique=True)
+    day: date | None = shared[-1].astype("datetime64[D]").item() if shared.size else None
+    return day
 
 
 def whole_books(slices: Mapping[str, Slices]) -> dict[str, Daily]:

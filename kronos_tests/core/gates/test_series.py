@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import numpy as np
 import polars as pl
 
-from kronos.core.gates.series import GateSeries, gate_series
+from kronos.core.gates.series import GateSeries, gate_series, last_judged
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.evidence import evidence
 from kronos_tests.core.reports.builders import START, cells, sessions, weekdays
 from kronos_tests.core.reports.comparison_worlds import books
@@ -42,3 +47,19 @@ def test_a_market_that_only_another_config_decides_in_is_a_slice() -> None:
 def test_what_is_the_whole_book_to_every_config_is_no_slice_of_it() -> None:
     found = series(part("incumbent"), part("other"))
     assert not [name for name in found.series["other"] if name.startswith(("regime", "market"))]
+
+
+def books_of(**values: list[float]) -> dict[str, dict[str, Daily]]:
+    days = np.datetime64("2020-01-01") + np.arange(3)
+    return {name: {OVERALL_SLICE: Daily(days, np.array(column))} for name, column in values.items()}
+
+
+def test_the_last_judged_date_is_one_on_which_both_have_a_value() -> None:
+    found = books_of(mine=[0.1, 0.1, np.nan], theirs=[0.1, 0.2, 0.3])
+    assert last_judged(found, "mine", "theirs") == last_judged(found, "theirs", "mine") == date(2020, 1, 2)
+
+
+def test_without_a_shared_value_there_is_no_last_judged_date() -> None:
+    found = books_of(mine=[0.1, np.nan, np.nan], theirs=[np.nan, np.nan, 0.3])
+    assert last_judged(found, "mine", "theirs") is None
+    assert last_judged(found, "mine", "nobody") is None and last_judged({}, "mine", "theirs") is None
