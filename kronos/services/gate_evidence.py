@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from kronos.core.changes.model import Experiment, PeriodResult
 from kronos.core.gates.constraints import recomputed
 from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.policy import GatePolicy
+from kronos.core.gates.reported import REPORTED, reporting
 from kronos.core.gates.series import GateSeries, last_judged
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
@@ -34,6 +35,7 @@ from kronos.store.experiments import results_of
 from kronos.store.trials import count_trials
 
 FACTS = "decision_facts"
+_Number = TypeVar("_Number", float, Daily)
 PROBES = ("repeat", "future", "fresh")
 
 
@@ -71,6 +73,8 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     compared = _compared(pipeline, backtest)
     metric = SHARPE if compared is None else compared.metric
     found: dict[str, Any] = {} if compared is None else _of_series(compared)
+    horizon = pipeline.policy.horizon_of(experiment.engine_name) if compared is None else compared.horizon
+    told = _told(pipeline, backtest, horizon, policy)
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
     with pipeline.database.connect(Role.READER) as session:
@@ -81,12 +85,14 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         proposed=experiment.proposed_config_id,
         incumbent=spec.incumbent,
         metric=metric,
-        **{"horizon": pipeline.policy.horizon_of(experiment.engine_name), "series": {}, "factors": {}, **found},
+        horizon=horizon,
+        **{"series": {}, "factors": {}, **found},
         search=search,
         data_until=_judged_until(compared, backtest),
         data_now=today,
         seed=spec.seed,
-        turnovers=_turnovers(backtest) if metric == SHARPE else {},
+        costs={} if compared is None else _only(compared.costs, told["cost"]),
+        turnovers=_only(_turnovers(backtest), told["turnover"]) if metric == SHARPE else {},
         live=None if compared is None else _live(pipeline, backtest, metric),
         neighbours=neighbours,
         neighbours_refused=_neighbours_refused(backtest),
@@ -119,7 +125,7 @@ def _compared(pipeline: Pipeline, backtest: Backtest) -> GateSeries | None:
 
 
 def _of_series(compared: GateSeries) -> dict[str, Any]:
-    names = ("horizon", "series", "factors", "wealth", "costs", "scores", "score_metric")
+    names = ("series", "factors", "wealth", "scores", "score_metric")
     return {name: getattr(compared, name) for name in names}
 
 
@@ -170,6 +176,20 @@ def _judged_until(compared: GateSeries | None, backtest: Backtest) -> date:
     spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
     last = None if compared is None else last_judged(compared.series, proposed, spec.incumbent or "")
     return last or spec.start
+
+
+def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePolicy) -> dict[str, frozenset[str]]:
+    """Which of the two configs' outcomes report costs and turnover."""
+    spec, both = backtest.spec, [backtest.experiment.proposed_config_id, backtest.spec.incumbent]
+    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    chosen = record.scan(FACTS).filter(pl.col("config_id").is_in(both), experiment_id=spec.experiment_id)
+    names = [f"{name}_h{horizon}" for name in ("return", *REPORTED)]
+    facts = chosen.select("config_id", pl.col(f"^({'|'.join(names)})$")).collect()
+    return reporting(facts, horizon, policy.integrity.least_coverage)
+
+
+def _only(numbers: Mapping[str, _Number], configs: frozenset[str]) -> dict[str, _Number]:
+    return {name: found for name, found in numbers.items() if name in configs}
 
 
 def _turnovers(backtest: Backtest) -> dict[str, float]:

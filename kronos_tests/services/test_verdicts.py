@@ -108,6 +108,20 @@ def test_evidence_is_as_old_as_the_last_date_with_a_value(world: World) -> None:
     assert found.data_until == until and "STALE" in reasons(found, Gate.INTEGRITY)
 
 
+def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) -> None:
+    """They are not taken for free and idle."""
+
+    def silent(task: Task) -> Produced:
+        made = produce(task)
+        nothing = pl.lit(None, dtype=pl.Float64)
+        return Produced(made.decisions, made.outcomes.with_columns(cost=nothing, turnover=nothing))
+
+    world.runner.gives = silent
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert "NO_COSTS" in reasons(found, Gate.STRESS) and "NO_TURNOVER" in reasons(found, Gate.NO_DEGRADATION)
+
+
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:
     with pytest.raises(ChangeRefused, match="QUEUED_FOR_BACKTEST: expected AWAITING_REVIEW"):
         judged(world, world.queued())

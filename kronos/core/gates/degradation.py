@@ -31,7 +31,6 @@ def degradation(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy, te
         yield _calibration(evidence, terms)
     if evidence.metric == SHARPE:
         yield _drawdown(evidence, policy)
-    if evidence.turnovers:
         yield _turnover(evidence, terms)
 
 

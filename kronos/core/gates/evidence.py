@@ -86,9 +86,9 @@ class GateEvidence:
 
     metric: `sharpe` (series hold returns) or a score's id (series hold losses). series: by config and slice, of the
     proposed config, the incumbent, its neighbours and further trials. factors: observations a year in each slice of
-    the incumbent. wealth: returns of one session, by config and slice. costs: cost of each date, by config. scores:
-    mean scores of each date, of engines that earn and forecast. live: the incumbent's LIVE series.
-    turnovers: mean turnover a session. data_until: last date on which both have a value. neighbours_refused: neighbours that the runner would not run.
+    the incumbent. wealth: returns of one session, by config and slice. costs: cost of each date, by config that reports it.
+    scores: mean scores of each date, of engines that earn and forecast. live: the incumbent's LIVE series.
+    turnovers: mean turnover a session, by config that reports it. data_until: last date on which both have a value. neighbours_refused: neighbours that the runner would not run.
     """
 
     engine_name: str

@@ -64,11 +64,11 @@ def last_judged(series: Mapping[str, Slices], config_id: str, incumbent: str) ->
 
     series: by config and slice.
     """
-    books = [series.get(name, {}).get(OVERALL_SLICE) for name in (config_id, incumbent)]
-    known = [book.days[np.isfinite(book.values)] for book in books if book is not None]
-    if len(known) < len(books):
+    mine, theirs = (series.get(name, {}).get(OVERALL_SLICE) for name in (config_id, incumbent))
+    if mine is None or theirs is None:
         return None
-    shared = np.intersect1d(*known, assume_unique=True)
+    known = [one.days[np.isfinite(one.values)] for one in (mine, theirs)]
+    shared = np.intersect1d(known[0], known[1], assume_unique=True)
     day: date | None = shared[-1].astype("datetime64[D]").item() if shared.size else None
     return day
 

@@ -14,6 +14,7 @@ from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
+from kronos.core.stats.matrix import FloatArray
 from kronos.core.vocabulary import UNKNOWN
 
 
@@ -92,7 +93,8 @@ def _still_better(metric: str, reason: str, value: float, said: str, unit: str) 
 def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Finding:
     multiple = policy.stress.cost_multiple
     metric = f"{multiple:g} times the costs"
-    costs = [_aligned(evidence.costs.get(name), contest) for name in (evidence.proposed, evidence.rival)]
+    least = policy.integrity.least_coverage
+    costs = [_aligned(evidence.costs.get(name), contest, least) for name in (evidence.proposed, evidence.rival)]
     if costs[0] is None or costs[1] is None:
         return invalid(metric, "NO_COSTS", "outcomes of one of the two report no costs")
     series = contest.proposed - (multiple - 1.0) * costs[0], contest.incumbent - (multiple - 1.0) * costs[1]
@@ -101,13 +103,15 @@ def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Find
     return _still_better(metric, "COSTS_EAT_IT", value, said, unit_of(evidence))
 
 
-def _aligned(costs: Daily | None, contest: Contest) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    if costs is None or np.isnan(costs.values).all():
+def _aligned(costs: Daily | None, contest: Contest, least: float) -> FloatArray | None:
+    """Costs on the contest's dates; None where fewer than the least share of them have one."""
+    if costs is None:
         return None
-    found = np.zeros(len(contest.days))
+    found = np.full(len(contest.days), np.nan)
     _, here, there = np.intersect1d(contest.days, costs.days, assume_unique=True, return_indices=True)
-    found[here] = np.nan_to_num(costs.values[there])
-    return found
+    found[here] = costs.values[there]
+    known = np.isfinite(found)
+    return np.where(known, found, 0.0) if known.mean() >= least else None
 
 
 def _one_year_out(evidence: GateEvidence, contest: Contest) -> Finding:

@@ -107,6 +107,17 @@ def _alone(slice_id: str, loss: float, count: int = 300) -> Change:
     return change
 
 
+def _costs_known(share: float) -> Change:
+    """The config's costs are there on the first dates alone."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = pack.costs["c1"]
+        kept = slice(int(share * daily.days.size))
+        return replace(pack, costs={**pack.costs, "c1": Daily(daily.days[kept], daily.values[kept])})
+
+    return change
+
+
 def _wealth(name: str, slice_id: str, known: int) -> Change:
     """Returns of one session are there on the first dates of a config's slice alone."""
 
@@ -196,6 +207,8 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         lambda pack: replace(pack, turnovers={"incumbent": 0.2, "c1": 0.31}), Gate.NO_DEGRADATION, FAIL, "BUSIER"),
     "turnover unknown": (
         lambda pack: replace(pack, turnovers={"incumbent": 0.2}), Gate.NO_DEGRADATION, INVALID, "NO_TURNOVER"),
+    "turnover of both unknown": (
+        lambda pack: replace(pack, turnovers={}), Gate.NO_DEGRADATION, INVALID, "NO_TURNOVER"),
     "inferior": (
         _series(lambda mine, theirs: 2.0 * theirs - mine), Gate.NO_DEGRADATION, FAIL, "INFERIOR"),
     "a scenario too bad": (
@@ -218,6 +231,7 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
                                                                      np.full_like(pack.costs["c1"].values, 0.01))}),
         Gate.STRESS, INCONCLUSIVE, "COSTS_EAT_IT"),
     "costs unknown": (lambda pack: replace(pack, costs={}), Gate.STRESS, INVALID, "NO_COSTS"),
+    "costs of a tenth of the dates unknown": (_costs_known(0.9), Gate.STRESS, INVALID, "NO_COSTS"),
     "one good year": (_one_good_year, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_YEAR"),
     "one good market": (
         lambda pack: _two_markets(pack, 1e-3), Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
@@ -228,6 +242,9 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "more violations than the incumbent": (
         lambda pack: replace(pack, actions=Actions(100, (), (0.2, 0.1))), Gate.HARD_CONSTRAINTS, FAIL,
         "MORE_THAN_INCUMBENT"),
+    "violations that only the incumbent reports": (
+        lambda pack: replace(pack, actions=Actions(100, (), (None, 0.2))), Gate.HARD_CONSTRAINTS, INVALID,
+        "NOT_REPORTED"),
 }  # fmt: skip
 
 
