@@ -6,7 +6,7 @@ Nothing is read that says whether the experiment is a control: not its descripti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -98,7 +98,6 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         neighbours_refused=_neighbours_refused(backtest),
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
-        probes_refused=_probes_refused(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
         scenarios=_scenarios(backtest, metric),
         actions=_actions(pipeline, backtest, policy, metric),
@@ -209,24 +208,22 @@ def _probes(pieces: Iterable[PieceRecord], config_id: str) -> dict[str, Probe]:
     found: dict[str, Probe] = {}
     for piece in pieces:
         for name, seen in (piece.found or {}).get(config_id, {}).items():
-            if name in PROBES and isinstance(seen, Mapping) and "rows" in seen:
-                found[name] = _added(found.get(name), seen)
+            if name in PROBES and isinstance(seen, Mapping):
+                found[name] = _added(found.get(name, Probe(0, 0)), seen)
     return dict(sorted(found.items()))
 
 
-def _added(before: Probe | None, seen: Mapping[str, Any]) -> Probe:
-    first = None if seen.get("first") is None else date.fromisoformat(seen["first"])
-    new = Probe(int(seen["rows"]), int(seen["differing"]), str(seen.get("method", "")), first)
-    if before is None:
-        return new
-    firsts = [one for one in (before.first, new.first) if one is not None]
-    return Probe(before.rows + new.rows, before.differing + new.differing, new.method, min(firsts, default=None))
-
-
-def _probes_refused(pieces: Iterable[PieceRecord], config_id: str) -> str:
-    """Why the runner could not be asked something about a config."""
-    seen = [found for piece in pieces for found in (piece.found or {}).get(config_id, {}).values()]
-    return "; ".join(sorted({str(one["refused"]) for one in seen if isinstance(one, Mapping) and "refused" in one}))
+def _added(before: Probe, seen: Mapping[str, Any]) -> Probe:
+    if "refused" in seen:
+        return replace(before, refused=(*before.refused, str(seen["refused"])))
+    firsts = [before.first, None if seen["first"] is None else date.fromisoformat(seen["first"])]
+    return replace(
+        before,
+        rows=before.rows + int(seen["rows"]),
+        differing=before.differing + int(seen["differing"]),
+        method=str(seen.get("method", "")),
+        first=min((one for one in firsts if one is not None), default=None),
+    )
 
 
 def _neighbours_refused(backtest: Backtest) -> int:

@@ -17,7 +17,7 @@ from kronos.core.changes.model import Experiment
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
-from kronos.errors import BadValue, ChangeRefused, NotFound
+from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.sandbox.backtest import produce
 from kronos.services.backtest import run_backtest
 from kronos.services.experiments import requeue
@@ -120,6 +120,25 @@ def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) ->
     with tried(world) as experiment:
         found = judged(world, experiment)
     assert "NO_COSTS" in reasons(found, Gate.STRESS) and "NO_TURNOVER" in reasons(found, Gate.NO_DEGRADATION)
+
+
+def test_a_probe_that_was_refused_on_one_of_its_dates_is_no_probe(world: World) -> None:
+    """The date it could not be asked about may be the one that leaks."""
+    refused: set[str] = set()
+
+    def once_picky(task: Task) -> Produced:
+        if task.altered is not None and refused <= {task.piece}:
+            refused.add(task.piece)
+            raise BacktestFailed("engine failed", final=True)
+        return produce(task)
+
+    world.runner.gives = once_picky
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    (gate,) = (one for one in found.report["gates"] if one["gate"] == Gate.INTEGRITY)
+    said = {one["metric"]: one for one in gate["findings"]}
+    assert said["probe repeat"]["reason"] == "REPRODUCED" and said["probe future"]["reason"] == "NOT_PROBED"
+    assert "1 of its dates" in said["probe future"]["detail"] and "engine failed" in said["probe future"]["detail"]
 
 
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:

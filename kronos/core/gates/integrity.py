@@ -58,7 +58,11 @@ def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:
 def _probe(evidence: GateEvidence, name: str, terms: IntegrityTerms) -> Probe | Finding:
     probe = evidence.probes.get(name)
     if probe is None:
-        return invalid(f"probe {name}", "NOT_PROBED", evidence.probes_refused or "the backtest holds no such probe")
+        return invalid(f"probe {name}", "NOT_PROBED", "the backtest holds no such probe")
+    if probe.refused:
+        why = "; ".join(sorted(set(probe.refused)))
+        said = f"not to be asked on {len(probe.refused)} of its dates, which may be those that matter: {why}"
+        return invalid(f"probe {name}", "NOT_PROBED", said)
     if probe.rows < terms.least_probed:
         numbers = {"value": float(probe.rows), "threshold": float(terms.least_probed), "requires": ">="}
         return invalid(f"probe {name}", "TOO_FEW_PROBED", "too few decisions were compared", **numbers)

@@ -153,6 +153,8 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "old inputs": (_probe("fresh", Probe(100, 0)), Gate.INTEGRITY, INVALID, "STALE_INPUTS"),
     "hardly probed": (_probe("future", Probe(2, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
     "not probed": (lambda pack: replace(pack, probes={}), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
+    "refused on two of its dates": (
+        _probe("future", Probe(5, 0, "ALTERED", refused=("engine failed",) * 2)), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
     "few dates": (_short, Gate.EVIDENCE, INCONCLUSIVE, "TOO_SHORT"),
     "low power": (_short, Gate.EVIDENCE, INCONCLUSIVE, "LOW_POWER"),
     "no slices": (
