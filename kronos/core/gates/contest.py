@@ -84,7 +84,8 @@ def pair_up(evidence: GateEvidence, policy: GatePolicy, slice_id: str = OVERALL_
         return Pairing(None, Unpaired(Doubt.NO_RECORD, f"{whose} has no {evidence.metric} in {slice_id}"))
     if np.isinf(mine.values).any() or np.isinf(theirs.values).any():
         return Pairing(None, Unpaired(Doubt.NOT_FINITE, "a value is infinite"))
-    found = paired(mine, theirs, _compared(evidence, slice_id), slice_id, _terms(policy))
+    least = policy.integrity.least_coverage
+    found = paired(mine, theirs, _compared(evidence, slice_id), slice_id, _terms(policy), least_coverage=least)
     flaw = found if isinstance(found, Unpaired) else None
     return Pairing(contest_of(evidence, mine, theirs, slice_id), flaw)
 

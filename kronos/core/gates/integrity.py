@@ -40,6 +40,7 @@ def _fresh_evidence(evidence: GateEvidence, terms: IntegrityTerms) -> Finding:
 
 
 def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:
+    refused = False
     if pairing.contest is not None:
         for name, share in zip(("coverage", "coverage of the incumbent"), pairing.contest.coverage, strict=True):
             numbers = {"value": share, "threshold": terms.least_coverage, "requires": ">=", "unit": "share"}
@@ -47,9 +48,10 @@ def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:
             if share >= terms.least_coverage:
                 yield passed(name, "COVERED", said, **numbers)
             else:
+                refused = True
                 yield invalid(name, "COVERAGE", f"{said}: the missing ones could say anything", **numbers)
     if pairing.broken is not None and pairing.flaw is not None:
-        if pairing.broken != "COVERAGE" or pairing.contest is None:
+        if pairing.broken != "COVERAGE" or not refused:
             yield invalid("series", pairing.broken, pairing.flaw.detail)
     else:
         yield passed("series", "USABLE", "finite, varying, and what is missing is unrelated to the incumbent's values")

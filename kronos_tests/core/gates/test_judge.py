@@ -154,9 +154,18 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "hardly probed": (_probe("future", Probe(2, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
     "not probed": (lambda pack: replace(pack, probes={}), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
     "refused on two of its dates": (
-        _probe("future", Probe(5, 0, "ALTERED", refused=("engine failed",) * 2)), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
+        _probe("future", Probe(5, 0, "ALTERED", refused=("engine failed",) * 2)), Gate.INTEGRITY, INVALID,
+        "NOT_PROBED"),
     "few dates": (_short, Gate.EVIDENCE, INCONCLUSIVE, "TOO_SHORT"),
     "low power": (_short, Gate.EVIDENCE, INCONCLUSIVE, "LOW_POWER"),
+    "the whole book alone": (
+        lambda pack: replace(pack, series={n: {OVERALL_SLICE: s[OVERALL_SLICE]} for n, s in pack.series.items()}),
+        Gate.EVIDENCE, INCONCLUSIVE, "TOO_FEW_SLICES"),
+    "one regime beside those that nobody knows": (
+        lambda pack: replace(pack, series={
+            n: {{"regime:STRESS": "regime:UNKNOWN"}.get(k, k): d for k, d in s.items() if k != "regime:NORMAL"}
+            for n, s in pack.series.items()}),
+        Gate.EVIDENCE, INCONCLUSIVE, "TOO_FEW_SLICES"),
     "no slices": (
         lambda pack: replace(pack, series={n: {k: d for k, d in s.items() if k in (OVERALL_SLICE, "regime:CALM")}
                                            for n, s in _short(pack).series.items()}),
@@ -280,6 +289,16 @@ def test_forecasts_that_score_better_pass_though_they_earn_nothing() -> None:
     policy_without_record = policy({"improvement": {"resamples": 2000, "least_replay_dates": 0}})
     pack = replace(forecasts(), live=forecasts().series["incumbent"][OVERALL_SLICE])
     assert judged(pack, policy_without_record).verdict is GateVerdict.PASS
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(0.9, GateVerdict.PASS), (0.95, INVALID)])
+def test_the_policys_coverage_is_the_one_that_counts(least: float, verdict: GateVerdict) -> None:
+    """8 % missing are as many as the policy says; no other share stands beside it."""
+    values = overall(good(), "c1")
+    values[::12] = np.nan
+    found = judged(with_returns(good(), c1=values), policy({"integrity": {"least_coverage": least}}))
+    assert found.of(Gate.INTEGRITY).verdict is verdict
+    assert ("NO_PAIR" in [one.reason for gate in found.gates for one in gate.findings]) is (verdict is INVALID)
 
 
 def test_a_bearable_loss_where_the_incumbent_is_not_passes() -> None:
