@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from kronos.cli.options import AsJson
+from kronos.cli.options import AsJson, read_config
 from kronos.core.gates.policy import GatePolicy, parse_gate_policy
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ LARGEST_BOUND = 0.013
 def calibrate(
     nulls: Annotated[int, typer.Option(min=1, help="Worlds without an edge, per case.")] = 5000,
     planted: Annotated[int, typer.Option(min=0, help="Worlds with a planted edge, per ratio.")] = 1000,
-    policy: Annotated[Path | None, typer.Option(dir_okay=False, help="Gate policy as JSON; default: ours.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Gate policy: a JSON file, `-` or JSON; default: ours.")] = None,
     case: Annotated[str, typer.Option(help="Only cases whose name contains this.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same worlds.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = min(4, os.cpu_count() or 1),
@@ -40,7 +39,7 @@ def calibrate(
     from kronos.core.gates.calibration import cases
     from kronos.services.calibration import Calibrated, calibrate_case
 
-    terms = GatePolicy() if policy is None else parse_gate_policy(json.loads(policy.read_text()))
+    terms = GatePolicy() if policy is None else parse_gate_policy(read_config(policy, "--policy"))
     console, found = Console(highlight=False, stderr=True), list[Calibrated]()
     for one in cases(tuple(PROMISED)):
         edge = one.truth.active_ratio

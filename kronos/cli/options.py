@@ -67,16 +67,16 @@ def instant(given: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def read_config(given: str) -> Any:
-    """The JSON that `--config` names or is; `BadValue` when it is none."""
+def read_config(given: str, option: str = "--config") -> Any:
+    """The JSON that an option names or is; `BadValue` when it is none."""
     try:
-        return json.loads(given if given.lstrip().startswith(("{", "[")) else _file_text(given))
+        return json.loads(given if given.lstrip().startswith(("{", "[")) else _file_text(given, option))
     except (ValueError, RecursionError) as error:
-        raise BadValue("--config", given, f"JSON ({error})") from error
+        raise BadValue(option, given, f"JSON ({error})") from error
 
 
-def _file_text(name: str) -> str:
+def _file_text(name: str, option: str) -> str:
     try:
         return typer.get_text_stream("stdin").read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise BadValue("--config", name, f"a readable JSON file ({error.strerror})") from error
+        raise BadValue(option, name, f"a readable JSON file ({error.strerror})") from error

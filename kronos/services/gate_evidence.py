@@ -6,9 +6,9 @@ Nothing is read that says whether the experiment is a control: not its descripti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -17,7 +17,8 @@ from kronos.core.changes.model import Experiment, PeriodResult
 from kronos.core.gates.constraints import recomputed
 from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.policy import GatePolicy
-from kronos.core.gates.series import GateSeries
+from kronos.core.gates.reported import REPORTED, reporting
+from kronos.core.gates.series import GateSeries, last_judged
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
@@ -34,6 +35,7 @@ from kronos.store.experiments import results_of
 from kronos.store.trials import count_trials
 
 FACTS = "decision_facts"
+_Number = TypeVar("_Number", float, Daily)
 PROBES = ("repeat", "future", "fresh")
 
 
@@ -71,7 +73,8 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     compared = _compared(pipeline, backtest)
     metric = SHARPE if compared is None else compared.metric
     found: dict[str, Any] = {} if compared is None else _of_series(compared)
-    proposed = compared.series.get(experiment.proposed_config_id, {}).get(OVERALL_SLICE) if compared else None
+    horizon = pipeline.policy.horizon_of(experiment.engine_name) if compared is None else compared.horizon
+    told = _told(pipeline, backtest, horizon, policy)
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
     with pipeline.database.connect(Role.READER) as session:
@@ -82,18 +85,19 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         proposed=experiment.proposed_config_id,
         incumbent=spec.incumbent,
         metric=metric,
-        **{"horizon": pipeline.policy.horizon_of(experiment.engine_name), "series": {}, "factors": {}, **found},
+        horizon=horizon,
+        **{"series": {}, "factors": {}, **found},
         search=search,
-        data_until=_last_day(proposed, spec.start),
+        data_until=_judged_until(compared, backtest),
         data_now=today,
         seed=spec.seed,
-        turnovers=_turnovers(backtest) if metric == SHARPE else {},
+        costs={} if compared is None else _only(compared.costs, told["cost"]),
+        turnovers=_only(_turnovers(backtest), told["turnover"]) if metric == SHARPE else {},
         live=None if compared is None else _live(pipeline, backtest, metric),
         neighbours=neighbours,
         neighbours_refused=_neighbours_refused(backtest),
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
-        probes_refused=_probes_refused(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
         scenarios=_scenarios(backtest, metric),
         actions=_actions(pipeline, backtest, policy, metric),
@@ -120,7 +124,7 @@ def _compared(pipeline: Pipeline, backtest: Backtest) -> GateSeries | None:
 
 
 def _of_series(compared: GateSeries) -> dict[str, Any]:
-    names = ("horizon", "series", "factors", "wealth", "costs", "scores", "score_metric")
+    names = ("series", "factors", "wealth", "scores", "score_metric")
     return {name: getattr(compared, name) for name in names}
 
 
@@ -166,11 +170,25 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
     )
 
 
-def _last_day(daily: Daily | None, otherwise: date) -> date:
-    if daily is None or not len(daily.days):
-        return otherwise
-    day: date = daily.days[-1].astype("datetime64[D]").item()
-    return day
+def _judged_until(compared: GateSeries | None, backtest: Backtest) -> date:
+    """The start where nothing can be judged: as old as it can be."""
+    spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
+    last = None if compared is None else last_judged(compared.series, proposed, spec.incumbent or "")
+    return last or spec.start
+
+
+def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePolicy) -> dict[str, frozenset[str]]:
+    """Which of the two configs' outcomes report costs and turnover."""
+    spec, both = backtest.spec, [backtest.experiment.proposed_config_id, backtest.spec.incumbent]
+    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    chosen = record.scan(FACTS).filter(pl.col("config_id").is_in(both), experiment_id=spec.experiment_id)
+    names = [f"{name}_h{horizon}" for name in ("return", *REPORTED)]
+    facts = chosen.select("config_id", pl.col(f"^({'|'.join(names)})$")).collect()
+    return reporting(facts, horizon, policy.integrity.least_coverage)
+
+
+def _only(numbers: Mapping[str, _Number], configs: frozenset[str]) -> dict[str, _Number]:
+    return {name: found for name, found in numbers.items() if name in configs}
 
 
 def _turnovers(backtest: Backtest) -> dict[str, float]:
@@ -190,24 +208,22 @@ def _probes(pieces: Iterable[PieceRecord], config_id: str) -> dict[str, Probe]:
     found: dict[str, Probe] = {}
     for piece in pieces:
         for name, seen in (piece.found or {}).get(config_id, {}).items():
-            if name in PROBES and isinstance(seen, Mapping) and "rows" in seen:
-                found[name] = _added(found.get(name), seen)
+            if name in PROBES and isinstance(seen, Mapping):
+                found[name] = _added(found.get(name, Probe(0, 0)), seen)
     return dict(sorted(found.items()))
 
 
-def _added(before: Probe | None, seen: Mapping[str, Any]) -> Probe:
-    first = None if seen.get("first") is None else date.fromisoformat(seen["first"])
-    new = Probe(int(seen["rows"]), int(seen["differing"]), str(seen.get("method", "")), first)
-    if before is None:
-        return new
-    firsts = [one for one in (before.first, new.first) if one is not None]
-    return Probe(before.rows + new.rows, before.differing + new.differing, new.method, min(firsts, default=None))
-
-
-def _probes_refused(pieces: Iterable[PieceRecord], config_id: str) -> str:
-    """Why the runner could not be asked something about a config."""
-    seen = [found for piece in pieces for found in (piece.found or {}).get(config_id, {}).values()]
-    return "; ".join(sorted({str(one["refused"]) for one in seen if isinstance(one, Mapping) and "refused" in one}))
+def _added(before: Probe, seen: Mapping[str, Any]) -> Probe:
+    if "refused" in seen:
+        return replace(before, refused=(*before.refused, str(seen["refused"])))
+    firsts = [before.first, None if seen["first"] is None else date.fromisoformat(seen["first"])]
+    return replace(
+        before,
+        rows=before.rows + int(seen["rows"]),
+        differing=before.differing + int(seen["differing"]),
+        method=str(seen.get("method", "")),
+        first=min((one for one in firsts if one is not None), default=None),
+    )
 
 
 def _neighbours_refused(backtest: Backtest) -> int:

@@ -117,3 +117,21 @@ def test_a_busy_port_is_one_line(tmp_path: Path, database: Database) -> None:
         port = str(taken.getsockname()[1])
         done = kronos("up", home=str(tmp_path), database_url=database.url, dagster_port=port)
     assert_one_clear_line(done, port, "KRONOS_DAGSTER_PORT")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("[1]", ("gate policy", "[1]", "a JSON object")),
+        ("{bad", ("--policy", "{bad", "JSON")),
+        ("no-such-file.json", ("--policy", "no-such-file.json", "a readable JSON file")),
+    ],
+)
+def test_a_policy_that_is_none_calibrates_nothing(given: str, words: tuple[str, ...]) -> None:
+    assert_one_clear_line(kronos("controls", "calibrate", "--policy", given), *words)
+
+
+def test_a_gate_policy_that_is_no_object_is_refused(database: Database, tmp_path: Path) -> None:
+    asked = ("gates", "set", "--config", "[1]", "--reason", "a slip", "--expected", "0")
+    done = kronos(*asked, home=str(tmp_path), database_url=database.url, token="a token")
+    assert_one_clear_line(done, "gate policy", "[1]", "a JSON object")

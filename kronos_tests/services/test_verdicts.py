@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from kronos.core.backtests.runner import Produced
+from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
-from kronos.errors import BadValue, ChangeRefused, NotFound
+from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
+from kronos.sandbox.backtest import produce
 from kronos.services.backtest import run_backtest
 from kronos.services.experiments import requeue
 from kronos.services.gate_policies import change_gate_policy, gate_policy
@@ -86,6 +91,54 @@ def test_evidence_that_ends_too_long_before_the_datas_present_is_stale(world: Wo
         later = NOW.date() + timedelta(days=100)
         found = judge_experiment(world.workplace, world.pipeline, experiment.experiment_id, later)
     assert "STALE" in reasons(found, Gate.INTEGRITY)
+
+
+def test_evidence_is_as_old_as_the_last_date_with_a_value(world: World) -> None:
+    """Dates that are due and have no outcome do not make it fresh."""
+    until = date(1996, 8, 30)
+
+    def without_the_last_outcomes(task: Task) -> Produced:
+        made = produce(task)
+        gone = made.decisions.filter(pl.col("as_of_date") > until)
+        return Produced(made.decisions, made.outcomes.join(gone, on="decision_id", how="anti"))
+
+    world.runner.gives = without_the_last_outcomes
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert found.data_until == until and "STALE" in reasons(found, Gate.INTEGRITY)
+
+
+def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) -> None:
+    """They are not taken for free and idle."""
+
+    def silent(task: Task) -> Produced:
+        made = produce(task)
+        nothing = pl.lit(None, dtype=pl.Float64)
+        return Produced(made.decisions, made.outcomes.with_columns(cost=nothing, turnover=nothing))
+
+    world.runner.gives = silent
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert "NO_COSTS" in reasons(found, Gate.STRESS) and "NO_TURNOVER" in reasons(found, Gate.NO_DEGRADATION)
+
+
+def test_a_probe_that_was_refused_on_one_of_its_dates_is_no_probe(world: World) -> None:
+    """The date it could not be asked about may be the one that leaks."""
+    refused: set[str] = set()
+
+    def once_picky(task: Task) -> Produced:
+        if task.altered is not None and refused <= {task.piece}:
+            refused.add(task.piece)
+            raise BacktestFailed("engine failed", final=True)
+        return produce(task)
+
+    world.runner.gives = once_picky
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    (gate,) = (one for one in found.report["gates"] if one["gate"] == Gate.INTEGRITY)
+    said = {one["metric"]: one for one in gate["findings"]}
+    assert said["probe repeat"]["reason"] == "REPRODUCED" and said["probe future"]["reason"] == "NOT_PROBED"
+    assert "1 of its dates" in said["probe future"]["detail"] and "engine failed" in said["probe future"]["detail"]
 
 
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:

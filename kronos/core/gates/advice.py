@@ -72,6 +72,7 @@ ADVICE: Final[dict[str, str]] = {
     # hard constraints
     "VIOLATED": "Keep the limit: nothing outweighs it.",
     "MORE_THAN_INCUMBENT": "Break no rule more often than the incumbent does.",
+    "NOT_REPORTED": "Let outcomes report violations, none as 0, as the incumbent's do.",
     "NO_DECISIONS": "The config must decide something.",
     # flaws of a family of series
     "BAD_SHAPE": _RUNNER,

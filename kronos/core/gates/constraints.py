@@ -44,7 +44,10 @@ def _kept(breach: Breach) -> Finding:
 def _reported(actions: Actions, terms: ConstraintTerms) -> Finding:
     """What outcomes report is upstream's word: held against the incumbent's, whose reports have the same author."""
     mine, theirs = actions.reported
-    if mine is None or not mine > 0.0:
+    if mine is None and theirs is not None:
+        said = f"outcomes report no violations, not even none, where the incumbent's report {theirs:.4g} a decision"
+        return invalid("reported violations", "NOT_REPORTED", said, unit="a decision")
+    if mine is None or mine == 0.0:
         return passed(
             "reported violations", "NONE_REPORTED", "outcomes report no hard violation", value=mine, unit="a decision"
         )

@@ -84,7 +84,8 @@ def pair_up(evidence: GateEvidence, policy: GatePolicy, slice_id: str = OVERALL_
         return Pairing(None, Unpaired(Doubt.NO_RECORD, f"{whose} has no {evidence.metric} in {slice_id}"))
     if np.isinf(mine.values).any() or np.isinf(theirs.values).any():
         return Pairing(None, Unpaired(Doubt.NOT_FINITE, "a value is infinite"))
-    found = paired(mine, theirs, _compared(evidence, slice_id), slice_id, _terms(policy))
+    least = policy.integrity.least_coverage
+    found = paired(mine, theirs, _compared(evidence, slice_id), slice_id, _terms(policy), least_coverage=least)
     flaw = found if isinstance(found, Unpaired) else None
     return Pairing(contest_of(evidence, mine, theirs, slice_id), flaw)
 
@@ -136,10 +137,10 @@ def factor_of(evidence: GateEvidence, slice_id: str = OVERALL_SLICE) -> float:
     return evidence.factors.get(slice_id, evidence.factors.get(OVERALL_SLICE, float(DEFAULT_SESSIONS_PER_YEAR)))
 
 
-def slices_of(evidence: GateEvidence, *dimensions: str) -> list[str]:
-    """The incumbent's slices of some dimensions (`regime`, `market`), sorted."""
-    mine: Slices = evidence.series.get(evidence.rival, {})
-    return sorted(name for name in mine if name.partition(":")[0] in dimensions)
+def slices_of(evidence: GateEvidence, config_id: str, *dimensions: str) -> list[str]:
+    """A config's slices of some dimensions (`regime`, `market`), sorted."""
+    found: Slices = evidence.series.get(config_id, {})
+    return sorted(name for name in found if name.partition(":")[0] in dimensions)
 
 
 def _compared(evidence: GateEvidence, slice_id: str) -> ComparedSeries:

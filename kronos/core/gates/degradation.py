@@ -10,11 +10,10 @@ from scipy.special import ndtri
 from kronos.core.gates.contest import Pairing
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.improvement import Tested, Untested
-from kronos.core.gates.losses import deepest_fall
+from kronos.core.gates.losses import deepest_falls
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
 from kronos.core.gates.policy import DegradationTerms, GatePolicy
 from kronos.core.reports.comparison_gaps import imputed, matched
-from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
 from kronos.core.stats.long_run import standard_errors
 
@@ -31,8 +30,7 @@ def degradation(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy, te
     if evidence.score_metric:
         yield _calibration(evidence, terms)
     if evidence.metric == SHARPE:
-        yield _drawdown(evidence, terms)
-    if evidence.turnovers:
+        yield _drawdown(evidence, policy)
         yield _turnover(evidence, terms)
 
 
@@ -93,12 +91,11 @@ def _calibration(evidence: GateEvidence, terms: DegradationTerms) -> Finding:
     return undecided(name, "COULD_BE_INFERIOR", f"{said}: the margin is {margin:+.3g}", **numbers)
 
 
-def _drawdown(evidence: GateEvidence, terms: DegradationTerms) -> Finding:
-    mine, theirs = (
-        deepest_fall(evidence.wealth.get(name, {}).get(OVERALL_SLICE)) for name in (evidence.proposed, evidence.rival)
-    )
-    if mine is None or theirs is None:
-        return invalid("maximum drawdown", "NO_WEALTH", "no series of returns of one session")
+def _drawdown(evidence: GateEvidence, policy: GatePolicy) -> Finding:
+    terms, falls = policy.degradation, deepest_falls(evidence, "maximum drawdown", policy)
+    if isinstance(falls, Finding):
+        return falls
+    mine, theirs = falls
     most = max(terms.drawdown_floor, terms.drawdown_ratio * theirs)
     numbers = {"value": mine, "threshold": most, "requires": "<=", "unit": "share of capital"}
     said = f"{mine:.1%} lost from the peak, the incumbent {theirs:.1%}"

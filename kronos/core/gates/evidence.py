@@ -18,12 +18,16 @@ from kronos.core.reports.comparison_pairs import Slices
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Decisions that a probe compared, and how many differed; `first`: the earliest date that did."""
+    """Decisions that a probe compared, and how many differed; `first`: the earliest date that did.
+
+    refused: of each date on which it could not be asked, why not.
+    """
 
     rows: int
     differing: int
     method: str = ""
     first: date | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,10 @@ class GateEvidence:
 
     metric: `sharpe` (series hold returns) or a score's id (series hold losses). series: by config and slice, of the
     proposed config, the incumbent, its neighbours and further trials. factors: observations a year in each slice of
-    the incumbent. wealth: returns of one session, by config and slice. costs: cost of each date, by config. scores:
-    mean scores of each date, of engines that earn and forecast. live: the incumbent's LIVE series.
-    turnovers: mean turnover a session. neighbours_refused: neighbours that the runner would not run.
+    the incumbent. data_until: last date on which both have a value. wealth: returns of one session, by config and
+    slice. costs: cost of each date, by config that reports it. scores: mean scores of each date, of engines that earn
+    and forecast. turnovers: mean turnover a session, by config that reports it. live: the incumbent's LIVE series.
+    neighbours_refused: neighbours that the runner would not run.
     """
 
     engine_name: str
@@ -112,7 +117,6 @@ class GateEvidence:
     neighbours_refused: int = 0
     others: tuple[str, ...] = ()
     probes: Mapping[str, Probe] = field(default_factory=dict)
-    probes_refused: str = ""
     duplicates: tuple[str, ...] = ()
     scenarios: tuple[ScenarioLoss, ...] = ()
     actions: Actions | None = None

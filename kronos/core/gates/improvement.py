@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from kronos.core.conventions import MIN_COVERAGE
 from kronos.core.gates.contest import Contest, Pairing, difference_of, error_of, unit_of
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
@@ -71,7 +70,7 @@ def tested_improvement(evidence: GateEvidence, pairing: Pairing, policy: GatePol
         return None
     if pairing.flaw is not None:
         return Untested(pairing.flaw.reason.value, pairing.flaw.detail)
-    matrix = trial_matrix(evidence, contest)
+    matrix = trial_matrix(evidence, contest, policy)
     if isinstance(matrix, Inconclusive):
         return Untested(matrix.reason.value, matrix.detail)
     measure = Measure.SHARPE if evidence.metric == SHARPE else Measure.MEAN
@@ -83,14 +82,14 @@ def tested_improvement(evidence: GateEvidence, pairing: Pairing, policy: GatePol
     return row if row.reason is None else Untested(row.reason.value, "the difference has no sampling error")
 
 
-def trial_matrix(evidence: GateEvidence, contest: Contest) -> ReturnMatrix | Inconclusive:
+def trial_matrix(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> ReturnMatrix | Inconclusive:
     """Proposed config, incumbent and every further trial on the matched dates, higher is better.
 
     A trial that is constant, the same stream as another, or misses the dates counts without a series.
     """
     columns, names = [contest.proposed, contest.incumbent], [PROPOSED, INCUMBENT]
     for name in evidence.others:
-        column = _on_dates(evidence, name, contest)
+        column = _on_dates(evidence, name, contest, policy.integrity.least_coverage)
         if column is not None and not any(_same(column, other) for other in columns):
             columns.append(column)
             names.append(f"trial {name}")
@@ -104,14 +103,14 @@ def trial_matrix(evidence: GateEvidence, contest: Contest) -> ReturnMatrix | Inc
     )
 
 
-def _on_dates(evidence: GateEvidence, name: str, contest: Contest) -> FloatArray | None:
+def _on_dates(evidence: GateEvidence, name: str, contest: Contest, least: float) -> FloatArray | None:
     daily = evidence.series.get(name, {}).get(OVERALL_SLICE)
     if daily is None or np.isinf(daily.values).any() or np.isnan(daily.values).all():
         return None
     losses = evidence.metric != SHARPE
     sign = -1.0 if losses else 1.0
     both = matched(daily, Daily(contest.days, sign * contest.incumbent), losses=losses)
-    if both.days.size != contest.days.size or both.coverage < MIN_COVERAGE:
+    if both.days.size != contest.days.size or both.coverage < least:
         return None
     column = imputed(both, losses=losses)[:, 0]
     return None if is_constant(column[:, None])[0] else column

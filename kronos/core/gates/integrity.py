@@ -40,6 +40,7 @@ def _fresh_evidence(evidence: GateEvidence, terms: IntegrityTerms) -> Finding:
 
 
 def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:
+    refused = False
     if pairing.contest is not None:
         for name, share in zip(("coverage", "coverage of the incumbent"), pairing.contest.coverage, strict=True):
             numbers = {"value": share, "threshold": terms.least_coverage, "requires": ">=", "unit": "share"}
@@ -47,9 +48,10 @@ def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:
             if share >= terms.least_coverage:
                 yield passed(name, "COVERED", said, **numbers)
             else:
+                refused = True
                 yield invalid(name, "COVERAGE", f"{said}: the missing ones could say anything", **numbers)
     if pairing.broken is not None and pairing.flaw is not None:
-        if pairing.broken != "COVERAGE" or pairing.contest is None:
+        if pairing.broken != "COVERAGE" or not refused:
             yield invalid("series", pairing.broken, pairing.flaw.detail)
     else:
         yield passed("series", "USABLE", "finite, varying, and what is missing is unrelated to the incumbent's values")
@@ -58,7 +60,11 @@ def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:
 def _probe(evidence: GateEvidence, name: str, terms: IntegrityTerms) -> Probe | Finding:
     probe = evidence.probes.get(name)
     if probe is None:
-        return invalid(f"probe {name}", "NOT_PROBED", evidence.probes_refused or "the backtest holds no such probe")
+        return invalid(f"probe {name}", "NOT_PROBED", "the backtest holds no such probe")
+    if probe.refused:
+        why = "; ".join(sorted(set(probe.refused)))
+        said = f"not to be asked on {len(probe.refused)} of its dates, which may be those that matter: {why}"
+        return invalid(f"probe {name}", "NOT_PROBED", said)
     if probe.rows < terms.least_probed:
         numbers = {"value": float(probe.rows), "threshold": float(terms.least_probed), "requires": ">="}
         return invalid(f"probe {name}", "TOO_FEW_PROBED", "too few decisions were compared", **numbers)

@@ -4,14 +4,56 @@ from __future__ import annotations
 
 import numpy as np
 
-from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.gates.evidence import GateEvidence
+from kronos.core.gates.model import Finding, invalid
+from kronos.core.gates.policy import GatePolicy
+from kronos.core.reports.comparison_gaps import Daily, matched
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+
+
+def deepest_falls(
+    evidence: GateEvidence, metric: str, policy: GatePolicy, slice_id: str = OVERALL_SLICE
+) -> tuple[float, float] | Finding:
+    """Maximum drawdowns of the config and the incumbent in a slice; INVALID where one of them cannot be told.
+
+    A fall is read from the values that are there, so either's missing ones have to be as few as integrity allows.
+    """
+    mine, theirs = (evidence.wealth.get(name, {}).get(slice_id) for name in (evidence.proposed, evidence.rival))
+    falls = deepest_fall(mine), deepest_fall(theirs)
+    if mine is None or theirs is None or falls[0] is None or falls[1] is None:
+        return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
+    both = matched(mine, theirs, losses=False)
+    return (
+        _gaps(metric, "the config", both.coverage, policy, slice_id)
+        or _gaps(metric, "the incumbent", both.incumbent_coverage, policy, slice_id)
+        or (falls[0], falls[1])
+    )
+
+
+def own_fall(evidence: GateEvidence, metric: str, policy: GatePolicy, slice_id: str) -> float | Finding:
+    """Maximum drawdown of the config alone, in a slice that the incumbent does not have."""
+    mine = evidence.wealth.get(evidence.proposed, {}).get(slice_id)
+    fall = deepest_fall(mine)
+    if mine is None or fall is None:
+        return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
+    gaps = _gaps(metric, "the config", float(np.isfinite(mine.values).mean()), policy, slice_id)
+    return fall if gaps is None else gaps
+
+
+def _gaps(metric: str, whose: str, share: float, policy: GatePolicy, slice_id: str) -> Finding | None:
+    least = policy.integrity.least_coverage
+    if share >= least:
+        return None
+    numbers = {"value": share, "threshold": least, "requires": ">=", "unit": "share", "slice": slice_id}
+    said = f"{whose} has {share:.1%} of its due returns of one session: the missing ones could be the fall"
+    return invalid(metric, "COVERAGE", said, **numbers)
 
 
 def deepest_fall(daily: Daily | None) -> float | None:
     """Maximum drawdown as a positive share of the peak, in [0, 1]: 1 at ruin. None without a finite value.
 
     Returns of one session compound in the order of their dates; the starting capital is the first peak. Missing dates
-    are left out: gates on coverage come before. In a slice the series is stitched.
+    are left out: how many may be is for `deepest_falls` to say. In a slice the series is stitched.
     """
     if daily is None:
         return None

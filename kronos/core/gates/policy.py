@@ -10,18 +10,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kronos.core.conventions import IMPROVEMENT_ALPHA, MIN_ANNUALISED_OBSERVATIONS, MIN_COVERAGE
 from kronos.errors import BadValue
 
-Share = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
-Level = Annotated[float, Field(gt=0.0, le=0.2, allow_inf_nan=False)]
-Ratio = Annotated[float, Field(ge=1.0, le=100.0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Level = Annotated[float, Field(gt=0.0, le=0.2)]
+Ratio = Annotated[float, Field(ge=1.0, le=100.0)]
+Positive = Annotated[float, Field(gt=0.0, le=1e6)]
+Count = Annotated[int, Field(ge=0)]
+Days = Annotated[int, Field(ge=0, le=3650)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""JSON has lists only."""
 
 CANARY = "KRONOS:FORBIDDEN"
 """A name on every blacklist: the control that ignores the blacklist holds it."""
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    """A number is no word and no truth value; a whole number may stand where any number may."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class IntegrityTerms(_Strict):
@@ -31,9 +36,9 @@ class IntegrityTerms(_Strict):
     """Share of the due outcomes that must be there, of the config and of the incumbent."""
     gap_level: Level = 0.01
     """Missing dates whose place among the incumbent's values is less likely than this are selective."""
-    most_stale_days: Count = 62
+    most_stale_days: Days = 62
     """Days between the last decision judged and the data's present."""
-    probes: tuple[str, ...] = ("repeat", "future", "fresh")
+    probes: Names = ("repeat", "future", "fresh")
     """What the runner must have shown: the seed reproduces the decisions; later data changes none of them; recent data
     changes some. A runner that cannot be asked one of them can only pass where it is left out here."""
     least_probed: Annotated[int, Field(ge=1)] = 3
@@ -61,7 +66,7 @@ class EvidenceTerms(_Strict):
     """Annual information ratio that the evidence must be long enough to show ..."""
     power: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.8
     """... with this power, all trials counted."""
-    expires_days: Annotated[int, Field(ge=1)] = 90
+    expires_days: Annotated[Days, Field(ge=1)] = 90
     """Days after a verdict from which nothing is approved or promoted on it."""
 
 
@@ -79,7 +84,7 @@ class ImprovementTerms(_Strict):
     monte_carlo_errors: Positive = 1.0
     """A p-value within so many Monte-Carlo standard errors of its level decides nothing."""
     resamples: Annotated[int, Field(ge=1000)] = 10_000
-    least_difference: Annotated[float, Field(ge=0.0, le=10.0, allow_inf_nan=False)] = 0.0
+    least_difference: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """A config whose simultaneous upper bound lies below this FAILs: more data will not help it."""
     confirmation_dates: Count = 126
     """Dates after the data that Kronos mined for its own proposal, without which it is not confirmed."""
@@ -161,7 +166,7 @@ class ConstraintTerms(_Strict):
     """By market; `*` for all others."""
     by_engine: dict[str, Limits] = Field(default_factory=lambda: {"UNIVERSE": Limits()})
     """For engines whose decisions are baskets rather than single names: instead of the market's."""
-    blacklist: tuple[str, ...] = (CANARY,)
+    blacklist: Names = (CANARY,)
     """Entities nobody may hold."""
     most_reported_ratio: Ratio = 1.0
     """Hard violations that outcomes report, a decision, beside the incumbent's."""
@@ -182,7 +187,7 @@ class ConstraintTerms(_Strict):
 class PromotionTerms(_Strict):
     """What keeps the promotion latch open."""
 
-    suite_days: Annotated[int, Field(ge=1)] = 8
+    suite_days: Annotated[Days, Field(ge=1)] = 8
     """Days after which a suite of controls is stale."""
     positive_power: Share = 0.9
     """Share of positive controls that must pass in the long run ..."""
@@ -198,7 +203,7 @@ class AutoApprovalTerms(_Strict):
     enabled: bool = False
     most_changed_parameters: Annotated[int, Field(ge=1)] = 1
     most_relative_change: Positive = 0.2
-    evidence: tuple[str, ...] = ("HUMAN_TRIGGERED",)
+    evidence: Names = ("HUMAN_TRIGGERED",)
     """Labels of the evidence that may be enough."""
 
 
@@ -232,6 +237,8 @@ class GatePolicy(_Strict):
 
 def parse_gate_policy(body: Mapping[str, Any]) -> GatePolicy:
     """A policy from its JSON body; `BadValue` names the key, its value and what is expected there."""
+    if not isinstance(body, Mapping):
+        raise BadValue("gate policy", body, "a JSON object")
     try:
         return GatePolicy.model_validate(dict(body))
     except ValidationError as error:

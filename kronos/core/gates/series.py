@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
 
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
@@ -33,15 +36,16 @@ def gate_series(
 ) -> GateSeries | None:
     """None when the incumbent neither earns nor forecasts in the window. at_one: the same record at horizon 1.
 
-    Gates on wealth use horizon 1, whatever the engine's primary horizon is.
+    Gates on wealth use horizon 1, whatever the engine's primary horizon is. Slices that only another config has are
+    there too: losses in them count.
     """
-    compared = compared_series(held, policy, window, incumbent)
+    compared = compared_series(held, policy, window, incumbent, of_any=True)
     if compared is None:
         return None
     series = daily_slices(compared.rows)
     if compared.metric != SHARPE:
         return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "")
-    single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent)
+    single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent, of_any=True)
     scored = score_series(held, policy, window, incumbent)
     return GateSeries(
         metric=compared.metric,
@@ -53,6 +57,20 @@ def gate_series(
         scores={} if scored is None else whole_books(daily_slices(scored[1])),
         score_metric="" if scored is None else scored[0],
     )
+
+
+def last_judged(series: Mapping[str, Slices], config_id: str, incumbent: str) -> date | None:
+    """The last date on which both have a value of their book; None without one. A date that is only due proves nothing.
+
+    series: by config and slice.
+    """
+    mine, theirs = (series.get(name, {}).get(OVERALL_SLICE) for name in (config_id, incumbent))
+    if mine is None or theirs is None:
+        return None
+    known = [one.days[np.isfinite(one.values)] for one in (mine, theirs)]
+    shared = np.intersect1d(known[0], known[1], assume_unique=True)
+    day: date | None = shared[-1].astype("datetime64[D]").item() if shared.size else None
+    return day
 
 
 def whole_books(slices: Mapping[str, Slices]) -> dict[str, Daily]:

@@ -8,12 +8,13 @@ import numpy as np
 
 from kronos.core.gates.contest import Contest, Pairing, contest_of, difference_of, pair_up, slices_of, unit_of
 from kronos.core.gates.evidence import GateEvidence, ScenarioLoss
-from kronos.core.gates.losses import deepest_fall
+from kronos.core.gates.losses import deepest_falls, own_fall
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
+from kronos.core.stats.matrix import FloatArray
 from kronos.core.vocabulary import UNKNOWN
 
 
@@ -23,9 +24,10 @@ def stress(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> Iter
     if contest is None:
         yield invalid("stress", "NO_PAIR", "no series to stress: the integrity gate says why")
     else:
-        for name in slices_of(evidence, "regime", "market"):
+        theirs, mine = (slices_of(evidence, one, "regime", "market") for one in (evidence.rival, evidence.proposed))
+        for name in sorted({*theirs, *mine}):
             if not name.endswith(f":{UNKNOWN}"):
-                yield _slice(evidence, name, policy)
+                yield _slice(evidence, name, policy) if name in theirs else _own_slice(evidence, name, policy)
         if evidence.metric == SHARPE:
             yield _costs(evidence, contest, policy)
         yield _one_year_out(evidence, contest)
@@ -39,23 +41,36 @@ def _slice(evidence: GateEvidence, name: str, policy: GatePolicy) -> Finding:
     least = policy.evidence.least_slice_dates
     found = pair_up(evidence, policy, name).contest
     if found is None or len(found.days) < least:
-        count = 0 if found is None else len(found.days)
-        numbers = {"value": float(count), "threshold": float(least), "requires": ">=", "unit": "dates", "slice": name}
-        return undecided("loss", "TOO_FEW_DATES", f"{count} dates in {name}: {least} needed", **numbers)
+        return _too_few(name, 0 if found is None else len(found.days), least, f"dates in {name}")
     if evidence.metric != SHARPE:
         return _loss(evidence, name, -float(found.proposed.mean()), -float(found.incumbent.mean()), policy)
-    falls = [deepest_fall(evidence.wealth.get(config, {}).get(name)) for config in (evidence.proposed, evidence.rival)]
-    if falls[0] is None or falls[1] is None:
-        return invalid("loss", "NO_WEALTH", f"no series of returns of one session in {name}", slice=name)
-    return _loss(evidence, name, falls[0], falls[1], policy)
+    falls = deepest_falls(evidence, "loss", policy, name)
+    return falls if isinstance(falls, Finding) else _loss(evidence, name, *falls, policy)
 
 
-def _loss(evidence: GateEvidence, where: str, mine: float, theirs: float, policy: GatePolicy) -> Finding:
+def _own_slice(evidence: GateEvidence, name: str, policy: GatePolicy) -> Finding:
+    """A slice that only the config has: the absolute limit alone holds; a score cannot be judged without another."""
+    if evidence.metric != SHARPE:
+        return _too_few(name, 0, policy.evidence.least_slice_dates, f"dates of the incumbent in {name}")
+    count = int(np.isfinite(evidence.series[evidence.proposed][name].values).sum())
+    if count < policy.evidence.least_slice_dates:
+        return _too_few(name, count, policy.evidence.least_slice_dates, f"dates in {name}")
+    fall = own_fall(evidence, "loss", policy, name)
+    return fall if isinstance(fall, Finding) else _loss(evidence, name, fall, None, policy)
+
+
+def _too_few(name: str, count: int, least: int, what: str) -> Finding:
+    numbers = {"value": float(count), "threshold": float(least), "requires": ">=", "unit": "dates", "slice": name}
+    return undecided("loss", "TOO_FEW_DATES", f"{count} {what}: {least} needed", **numbers)
+
+
+def _loss(evidence: GateEvidence, where: str, mine: float, theirs: float | None, policy: GatePolicy) -> Finding:
+    """theirs: None where the incumbent takes no risk at all."""
     terms, earns = policy.stress, evidence.metric == SHARPE
-    most = max(terms.loss_floor if earns else terms.score_floor, terms.loss_ratio * theirs)
+    most = max(terms.loss_floor if earns else terms.score_floor, terms.loss_ratio * (theirs or 0.0))
     unit = "share lost from the peak" if earns else evidence.metric
     numbers = {"value": mine, "threshold": most, "requires": "<=", "unit": unit, "slice": where}
-    said = f"{mine:.3g}, the incumbent {theirs:.3g}"
+    said = f"{mine:.3g}, the incumbent " + ("is not there" if theirs is None else f"{theirs:.3g}")
     if mine <= most:
         return passed("loss", "BEARABLE", said, **numbers)
     return failed("loss", "TOO_MUCH", f"{said}: more than {most:.3g}", **numbers)
@@ -78,7 +93,8 @@ def _still_better(metric: str, reason: str, value: float, said: str, unit: str) 
 def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Finding:
     multiple = policy.stress.cost_multiple
     metric = f"{multiple:g} times the costs"
-    costs = [_aligned(evidence.costs.get(name), contest) for name in (evidence.proposed, evidence.rival)]
+    least = policy.integrity.least_coverage
+    costs = [_aligned(evidence.costs.get(name), contest, least) for name in (evidence.proposed, evidence.rival)]
     if costs[0] is None or costs[1] is None:
         return invalid(metric, "NO_COSTS", "outcomes of one of the two report no costs")
     series = contest.proposed - (multiple - 1.0) * costs[0], contest.incumbent - (multiple - 1.0) * costs[1]
@@ -87,13 +103,15 @@ def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Find
     return _still_better(metric, "COSTS_EAT_IT", value, said, unit_of(evidence))
 
 
-def _aligned(costs: Daily | None, contest: Contest) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    if costs is None or np.isnan(costs.values).all():
+def _aligned(costs: Daily | None, contest: Contest, least: float) -> FloatArray | None:
+    """Costs on the contest's dates; None where fewer than the least share of them have one."""
+    if costs is None:
         return None
-    found = np.zeros(len(contest.days))
+    found = np.full(len(contest.days), np.nan)
     _, here, there = np.intersect1d(contest.days, costs.days, assume_unique=True, return_indices=True)
-    found[here] = np.nan_to_num(costs.values[there])
-    return found
+    found[here] = costs.values[there]
+    known = np.isfinite(found)
+    return np.where(known, found, 0.0) if known.mean() >= least else None
 
 
 def _one_year_out(evidence: GateEvidence, contest: Contest) -> Finding:
@@ -118,7 +136,7 @@ def _or_worst(value: float) -> float:
 def _one_market_out(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]:
     """The mean of the markets' own differences without each in turn; nothing to say of a single market."""
     own = {}
-    for name in slices_of(evidence, "market"):
+    for name in slices_of(evidence, evidence.rival, "market"):
         found = pair_up(evidence, policy, name).contest
         if found is not None and len(found.days) >= policy.evidence.least_slice_dates:
             own[name] = difference_of(evidence, found.proposed, found.incumbent, found.factor)

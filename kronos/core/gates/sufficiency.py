@@ -11,6 +11,7 @@ from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_model import Doubt
 from kronos.core.stats.matrix import Inconclusive
 from kronos.core.stats.power import power_of, years_needed
+from kronos.core.vocabulary import UNKNOWN
 
 
 def sufficiency(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> Iterator[Finding]:
@@ -32,14 +33,15 @@ def sufficiency(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) ->
 
 
 def _slices(evidence: GateEvidence, policy: GatePolicy) -> Finding:
-    named = slices_of(evidence, "regime", "market")
+    slices = slices_of(evidence, evidence.rival, "regime", "market")
+    named = [one for one in slices if not one.endswith(f":{UNKNOWN}")]
     least = policy.evidence.least_slice_dates
     eligible = [
         one
         for one in named
         if (found := pair_up(evidence, policy, one).contest) is not None and len(found.days) >= least
     ]
-    needed = min(policy.evidence.least_slices, len(named))
+    needed = policy.evidence.least_slices
     numbers = {"value": float(len(eligible)), "threshold": float(needed), "requires": ">=", "unit": "slices"}
     said = f"{len(eligible)} of {len(named)} regimes and markets have {least} dates"
     if len(eligible) < needed:

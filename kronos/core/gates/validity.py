@@ -33,7 +33,7 @@ def validity(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> It
     if pairing.contest is None or pairing.broken is not None:
         yield invalid("deflated Sharpe ratio", "NO_PAIR", "no series to judge: the integrity gate says why")
         return
-    matrix = trial_matrix(evidence, pairing.contest)
+    matrix = trial_matrix(evidence, pairing.contest, policy)
     if isinstance(matrix, Inconclusive):
         yield undecided("deflated Sharpe ratio", matrix.reason.value, matrix.detail)
         return

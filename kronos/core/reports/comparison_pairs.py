@@ -72,19 +72,25 @@ def daily_slices(rows: pl.DataFrame) -> dict[str, Slices]:
 
 
 def paired(
-    config: Daily | None, incumbent: Daily, compared: ComparedSeries, slice_id: str, policy: ComparisonPolicy
+    config: Daily | None,
+    incumbent: Daily,
+    compared: ComparedSeries,
+    slice_id: str,
+    policy: ComparisonPolicy,
+    *,
+    least_coverage: float = MIN_COVERAGE,
 ) -> Pair:
     """The pair in one slice, or why there is none.
 
     Dates on which the incumbent is missing do not count for either; a date that only the config misses is imputed
-    against it. Below 95 % of either's dates, or when what the config misses is related to the incumbent's returns,
+    against it. Below the least share of either's dates, or when what the config misses is related to the incumbent's returns,
     there is no verdict.
     """
     if config is None or np.isnan(config.values).all():
         return Unpaired(Doubt.NO_RECORD, f"no {compared.metric} in {slice_id}")
     losses = compared.metric != SHARPE
     both = matched(config, incumbent, losses=losses)
-    flaw = _thin(both, compared.horizon, policy) or _selective(both, policy)
+    flaw = _thin(both, compared.horizon, policy, least_coverage) or _selective(both, policy)
     if flaw is not None:
         return Unpaired(*flaw, int((~both.gap).sum()), both.coverage)
     pair = imputed(both, losses=losses)
@@ -107,11 +113,11 @@ def same_stream(first: Daily, second: Daily) -> bool:
     return bool(a.size == 0 or np.abs(a - b).max() <= RELATIVE_TOLERANCE * np.abs(b).max())
 
 
-def _thin(both: Matched, horizon: int, policy: ComparisonPolicy) -> tuple[Doubt, str] | None:
+def _thin(both: Matched, horizon: int, policy: ComparisonPolicy, share: float) -> tuple[Doubt, str] | None:
     """Too many gaps, or too few dates."""
     for coverage, whose in ((both.incumbent_coverage, "the incumbent"), (both.coverage, "the config")):
-        if coverage < MIN_COVERAGE:
-            return Doubt.LOW_COVERAGE, f"{whose} has {coverage:.1%} of its matched dates: {MIN_COVERAGE:.0%} needed"
+        if coverage < share:
+            return Doubt.LOW_COVERAGE, f"{whose} has {coverage:.1%} of its matched dates: {share:.0%} needed"
     least = max(policy.least_dates, MIN_INDEPENDENT_OBSERVATIONS * horizon)
     return None if both.days.size >= least else (Doubt.TOO_SHORT, f"{both.days.size} matched dates: {least} needed")
 

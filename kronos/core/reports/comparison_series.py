@@ -48,10 +48,13 @@ class ComparedSeries:
     factors: dict[str, float]
 
 
-def compared_series(held: Evidence, policy: ObservationPolicy, window: Window, incumbent: str) -> ComparedSeries | None:
+def compared_series(
+    held: Evidence, policy: ObservationPolicy, window: Window, incumbent: str, *, of_any: bool = False
+) -> ComparedSeries | None:
     """Book returns (conditional returns in a regime) of all configs if the incumbent earns, else its first score.
 
-    None when the incumbent has neither in the window. A dimension with a single slice is left out: it is the book.
+    None when the incumbent has neither in the window. A dimension in which the incumbent (of_any: all configs together)
+    has a single slice is left out: it is the book.
     """
     grouping = Grouping(held.codes, pooled=False)
     axis, series = observe(held, grouping, window, DIMENSIONS, policy)
@@ -64,7 +67,9 @@ def compared_series(held: Evidence, policy: ObservationPolicy, window: Window, i
     rows = _with_windows(rows, policy.comparison.window_years)
     if rows.filter(pl.col("config_id") == incumbent).is_empty():
         return None
-    rows = _telling(rows, incumbent).select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items())
+    rows = _telling(rows, None if of_any else incumbent).select(
+        pl.col(name).cast(dtype) for name, dtype in COMPARED.items()
+    )
     return ComparedSeries(metric, held.horizon, rows, _factors(rows, incumbent, annualisation))
 
 
@@ -172,11 +177,11 @@ def _with_windows(rows: pl.DataFrame, years: int) -> pl.DataFrame:
     return pl.concat([rows, windows])
 
 
-def _telling(rows: pl.DataFrame, incumbent: str) -> pl.DataFrame:
-    """Without the dimensions in which the incumbent has a single slice: that is the whole book again."""
+def _telling(rows: pl.DataFrame, config_id: str | None) -> pl.DataFrame:
+    """Without the dimensions in which the config (None: all of them) has one slice: that is the whole book again."""
     dimension = pl.col("slice").str.split(":").list.first()
-    mine = rows.filter(pl.col("config_id") == incumbent).group_by(dimension.alias("dimension"))
-    counts = mine.agg(pl.col("slice").n_unique())
+    counted = rows if config_id is None else rows.filter(pl.col("config_id") == config_id)
+    counts = counted.group_by(dimension.alias("dimension")).agg(pl.col("slice").n_unique())
     kept = counts.filter((pl.col("slice") > 1) | (pl.col("dimension") == OVERALL_SLICE))["dimension"]
     return rows.filter(dimension.is_in(kept.to_list()))
 

@@ -96,6 +96,39 @@ def _deep_fall(pack: GateEvidence) -> GateEvidence:
     return with_returns(pack, c1=values)
 
 
+def _alone(slice_id: str, loss: float, count: int = 300) -> Change:
+    """A slice that only the config has, in which it loses the same on every date."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = Daily(pack.series["c1"][OVERALL_SLICE].days[:count], np.full(count, -loss))
+        series = {**pack.series, "c1": {**pack.series["c1"], slice_id: daily}}
+        return replace(pack, series=series, wealth=series)
+
+    return change
+
+
+def _costs_known(share: float) -> Change:
+    """The config's costs are there on the first dates alone."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = pack.costs["c1"]
+        kept = slice(int(share * daily.days.size))
+        return replace(pack, costs={**pack.costs, "c1": Daily(daily.days[kept], daily.values[kept])})
+
+    return change
+
+
+def _wealth(name: str, slice_id: str, known: int) -> Change:
+    """Returns of one session are there on the first dates of a config's slice alone."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = pack.wealth[name][slice_id]
+        values = np.where(np.arange(daily.days.size) < known, daily.values, np.nan)
+        return replace(pack, wealth={**pack.wealth, name: {**pack.wealth[name], slice_id: Daily(daily.days, values)}})
+
+    return change
+
+
 BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "the same parameters": (
         lambda pack: replace(pack, duplicates=("other",)), Gate.INTEGRITY, INVALID, "DUPLICATE"),
@@ -120,8 +153,19 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "old inputs": (_probe("fresh", Probe(100, 0)), Gate.INTEGRITY, INVALID, "STALE_INPUTS"),
     "hardly probed": (_probe("future", Probe(2, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
     "not probed": (lambda pack: replace(pack, probes={}), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
+    "refused on two of its dates": (
+        _probe("future", Probe(5, 0, "ALTERED", refused=("engine failed",) * 2)), Gate.INTEGRITY, INVALID,
+        "NOT_PROBED"),
     "few dates": (_short, Gate.EVIDENCE, INCONCLUSIVE, "TOO_SHORT"),
     "low power": (_short, Gate.EVIDENCE, INCONCLUSIVE, "LOW_POWER"),
+    "the whole book alone": (
+        lambda pack: replace(pack, series={n: {OVERALL_SLICE: s[OVERALL_SLICE]} for n, s in pack.series.items()}),
+        Gate.EVIDENCE, INCONCLUSIVE, "TOO_FEW_SLICES"),
+    "one regime beside those that nobody knows": (
+        lambda pack: replace(pack, series={
+            n: {{"regime:STRESS": "regime:UNKNOWN"}.get(k, k): d for k, d in s.items() if k != "regime:NORMAL"}
+            for n, s in pack.series.items()}),
+        Gate.EVIDENCE, INCONCLUSIVE, "TOO_FEW_SLICES"),
     "no slices": (
         lambda pack: replace(pack, series={n: {k: d for k, d in s.items() if k in (OVERALL_SLICE, "regime:CALM")}
                                            for n, s in _short(pack).series.items()}),
@@ -164,10 +208,18 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         lambda pack: replace(_series(lambda _, theirs: theirs[::-1].copy())(pack), others=()),
         Gate.VALIDITY, INCONCLUSIVE, "TRAILS_OUT_OF_SAMPLE"),
     "a crash of its own": (_deep_fall, Gate.NO_DEGRADATION, FAIL, "DEEPER"),
+    "hardly any daily return": (_wealth("c1", OVERALL_SLICE, 10), Gate.NO_DEGRADATION, INVALID, "COVERAGE"),
+    "hardly any daily return of the incumbent": (
+        _wealth("incumbent", OVERALL_SLICE, 10), Gate.NO_DEGRADATION, INVALID, "COVERAGE"),
+    "hardly any daily return in a regime": (_wealth("c1", "regime:STRESS", 10), Gate.STRESS, INVALID, "COVERAGE"),
+    "hardly any daily return of the incumbent in a regime": (
+        _wealth("incumbent", "regime:STRESS", 10), Gate.STRESS, INVALID, "COVERAGE"),
     "busier": (
         lambda pack: replace(pack, turnovers={"incumbent": 0.2, "c1": 0.31}), Gate.NO_DEGRADATION, FAIL, "BUSIER"),
     "turnover unknown": (
         lambda pack: replace(pack, turnovers={"incumbent": 0.2}), Gate.NO_DEGRADATION, INVALID, "NO_TURNOVER"),
+    "turnover of both unknown": (
+        lambda pack: replace(pack, turnovers={}), Gate.NO_DEGRADATION, INVALID, "NO_TURNOVER"),
     "inferior": (
         _series(lambda mine, theirs: 2.0 * theirs - mine), Gate.NO_DEGRADATION, FAIL, "INFERIOR"),
     "a scenario too bad": (
@@ -176,11 +228,21 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", None, 0.4, "cannot"),)),
         Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
     "a rare regime": (_rare_regime, Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
+    "losses in a regime of its own": (_alone("regime:CRISIS", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "losses in a market of its own": (_alone("market:CRYPTO", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "few dates in a regime of its own": (_alone("regime:CRISIS", 0.0, 30), Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
+    "hardly any daily return in a regime of its own": (
+        lambda pack: _wealth("c1", "regime:CRISIS", 10)(_alone("regime:CRISIS", 0.0)(pack)),
+        Gate.STRESS, INVALID, "COVERAGE"),
+    "no daily return in a regime of its own": (
+        lambda pack: replace(_alone("regime:CRISIS", 0.0)(pack), wealth=pack.wealth), Gate.STRESS, INVALID,
+        "NO_WEALTH"),
     "costs that eat it": (
         lambda pack: replace(pack, costs={**pack.costs, "c1": Daily(pack.costs["c1"].days,
                                                                      np.full_like(pack.costs["c1"].values, 0.01))}),
         Gate.STRESS, INCONCLUSIVE, "COSTS_EAT_IT"),
     "costs unknown": (lambda pack: replace(pack, costs={}), Gate.STRESS, INVALID, "NO_COSTS"),
+    "costs of a tenth of the dates unknown": (_costs_known(0.9), Gate.STRESS, INVALID, "NO_COSTS"),
     "one good year": (_one_good_year, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_YEAR"),
     "one good market": (
         lambda pack: _two_markets(pack, 1e-3), Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
@@ -191,6 +253,9 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "more violations than the incumbent": (
         lambda pack: replace(pack, actions=Actions(100, (), (0.2, 0.1))), Gate.HARD_CONSTRAINTS, FAIL,
         "MORE_THAN_INCUMBENT"),
+    "violations that only the incumbent reports": (
+        lambda pack: replace(pack, actions=Actions(100, (), (None, 0.2))), Gate.HARD_CONSTRAINTS, INVALID,
+        "NOT_REPORTED"),
 }  # fmt: skip
 
 
@@ -224,6 +289,30 @@ def test_forecasts_that_score_better_pass_though_they_earn_nothing() -> None:
     policy_without_record = policy({"improvement": {"resamples": 2000, "least_replay_dates": 0}})
     pack = replace(forecasts(), live=forecasts().series["incumbent"][OVERALL_SLICE])
     assert judged(pack, policy_without_record).verdict is GateVerdict.PASS
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(0.9, GateVerdict.PASS), (0.95, INVALID)])
+def test_the_policys_coverage_is_the_one_that_counts(least: float, verdict: GateVerdict) -> None:
+    """8 % missing are as many as the policy says; no other share stands beside it."""
+    values = overall(good(), "c1")
+    values[::12] = np.nan
+    found = judged(with_returns(good(), c1=values), policy({"integrity": {"least_coverage": least}}))
+    assert found.of(Gate.INTEGRITY).verdict is verdict
+    assert ("NO_PAIR" in [one.reason for gate in found.gates for one in gate.findings]) is (verdict is INVALID)
+
+
+def test_a_bearable_loss_where_the_incumbent_is_not_passes() -> None:
+    found = judged(_alone("regime:CRISIS", 0.0005)(good()))
+    (loss,) = [one for one in found.of(Gate.STRESS).findings if one.slice == "regime:CRISIS"]
+    assert (loss.reason, loss.threshold) == ("BEARABLE", FEW.stress.loss_floor)
+    assert found.verdict is GateVerdict.PASS
+
+
+def test_forecasts_where_the_incumbent_makes_none_cannot_be_judged() -> None:
+    daily = Daily(good().series["c1"][OVERALL_SLICE].days[:300], np.full(300, 0.1))
+    series = forecasts().series
+    alone = replace(forecasts(), series={**series, "c1": {**series["c1"], "regime:CRISIS": daily}})
+    assert finding(alone, Gate.STRESS, "TOO_FEW_DATES").slice == "regime:CRISIS"
 
 
 def test_forecasts_that_are_worse_by_a_constant_on_every_date_fail() -> None:

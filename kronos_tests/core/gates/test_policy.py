@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
@@ -21,6 +22,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "NaN": ({"degradation": {"sharpe_margin": math.nan}}, "degradation.sharpe_margin"),
     "infinity": ({"stress": {"loss_ratio": math.inf}}, "stress.loss_ratio"),
     "a share above one": ({"validity": {"least_deflated_sharpe": 1.2}}, "validity.least_deflated_sharpe"),
+    "a truth value for a number": ({"degradation": {"sharpe_margin": True}}, "degradation.sharpe_margin"),
+    "a number for a truth value": ({"auto_approval": {"enabled": 1}}, "auto_approval.enabled"),
+    "a number in quotes": ({"validity": {"least_deflated_sharpe": "0.9"}}, "validity.least_deflated_sharpe"),
+    "no bound of turnover": ({"degradation": {"turnover_floor": math.inf}}, "degradation.turnover_floor"),
+    "no bound of scores": ({"stress": {"score_floor": math.inf}}, "stress.score_floor"),
+    "a suite that counts for ever": ({"promotion": {"suite_days": 3_000_000}}, "promotion.suite_days"),
+    "evidence that never expires": ({"evidence": {"expires_days": 10**12}}, "evidence.expires_days"),
+    "evidence that is never stale": ({"integrity": {"most_stale_days": 3_651}}, "integrity.most_stale_days"),
+    "a word for names": ({"constraints": {"blacklist": CANARY}}, "constraints.blacklist"),
     "half a look": ({"improvement": {"most_looks": 2.5}}, "improvement.most_looks"),
     "an unknown probe": ({"integrity": {"probes": ["repeat", "luck"]}}, "integrity"),
     "no limits for the rest": ({"constraints": {"limits": {"US_EQ": {}}}}, "constraints"),
@@ -39,8 +49,20 @@ def test_what_is_wrong_is_named_with_its_value_and_what_is_expected(name: str) -
         parse_gate_policy(body)
 
 
+@pytest.mark.parametrize("body", [[1], None, "policy", 7])
+def test_what_is_no_object_is_no_policy(body: Any) -> None:
+    with pytest.raises(BadValue, match=re.escape(f"gate policy has value {body!r}: expected a JSON object")):
+        parse_gate_policy(body)
+
+
 def test_what_is_stored_parses_to_the_same_policy() -> None:
-    assert parse_gate_policy(GatePolicy().model_dump(mode="json")) == GatePolicy()
+    body = json.loads(json.dumps(GatePolicy().model_dump(mode="json")))
+    assert parse_gate_policy(body) == GatePolicy()
+
+
+def test_a_whole_number_may_stand_for_any_number() -> None:
+    found = parse_gate_policy({"degradation": {"sharpe_margin": 1, "drawdown_ratio": 2}}).degradation
+    assert (found.sharpe_margin, found.drawdown_ratio) == (1.0, 2.0)
 
 
 def test_an_empty_body_is_the_default() -> None:

@@ -1,0 +1,65 @@
+"""Series of a record as the gates read them, from cells."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from kronos.core.gates.series import GateSeries, gate_series, last_judged
+from kronos.core.policy import ObservationPolicy
+from kronos.core.reports.axis import Window
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos.core.reports.evidence import evidence
+from kronos_tests.core.reports.builders import START, cells, sessions, weekdays
+from kronos_tests.core.reports.comparison_worlds import books
+
+N = 300
+CALM, STRESS = ["CALM"] * N, ["CALM"] * (N - 60) + ["STRESS"] * 60
+
+
+def series(*frames: pl.DataFrame) -> GateSeries:
+    """The series of these cells beside `incumbent`."""
+    held = evidence(pl.concat(frames), sessions("US_EQ", "US_ETF", count=N + 60), horizon=1)
+    found = gate_series(held, held, ObservationPolicy(), Window(START, weekdays(N)[-1]), "incumbent")
+    assert found is not None
+    return found
+
+
+def part(config: str, labels: list[str] | None = None, market: str = "US_EQ") -> pl.DataFrame:
+    return cells(books()["bad"][:N], config=config, labels=labels or CALM, market=market)
+
+
+def test_a_regime_that_only_another_config_decides_in_is_a_slice() -> None:
+    found = series(part("incumbent"), part("other", STRESS))
+    assert {"regime:CALM", "regime:STRESS"} <= set(found.series["other"]) & set(found.wealth["other"])
+    assert "regime:STRESS" not in found.series["incumbent"] and found.factors["regime:CALM"] > 0.0
+
+
+def test_a_market_that_only_another_config_decides_in_is_a_slice() -> None:
+    found = series(part("incumbent"), part("other"), part("other", market="US_ETF"))
+    assert {"market:US_EQ", "market:US_ETF"} <= set(found.series["other"]) & set(found.wealth["other"])
+    assert found.factors["market:US_EQ"] > 0.0
+
+
+def test_what_is_the_whole_book_to_every_config_is_no_slice_of_it() -> None:
+    found = series(part("incumbent"), part("other"))
+    assert not [name for name in found.series["other"] if name.startswith(("regime", "market"))]
+
+
+def books_of(**values: list[float]) -> dict[str, dict[str, Daily]]:
+    days = np.datetime64("2020-01-01") + np.arange(3)
+    return {name: {OVERALL_SLICE: Daily(days, np.array(column))} for name, column in values.items()}
+
+
+def test_the_last_judged_date_is_one_on_which_both_have_a_value() -> None:
+    found = books_of(mine=[0.1, 0.1, np.nan], theirs=[0.1, 0.2, 0.3])
+    assert last_judged(found, "mine", "theirs") == last_judged(found, "theirs", "mine") == date(2020, 1, 2)
+
+
+def test_without_a_shared_value_there_is_no_last_judged_date() -> None:
+    found = books_of(mine=[0.1, np.nan, np.nan], theirs=[np.nan, np.nan, 0.3])
+    assert last_judged(found, "mine", "theirs") is None
+    assert last_judged(found, "mine", "nobody") is None and last_judged({}, "mine", "theirs") is None
