@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -77,10 +78,25 @@ def batch(
     return SourceBatch(frame(DECISIONS, made), frame(OUTCOMES, came), frame(QUARANTINE, quarantine or []), ids)
 
 
+def written(control: Upstream, found: SourceBatch) -> SourceBatch:
+    """What was found, the task's rows under the stream that the newest job for their config and market was given."""
+    jobs = {(body["kronos"]["config_id"], body["market_id"]): body for body in control.submitted()}
+    streams = {key: body["kronos"]["experiment_id"] for key, body in jobs.items()}
+    last = next(reversed(streams.values()))
+    given = [
+        streams.get((config_id, market), last) if stream == STREAM else stream
+        for config_id, market, stream in found.decisions.select("config_id", "market_id", "experiment_id").iter_rows()
+    ]
+    decisions = found.decisions.with_columns(pl.Series("experiment_id", given, pl.String))
+    refused = found.refused.with_columns(pl.col("experiment_id").replace(STREAM, last))
+    return replace(found, decisions=decisions, refused=refused)
+
+
 def runner(control: Upstream, found: SourceBatch | None = None, **changes: Any) -> PrometheusApiRunner:
     """A hasty runner over tables that hold everything, or what was found."""
     config = PrometheusApiConfig(url=control.url, **{**QUICK, **changes})
-    return PrometheusApiRunner(config, lambda start, end: found or batch(*rows(TASK)), token=TOKEN)
+    held = found or batch(*rows(TASK))
+    return PrometheusApiRunner(config, lambda start, end: written(control, held), token=TOKEN)
 
 
 @contextmanager
@@ -113,7 +129,7 @@ def test_a_job_is_asked_for_with_everything_upstream_needs(control: Upstream) ->
         "seed": 7,
         "idempotency_key": control.requests[0].headers["Idempotency-Key"],
         "kronos": {
-            "experiment_id": STREAM,
+            "experiment_id": f"{STREAM}/{control.requests[0].headers['Idempotency-Key'][:16]}",
             "piece": "fold-001",
             "engine_name": "PORTFOLIO",
             "config_id": "new",
@@ -150,7 +166,7 @@ def test_keys_differ_between_jobs_and_are_the_same_when_asked_again(control: Ups
 def test_progress_is_heard(control: Upstream) -> None:
     control.more, heard = {"progress": 0.5, "logs": ["a", "b"]}, list[str]()
     config = PrometheusApiConfig(url=control.url, **QUICK)
-    PrometheusApiRunner(config, lambda start, end: batch(*rows(TASK)), heard=heard.append).run(ONE, nothing)
+    PrometheusApiRunner(config, lambda s, e: written(control, batch(*rows(ONE))), heard=heard.append).run(ONE, nothing)
     assert heard[1] == "config 'new' in US_EQ: RUNNING 0.5"
 
 
@@ -372,6 +388,37 @@ def test_rows_of_others_are_left_alone(control: Upstream) -> None:
     assert (produced.decisions.height, produced.outcomes.height, produced.rejected.height) == (12, 12, 0)
 
 
+def test_rows_of_another_spec_of_the_experiment_do_not_pool_with_those_asked_for_now(control: Upstream) -> None:
+    """As when an experiment is queued again with a later end: every fold is asked for anew, and the old rows stay."""
+
+    def read(start: date, end: date) -> SourceBatch:
+        jobs = {body["kronos"]["experiment_id"]: body["kronos"]["data_until"] for body in control.submitted()}
+        made = [row | {"decision_id": f"{row['decision_id']} {until}", "experiment_id": stream, "score": float(number)}
+                for number, (stream, until) in enumerate(jobs.items()) for row in rows(ONE)[0]]  # fmt: skip
+        return batch(made, [outcome(row["decision_id"], row["as_of_date"] + timedelta(days=1)) for row in made])
+
+    asking = PrometheusApiRunner(PrometheusApiConfig(url=control.url, **QUICK), read)
+    later = ONE.model_copy(update={"data_until": ONE.data_until + timedelta(days=30)})
+    for task, score in ((ONE, 0.0), (later, 1.0), (ONE, 0.0)):
+        produced = asking.run(task, nothing)
+        assert (produced.decisions.height, produced.outcomes.height, produced.rejected.height) == (12, 12, 0)
+        assert set(produced.decisions["score"]) == {score} and set(produced.decisions["experiment_id"]) == {STREAM}
+    assert len(control.jobs) == 2
+
+
+def test_rows_that_a_cancelled_job_had_written_do_not_count(control: Upstream) -> None:
+    control.statuses = lambda number: ["CANCELLED"] if number == 0 else ["SUCCESS"]
+
+    def read(start: date, end: date) -> SourceBatch:
+        first, second = (body["kronos"]["experiment_id"] for body in control.submitted())
+        made, came = rows(ONE, experiment_id=second)
+        half = [row | {"decision_id": f"half {row['decision_id']}", "experiment_id": first} for row in made[:6]]
+        return batch([*half, *made], came)
+
+    asking = PrometheusApiRunner(PrometheusApiConfig(url=control.url, **QUICK), read)
+    assert asking.run(ONE, nothing).decisions.height == 12
+
+
 def test_rows_beyond_the_task_are_rejected(control: Upstream) -> None:
     made, came = rows(ONE)
     strange = decision("strange", config_id="other")
@@ -424,7 +471,7 @@ def test_decisions_without_any_outcome_are_a_failed_backtest(control: Upstream) 
 def test_rows_that_come_late_are_waited_for(control: Upstream) -> None:
     states = [batch([], []), batch(*rows(ONE))]
     config = PrometheusApiConfig(url=control.url, **{**QUICK, "settle_seconds": 60.0})
-    slow = PrometheusApiRunner(config, lambda start, end: states.pop(0))
+    slow = PrometheusApiRunner(config, lambda start, end: written(control, states.pop(0)))
     assert slow.run(ONE, nothing).decisions.height == 12
 
 
@@ -439,18 +486,15 @@ def test_a_decision_written_under_two_ids_does_not_count_twice(control: Upstream
 def test_the_rows_are_those_a_source_reader_reads(control: Upstream, database: Database) -> None:
     """End to end: a decision written twice counts once, a refused one is among the rejected."""
     days = [START + timedelta(days=n) for n in range(12)]
-    action = {"mode": "BACKTEST", "experiment_id": STREAM}
-    made = [builders.decision(day, day, config_id="new", **action) for day in days]
-    bad = builders.decision("bad", START, config_id="new", weight=-1, **action)
-    builders.insert(
-        database,
-        engine_decisions=[*made, made[0], bad],
-        decision_outcomes=[builders.outcome(row) for row in made],
-    )
     config = PrometheusApiConfig(url=control.url, **QUICK)
     with SourceReader(database.url, Dialect.SPEC, RecordedBy.RECORDED, ObservationPolicy()) as reader:
 
         def read(start: date, end: date) -> SourceBatch:
+            action = {"mode": "BACKTEST", "experiment_id": control.submitted()[0]["kronos"]["experiment_id"]}
+            made = [builders.decision(day, day, config_id="new", **action) for day in days]
+            bad = builders.decision("bad", START, config_id="new", weight=-1, **action)
+            came = [builders.outcome(row) for row in made]
+            builders.insert(database, engine_decisions=[*made, made[0], bad], decision_outcomes=came)
             return reader.read(start, end, today=date(2020, 12, 31))
 
         produced = PrometheusApiRunner(config, read).run(ONE, nothing)
