@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -43,7 +44,11 @@ class RunState(StrEnum):
     BEGUN = "BEGUN"
     """Its process was there; Dagster does not always hear of its end."""
     OVER = "OVER"
+    CANCELLED = "CANCELLED"
+    """Somebody ended it."""
 
+
+_ENDED: Final = (RunState.OVER, RunState.CANCELLED)
 
 StateOf = Callable[[RunningBacktest], RunState | None]
 """State of the Dagster run of an attempt; None: there is no such run."""
@@ -108,11 +113,11 @@ def _take_back(scheduling: Scheduling, running: Sequence[RunningBacktest]) -> li
         state = scheduling.state_of(one)
         if one.attempt.started_at is None and _waits(state, one.attempt.batch in working):
             _prolong(scheduling, one)
-        elif (one.lapsed or state is RunState.OVER) and hand_back(
+        elif (one.lapsed or state in _ENDED) and hand_back(
             scheduling.workplace,
             one.experiment.experiment_id,
             one.attempt.attempt,
-            AttemptOutcome.LOST,
+            _outcome(one, state),
             _why(one, state),
         ):
             lost.append(one)
@@ -134,9 +139,18 @@ def _prolong(scheduling: Scheduling, one: RunningBacktest) -> None:
         store.renew(session, one.experiment.experiment_id, one.attempt.attempt, lease)
 
 
+def _outcome(one: RunningBacktest, state: RunState | None) -> AttemptOutcome:
+    """A run that ended by itself before it took up its first attempt failed, and would again at once."""
+    first = one.attempt.batch == one.experiment.experiment_id
+    failed = state is RunState.OVER and one.attempt.started_at is None and first
+    return AttemptOutcome.CRASHED if failed else AttemptOutcome.LOST
+
+
 def _why(one: RunningBacktest, state: RunState | None) -> str:
+    if state is RunState.CANCELLED:
+        return "its run was cancelled"
     if state is RunState.OVER:
-        return "its run ended without a word"
+        return "its run ended without a word" if one.attempt.started_at else "its run ended and never took it up"
     if one.attempt.started_at is not None:
         return "its worker fell silent for a whole lease"
     return "its run never began" if state is None else "its run began and never took it up"

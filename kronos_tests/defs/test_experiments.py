@@ -192,9 +192,11 @@ def test_a_run_is_over_when_dagster_has_seen_its_end(
         (dg.DagsterRunStatus.STARTING, RunState.WAITING),
         (dg.DagsterRunStatus.STARTED, RunState.BEGUN),
         (dg.DagsterRunStatus.CANCELING, RunState.BEGUN),
+        (dg.DagsterRunStatus.CANCELED, RunState.CANCELLED),
+        (dg.DagsterRunStatus.FAILURE, RunState.OVER),
     ],
 )
-def test_a_run_waits_until_its_process_has_begun(
+def test_the_state_of_a_run_is_what_dagster_says_of_it(
     world: World, kronos: Kronos, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, state: RunState
 ) -> None:
     world.queued()

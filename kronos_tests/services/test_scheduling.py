@@ -12,7 +12,7 @@ import pytest
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
-from kronos.core.scheduling.policy import Need, RuntimePrior
+from kronos.core.scheduling.policy import Need, Retries, RuntimePrior
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass
 from kronos.services.backtest_queue import queue_status
 from kronos.services.experiments import cancel
@@ -147,6 +147,36 @@ def test_a_run_that_dagster_says_is_over_is_taken_back_at_once(world: World) -> 
         take_up(session, experiment.experiment_id, 1, "run")
     ticked(world, lambda _: RunState.OVER)
     assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.LOST
+
+
+def test_a_run_that_ends_before_it_takes_its_attempt_up_comes_back_after_a_pause(world: World) -> None:
+    """As where its process cannot be started: it would end like that again, tick after tick."""
+    experiment = world.queued()
+    ticked(world)
+    done = ticked(world, lambda _: RunState.OVER)
+    (ended,) = world.attempts(experiment.experiment_id)
+    assert (ended.outcome, ended.why) == (AttemptOutcome.CRASHED, "its run ended and never took it up")
+    assert done.launches == () and world.now(experiment).status is QUEUED
+    assert last(world, experiment).reason == "NOT_BEFORE"
+
+
+def test_runs_that_never_take_their_attempt_up_are_given_up(database: Database, tmp_path: Path) -> None:
+    terms = policy(retries=Retries(first_after=timedelta(milliseconds=1), longest=timedelta(milliseconds=1)))
+    with backtest_world(database, tmp_path, terms) as world:
+        experiment = world.queued()
+        for _ in range(20):
+            ticked(world, lambda _: RunState.OVER)
+        found = world.now(experiment)
+        assert len(world.attempts(experiment.experiment_id)) == terms.scheduler.retries.attempts
+        assert found.status is REJECTED and found.metadata["reason"] == "CRASHED: its run ended and never took it up"
+
+
+def test_a_run_that_somebody_cancelled_before_it_began_did_not_crash(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    ticked(world, lambda _: RunState.CANCELLED)
+    ended = world.attempts(experiment.experiment_id)[0]
+    assert (ended.outcome, ended.why) == (AttemptOutcome.LOST, "its run was cancelled")
 
 
 def test_a_run_that_waits_in_dagsters_queue_keeps_the_experiment(world: World) -> None:

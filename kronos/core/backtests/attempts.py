@@ -20,7 +20,7 @@ class AttemptOutcome(StrEnum):
     COMPLETED = "COMPLETED"
     PREEMPTED = "PREEMPTED"
     CRASHED = "CRASHED"
-    """Its worker said that it failed."""
+    """Its worker said that it failed, or its run ended before one took it up."""
     LOST = "LOST"
     """Its worker said nothing any more."""
     CANCELLED = "CANCELLED"
