@@ -108,10 +108,10 @@ def tick(scheduling: Scheduling) -> Ticked:
 def _take_back(scheduling: Scheduling, running: Sequence[RunningBacktest]) -> list[RunningBacktest]:
     """End the attempts whose worker says nothing any more or whose run is over; those may yet have to be stopped."""
     lost = []
-    working = {one.attempt.batch for one in running if one.attempt.started_at is not None and not one.lapsed}
+    working = {one.attempt.launch for one in running if one.attempt.started_at is not None and not one.lapsed}
     for one in running:
         state = scheduling.state_of(one)
-        if one.attempt.started_at is None and _waits(state, one.attempt.batch in working):
+        if one.attempt.started_at is None and _waits(state, one.attempt.launch in working):
             _prolong(scheduling, one)
         elif (one.lapsed or state in _ENDED) and hand_back(
             scheduling.workplace,
@@ -125,7 +125,7 @@ def _take_back(scheduling: Scheduling, running: Sequence[RunningBacktest]) -> li
 
 
 def _waits(state: RunState | None, working: bool) -> bool:
-    """Whether an attempt that no run took up waits for its turn; working: its run is at another attempt of its batch.
+    """Whether an attempt that no run took up waits for its turn; working: its run is at another of its attempts.
 
     A run that has begun and takes nothing up has the rest of the lease for it.
     """
@@ -140,10 +140,8 @@ def _prolong(scheduling: Scheduling, one: RunningBacktest) -> None:
 
 
 def _outcome(one: RunningBacktest, state: RunState | None) -> AttemptOutcome:
-    """A run that ended by itself before it took up its first attempt failed, and would again at once."""
-    first = one.attempt.batch == one.experiment.experiment_id
-    failed = state is RunState.OVER and one.attempt.started_at is None and first
-    return AttemptOutcome.CRASHED if failed else AttemptOutcome.LOST
+    """A run that ended by itself before it took anything up failed, and would again at once."""
+    return AttemptOutcome.CRASHED if state is RunState.OVER and not one.begun else AttemptOutcome.LOST
 
 
 def _why(one: RunningBacktest, state: RunState | None) -> str:
@@ -269,21 +267,22 @@ def _of_run(seen: Seen, said: Plan, row: int) -> Iterator[scheduler.Decision]:
 
 
 def _launches(running: Sequence[RunningBacktest]) -> Iterator[Launch]:
-    """The runs of all open attempts that none has taken up; an earlier tick may have died before it asked for them."""
-    batches: dict[UUID, list[RunningBacktest]] = {}
+    """The runs of open attempts that have not begun; an earlier tick may have died before it asked for them."""
+    launches: dict[str, list[RunningBacktest]] = {}
     for one in running:
-        batches.setdefault(one.attempt.batch, []).append(one)
-    for batch, members in batches.items():
-        if any(one.attempt.started_at is None for one in members):
-            lead = next((one for one in members if one.experiment.experiment_id == batch), members[0])
-            yield _launch(lead, members)
+        if not one.begun:
+            launches.setdefault(one.attempt.launch, []).append(one)
+    for key, members in launches.items():
+        yield _launch(key, members)
 
 
-def _launch(lead: RunningBacktest, members: Sequence[RunningBacktest]) -> Launch:
+def _launch(key: str, members: Sequence[RunningBacktest]) -> Launch:
+    """The run of what is left of a batch; its lead may have been cancelled."""
+    lead = next((one for one in members if one.experiment.experiment_id == one.attempt.batch), members[0])
     ordered = sorted(members, key=lambda one: (one is not lead, str(one.experiment.experiment_id)))
     pairs = tuple((one.experiment.experiment_id, one.attempt.attempt) for one in ordered)
     return Launch(
-        key=f"{lead.experiment.experiment_id}:{lead.attempt.attempt}",
+        key=key,
         node=lead.attempt.node,
         members=pairs,
         priority=lead.experiment.priority,

@@ -89,8 +89,7 @@ def state_of(instance: dg.DagsterInstance) -> Callable[[RunningBacktest], RunSta
 def _run_of(instance: dg.DagsterInstance, one: RunningBacktest) -> dg.DagsterRun | None:
     if one.attempt.run_id is not None:
         return instance.get_run_by_id(one.attempt.run_id)
-    key = f"{one.attempt.batch}:{one.attempt.attempt}"
-    found = instance.get_runs(dg.RunsFilter(tags={LAUNCH_TAG: key}), limit=1)
+    found = instance.get_runs(dg.RunsFilter(tags={LAUNCH_TAG: one.attempt.launch}), limit=1)
     return found[0] if found else None
 
 
