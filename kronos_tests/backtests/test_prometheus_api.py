@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from kronos.backtests.http_client import _origin
 from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
 from kronos.core.backtests.runner import Watch
 from kronos.core.backtests.spec import Task
@@ -217,6 +218,12 @@ def test_a_server_that_is_not_there_is_given_up_for_now() -> None:
         (reply(400, b"x" * 100_000), "answered 400: x{300}$"),
         (reply(302, {}, Location="/elsewhere"), "redirect to http.*/elsewhere: expected one within the same server"),
         (reply(307, {}, Location="http://127.0.0.1:1/"), r"redirect to http://127\.0\.0\.1:1/"),
+        (
+            reply(307, {}, Location="http://up.example:99999/x"),
+            "with Location 'http://up.example:99999/x': expected an",
+        ),
+        (reply(307, {}, Location="http://[bad/x"), "answered 307 with Location .*: expected an address"),
+        (reply(307, {}, Location="http://host:8000x/"), "answered 307 with Location .*: expected an address"),
         (reply(202, {"job_id": 7}), "submission: job_id has value 7: expected Input should be a valid string"),
         (reply(202, {"job": "1"}), "submission: job_id has value .*: expected Field required"),
     ],
@@ -235,6 +242,11 @@ def test_redirects_within_the_server_are_followed_but_not_in_circles(control: Up
     control.troubles.extend([reply(308, {}, Location=there)] * 4)
     with failing("more than 3 redirects", final=True):
         runner(control).run(ONE, nothing)
+
+
+@pytest.mark.parametrize(("bare", "full"), [("http://up/x", "http://up:80/y"), ("https://up/x", "https://up:443/y")])
+def test_a_server_is_the_same_with_its_default_port_spelt_out(bare: str, full: str) -> None:
+    assert _origin(bare) == _origin(full) != _origin(full.replace("up:", "up:1"))
 
 
 @pytest.mark.parametrize(
