@@ -40,7 +40,8 @@ _CANCEL: Final = "/api/control/jobs/{}/cancel"
 _CANCEL_S: Final = 5.0
 _UNDER_WAY: Final = ("PENDING", "RUNNING")
 _SUCCESS: Final = "SUCCESS"
-_ENDED: Final = (_SUCCESS, "FAILED", "SKIPPED", "CANCELLED")
+_CANCELLED: Final = "CANCELLED"
+_ENDED: Final = (_SUCCESS, "FAILED", "SKIPPED", _CANCELLED)
 _SHOWN_CHARACTERS: Final = 1_000
 _KEY_SHOWN: Final = 16
 """Characters of a job's key in the experiment_id of its rows."""
@@ -59,7 +60,7 @@ class PrometheusApiConfig(HttpConfig):
     deadline_seconds: Seconds = 86_400.0
     """For all jobs of a task and the reading of their rows."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 10
-    """Jobs submitted in turn while the one before had ended badly earlier, as when it was cancelled with its run."""
+    """Jobs that had failed earlier after which an order is given up; those cancelled with their runs do not count."""
     settle_seconds: Seconds = 60.0
     """How long rows may keep us waiting after the last job's success."""
     longest_gap_days: Annotated[int, Field(ge=1)] = 14
@@ -176,14 +177,18 @@ class PrometheusApiRunner:
 
     def _finished(self, order: _Order, watch: Watch) -> str:
         """Stream of a job of the order that ended well, skipping those that had ended badly before we came."""
-        for number in range(self._config.attempts):
+        failed = number = 0
+        while failed < self._config.attempts:
             job = _FollowedJob(self._client, self._config, order, number, self._heard)
             job.follow(watch)
             if job.status == _SUCCESS:
                 return order.stream(number)
             if job.seen_under_way:
                 raise BacktestFailed(job.failure)
-            pause(self._config.wait_before(number + 1, None), watch)
+            # a cancelled job says nothing of the order: the deadline ends the walk past those
+            failed += job.status != _CANCELLED
+            number += 1
+            pause(self._config.wait_before(failed + 1, None), watch)
         raise BacktestFailed(f"{job.failure}; so did every one of {self._config.attempts} jobs", final=True)
 
     def _collected(self, task: Task, streams: Sequence[str], watch: Watch) -> Produced:

@@ -288,6 +288,13 @@ def test_jobs_that_had_ended_badly_before_are_not_taken_for_ours(control: Upstre
     assert len(control.jobs) == 3
 
 
+def test_jobs_cancelled_with_their_runs_do_not_count_as_failed(control: Upstream) -> None:
+    """However often a piece was preempted."""
+    control.statuses = lambda number: ["CANCELLED"] if number < 12 else ["SUCCESS"]
+    assert runner(control).run(ONE, nothing).decisions.height == 12
+    assert len(control.jobs) == 13
+
+
 def test_an_order_whose_every_job_ends_at_once_is_given_up(control: Upstream) -> None:
     control.statuses, control.more = lambda number: ["FAILED"], {"logs": ["no such strategy"]}
     with failing("FAILED: no such strategy; so did every one of 3 jobs", final=True):
