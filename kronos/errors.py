@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_NOT_HELD: Final = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def holdable(words: str) -> str:
+    """The words with a mark for each character that Postgres cannot hold: NUL and lone surrogates."""
+    return _NOT_HELD.sub("\N{REPLACEMENT CHARACTER}", words)
+
 
 class KronosError(Exception):
     """Base of every error a user can act on; the CLI prints it as one line, without a traceback."""
@@ -64,11 +74,14 @@ class NotAllowed(KronosError):
 
 
 class BacktestFailed(KronosError):
-    """A runner did not give what it was asked for; final: asked again it would not either."""
+    """A runner did not give what it was asked for; final: asked again it would not either.
+
+    Its message may hold what somebody else's code said, in whatever characters.
+    """
 
     def __init__(self, message: str, *, final: bool = False) -> None:
         self.final = final
-        super().__init__(message)
+        super().__init__(holdable(message))
 
 
 class LakeUnavailable(KronosError):

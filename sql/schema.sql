@@ -899,6 +899,15 @@ DECLARE
 BEGIN
     IF TG_OP = 'INSERT' THEN
         PERFORM kronos.require_attempt(NEW.experiment_id, NEW.attempt);
+        NEW.lead_attempt := CASE WHEN NEW.batch = NEW.experiment_id THEN NEW.attempt ELSE (
+            SELECT max(lead.attempt) FROM kronos.backtest_attempts AS lead
+            WHERE lead.experiment_id = NEW.batch AND lead.batch = NEW.batch
+        ) END;
+        IF NEW.lead_attempt IS NULL THEN
+            RAISE EXCEPTION 'attempt % of experiment % has batch %: expected an experiment with an attempt of its own',
+                NEW.attempt, NEW.experiment_id, NEW.batch
+                USING ERRCODE = 'restrict_violation', CONSTRAINT = 'backtest_attempts_batch';
+        END IF;
         RETURN NEW;
     END IF;
     IF OLD.started_at IS NULL AND NEW.outcome IS NULL THEN
@@ -2271,6 +2280,7 @@ CREATE TABLE kronos.backtest_attempts (
     outcome text,
     pieces_after integer,
     why text,
+    lead_attempt integer NOT NULL,
     CONSTRAINT backtest_attempts_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT backtest_attempts_end CHECK (((outcome IS NULL) = (ended_at IS NULL))),
     CONSTRAINT backtest_attempts_node_check CHECK ((node <> ''::text)),
@@ -2289,6 +2299,8 @@ COMMENT ON COLUMN kronos.backtest_attempts.leave_by IS 'When it begins to leave 
 COMMENT ON COLUMN kronos.backtest_attempts.run_id IS 'The one Dagster run that took it up.';
 
 COMMENT ON COLUMN kronos.backtest_attempts.told_at IS 'When the scheduler told it to leave.';
+
+COMMENT ON COLUMN kronos.backtest_attempts.lead_attempt IS 'Attempt of the experiment in `batch` that the run was launched for; its own where it leads.';
 
 CREATE TABLE kronos.backtest_pieces (
     experiment_id uuid NOT NULL,
@@ -2979,6 +2991,8 @@ ALTER TABLE ONLY source.stability_vectors
     ADD CONSTRAINT stability_vectors_pkey PRIMARY KEY (entity_type, entity_id, as_of_date, recorded_at);
 
 CREATE INDEX approvals_by_experiment ON kronos.approvals USING btree (experiment_id, approved_at DESC);
+
+CREATE INDEX backtest_attempts_by_launch ON kronos.backtest_attempts USING btree (batch, lead_attempt);
 
 CREATE UNIQUE INDEX backtest_attempts_one_open ON kronos.backtest_attempts USING btree (experiment_id) WHERE (outcome IS NULL);
 

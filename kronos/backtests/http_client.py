@@ -30,6 +30,7 @@ _LARGEST_ANSWER: Final = 16 << 20
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _SAME_METHOD: Final = (307, 308)
 _MOST_REDIRECTS: Final = 3
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _TRY_AGAIN: Final = (408, 425, 429)
 _SHOWN_CHARACTERS: Final = 300
 _LEFT_ALONE_S: Final = 5.0
@@ -155,8 +156,13 @@ class HttpClient:
             answer = self._once(method, url, watch, body, headers, self._config.timeout_seconds)
             if isinstance(answer, str) or answer.status not in _REDIRECTS or answer.location is None:
                 return answer
-            target = urljoin(url, answer.location)
-            if _origin(target) != _origin(url) or (method != "GET" and answer.status not in _SAME_METHOD):
+            try:
+                target = urljoin(url, answer.location)
+                elsewhere = _origin(target) != _origin(url)
+            except ValueError:
+                shown = self.clean(f"{method} {url} answered {answer.status} with Location {answer.location!r}")
+                raise BacktestFailed(f"{shown}: expected an address", final=True) from None
+            if elsewhere or (method != "GET" and answer.status not in _SAME_METHOD):
                 shown = self.clean(f"{method} {url} answered {answer.status}, a redirect to {target}")
                 raise BacktestFailed(f"{shown}: expected one within the same server, with the same method", final=True)
             url = target
@@ -230,4 +236,4 @@ def _seconds(retry_after: str | None) -> float | None:
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+    return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)

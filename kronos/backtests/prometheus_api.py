@@ -4,12 +4,14 @@ One job per task, subject and market, one after the other. `POST {url}/api/contr
 `{"job_id": ...}`, `GET {url}/api/control/jobs/{job_id}` tells status, progress and logs. Each job has a key that is the
 same whenever the same is asked for, so an answer that got lost, a worker that died or a server that restarted makes no
 second job where upstream honours the key; where it does not, rows written twice are told apart by decision_id.
+The rows of a job stand under an experiment_id of its own: what other jobs of the experiment wrote, for a spec that has
+changed since or before they were cancelled, never pools with them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, TypeVar
@@ -21,7 +23,7 @@ from kronos.backtests.http_client import Answer, HttpClient, HttpConfig, Json, S
 from kronos.backtests.upstream_rows import rows_of, what_lacks, written_twice
 from kronos.backtests.waiting import Heard, by_deadline, pause, unheard
 from kronos.core.backtests.runner import Ability, Produced, Watch
-from kronos.core.backtests.spec import Subject, Task
+from kronos.core.backtests.spec import SEPARATOR, Subject, Task
 from kronos.core.canonical import canonical_hash
 from kronos.core.scenarios.battery import Scenario
 from kronos.errors import BacktestFailed
@@ -38,8 +40,11 @@ _CANCEL: Final = "/api/control/jobs/{}/cancel"
 _CANCEL_S: Final = 5.0
 _UNDER_WAY: Final = ("PENDING", "RUNNING")
 _SUCCESS: Final = "SUCCESS"
-_ENDED: Final = (_SUCCESS, "FAILED", "SKIPPED", "CANCELLED")
+_CANCELLED: Final = "CANCELLED"
+_ENDED: Final = (_SUCCESS, "FAILED", "SKIPPED", _CANCELLED)
 _SHOWN_CHARACTERS: Final = 1_000
+_KEY_SHOWN: Final = 16
+"""Characters of a job's key in the experiment_id of its rows."""
 
 
 class PrometheusApiConfig(HttpConfig):
@@ -55,7 +60,7 @@ class PrometheusApiConfig(HttpConfig):
     deadline_seconds: Seconds = 86_400.0
     """For all jobs of a task and the reading of their rows."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 10
-    """Jobs submitted in turn while the one before had ended badly earlier, as when it was cancelled with its run."""
+    """Jobs that had failed earlier after which an order is given up; those cancelled with their runs do not count."""
     settle_seconds: Seconds = 60.0
     """How long rows may keep us waiting after the last job's success."""
     longest_gap_days: Annotated[int, Field(ge=1)] = 14
@@ -93,11 +98,11 @@ class _Order:
     def name(self) -> str:
         return f"config {self.subject.config_id!r} in {self.market}"
 
-    def body(self, config: PrometheusApiConfig, key: str) -> Json:
+    def body(self, config: PrometheusApiConfig, number: int) -> Json:
         """The request."""
         task, overrides = self.task, self.subject.config_body
         kronos: dict[str, Any] = {
-            "experiment_id": task.experiment_id,
+            "experiment_id": self.stream(number),
             "piece": task.piece,
             "engine_name": task.engine_name,
             "config_id": self.subject.config_id,
@@ -114,20 +119,24 @@ class _Order:
             "end_date": task.end.isoformat(),
             "config_overrides": overrides,
             "seed": task.seed,
-            "idempotency_key": key,
+            "idempotency_key": self.key(number),
             "kronos": kronos,
         }
 
-    def key(self, attempt: int) -> str:
-        """The same for the same order and attempt, whoever asks."""
+    def key(self, number: int) -> str:
+        """The same for the same order and number, whoever asks."""
         return canonical_hash(
             {
                 "task": self.task.model_dump(mode="json"),
                 "config_id": self.subject.config_id,
                 "market": self.market,
-                "attempt": attempt,
+                "number": number,
             }
         )
+
+    def stream(self, number: int) -> str:
+        """What is to stand in the experiment_id column of the job's rows, and of no other's."""
+        return f"{self.task.experiment_id}{SEPARATOR}{self.key(number)[:_KEY_SHOWN]}"
 
 
 def _text(config_body: Mapping[str, Any], key: str) -> str | None:
@@ -160,32 +169,34 @@ class PrometheusApiRunner:
     def run(self, task: Task, watch: Watch) -> Produced:
         """The rows upstream wrote for the task; raises `BacktestFailed`, also where some are missing."""
         timed = by_deadline(watch, self._config.deadline_seconds, f"{task.piece} at {self._config.url}")
-        for subject in task.subjects:
-            for market in task.markets:
-                self._finish(_Order(task, subject, market), timed)
-        return self._collected(task, timed)
+        orders = [_Order(task, subject, market) for subject in task.subjects for market in task.markets]
+        return self._collected(task, [self._finished(order, timed) for order in orders], timed)
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _finish(self, order: _Order, watch: Watch) -> None:
-        """See a job of the order end well, skipping those that had ended badly before we came."""
-        for attempt in range(self._config.attempts):
-            job = _FollowedJob(self._client, self._config, order, attempt, self._heard)
+    def _finished(self, order: _Order, watch: Watch) -> str:
+        """Stream of a job of the order that ended well, skipping those that had ended badly before we came."""
+        failed = number = 0
+        while failed < self._config.attempts:
+            job = _FollowedJob(self._client, self._config, order, number, self._heard)
             job.follow(watch)
             if job.status == _SUCCESS:
-                return
+                return order.stream(number)
             if job.seen_under_way:
                 raise BacktestFailed(job.failure)
-            pause(self._config.wait_before(attempt + 1, None), watch)
+            # a cancelled job says nothing of the order: the deadline ends the walk past those
+            failed += job.status != _CANCELLED
+            number += 1
+            pause(self._config.wait_before(failed + 1, None), watch)
         raise BacktestFailed(f"{job.failure}; so did every one of {self._config.attempts} jobs", final=True)
 
-    def _collected(self, task: Task, watch: Watch) -> Produced:
+    def _collected(self, task: Task, streams: Sequence[str], watch: Watch) -> Produced:
         """The rows, once none is missing any more."""
         until = time.monotonic() + self._config.settle_seconds
         while True:
             watch()
-            produced = rows_of(task, self._read(task.start, task.end))
+            produced = rows_of(task, streams, self._read(task.start, task.end))
             if twin := written_twice(produced.decisions):
                 raise BacktestFailed(
                     f"upstream wrote decision {twin!r} of {task.piece} twice, with two ids", final=True
@@ -202,10 +213,10 @@ class _FollowedJob:
     """One job from its submission to its end."""
 
     def __init__(
-        self, client: HttpClient, config: PrometheusApiConfig, order: _Order, attempt: int, heard: Heard
+        self, client: HttpClient, config: PrometheusApiConfig, order: _Order, number: int, heard: Heard
     ) -> None:
         self._client, self._config, self._order, self._heard = client, config, order, heard
-        self._key = order.key(attempt)
+        self._number = number
         self._job_id = ""
         self._said = ""
         self.status = ""
@@ -226,8 +237,9 @@ class _FollowedJob:
             raise
 
     def _submit(self, watch: Watch) -> None:
-        body = self._order.body(self._config, self._key)
-        answer = self._client.ask("POST", _SUBMIT, watch, body=body, headers={"Idempotency-Key": self._key})
+        body = self._order.body(self._config, self._number)
+        headers = {"Idempotency-Key": self._order.key(self._number)}
+        answer = self._client.ask("POST", _SUBMIT, watch, body=body, headers=headers)
         self._job_id = self._parsed(_Submitted, answer, "submission").job_id
 
     def _poll(self, watch: Watch) -> None:

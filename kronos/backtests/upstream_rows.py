@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -25,11 +26,16 @@ _SOON: Final = timedelta(days=14)
 """Long enough for the outcome of a decision one session ahead, whatever the holidays."""
 
 
-def rows_of(task: Task, batch: SourceBatch) -> Produced:
-    """What the source holds under the task's experiment id; what it refused of that is among `rejected`."""
+def rows_of(task: Task, streams: Sequence[str], batch: SourceBatch) -> Produced:
+    """What the source holds under the streams of the task's jobs; what it refused of that is among `rejected`.
+
+    streams: what upstream was asked to put into experiment_id; the rows come under the task's own again.
+    """
+    under = pl.col("experiment_id").is_in(streams)
     # shadow decisions may carry the same id, and are another kind of evidence
-    mine = batch.decisions.filter(experiment_id=task.experiment_id, mode=Mode.BACKTEST.value)
-    refused = batch.refused.filter(experiment_id=task.experiment_id)
+    mine = batch.decisions.filter(under, mode=Mode.BACKTEST.value)
+    mine = mine.with_columns(experiment_id=pl.lit(task.experiment_id))
+    refused = batch.refused.filter(under)
     ids = pl.concat([mine["decision_id"], refused["decision_id"]]).implode()
     outcomes = batch.outcomes.filter(pl.col("decision_id").is_in(mine["decision_id"].implode()))
     produced = held_to_task(task, mine, outcomes)

@@ -18,7 +18,7 @@ from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.vocabulary import ExperimentStatus
-from kronos.errors import BacktestFailed, ChangeRefused
+from kronos.errors import BacktestFailed, ChangeRefused, holdable
 from kronos.services.experiments import changing
 from kronos.services.pipeline import Pipeline
 from kronos.services.workplace import Workplace
@@ -142,7 +142,7 @@ def hand_back(
 
     False when the attempt is over already, whoever ended it.
     """
-    retries = workplace.policy.scheduler.retries
+    retries, why = workplace.policy.scheduler.retries, holdable(why)
     with changing(workplace, KRONOS, f"{outcome}: {why}") as session:
         if not store.end_attempt(session, experiment_id, outcome, attempt=attempt, why=why):
             return False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -43,7 +44,11 @@ class RunState(StrEnum):
     BEGUN = "BEGUN"
     """Its process was there; Dagster does not always hear of its end."""
     OVER = "OVER"
+    CANCELLED = "CANCELLED"
+    """Somebody ended it."""
 
+
+_ENDED: Final = (RunState.OVER, RunState.CANCELLED)
 
 StateOf = Callable[[RunningBacktest], RunState | None]
 """State of the Dagster run of an attempt; None: there is no such run."""
@@ -103,16 +108,16 @@ def tick(scheduling: Scheduling) -> Ticked:
 def _take_back(scheduling: Scheduling, running: Sequence[RunningBacktest]) -> list[RunningBacktest]:
     """End the attempts whose worker says nothing any more or whose run is over; those may yet have to be stopped."""
     lost = []
-    working = {one.attempt.batch for one in running if one.attempt.started_at is not None and not one.lapsed}
+    working = {one.attempt.launch for one in running if one.attempt.started_at is not None and not one.lapsed}
     for one in running:
         state = scheduling.state_of(one)
-        if one.attempt.started_at is None and _waits(state, one.attempt.batch in working):
+        if one.attempt.started_at is None and _waits(state, one.attempt.launch in working):
             _prolong(scheduling, one)
-        elif (one.lapsed or state is RunState.OVER) and hand_back(
+        elif (one.lapsed or state in _ENDED) and hand_back(
             scheduling.workplace,
             one.experiment.experiment_id,
             one.attempt.attempt,
-            AttemptOutcome.LOST,
+            _outcome(one, state),
             _why(one, state),
         ):
             lost.append(one)
@@ -120,7 +125,7 @@ def _take_back(scheduling: Scheduling, running: Sequence[RunningBacktest]) -> li
 
 
 def _waits(state: RunState | None, working: bool) -> bool:
-    """Whether an attempt that no run took up waits for its turn; working: its run is at another attempt of its batch.
+    """Whether an attempt that no run took up waits for its turn; working: its run is at another of its attempts.
 
     A run that has begun and takes nothing up has the rest of the lease for it.
     """
@@ -134,9 +139,16 @@ def _prolong(scheduling: Scheduling, one: RunningBacktest) -> None:
         store.renew(session, one.experiment.experiment_id, one.attempt.attempt, lease)
 
 
+def _outcome(one: RunningBacktest, state: RunState | None) -> AttemptOutcome:
+    """A run that ended by itself before it took anything up failed, and would again at once."""
+    return AttemptOutcome.CRASHED if state is RunState.OVER and not one.begun else AttemptOutcome.LOST
+
+
 def _why(one: RunningBacktest, state: RunState | None) -> str:
+    if state is RunState.CANCELLED:
+        return "its run was cancelled"
     if state is RunState.OVER:
-        return "its run ended without a word"
+        return "its run ended without a word" if one.attempt.started_at else "its run ended and never took it up"
     if one.attempt.started_at is not None:
         return "its worker fell silent for a whole lease"
     return "its run never began" if state is None else "its run began and never took it up"
@@ -255,21 +267,22 @@ def _of_run(seen: Seen, said: Plan, row: int) -> Iterator[scheduler.Decision]:
 
 
 def _launches(running: Sequence[RunningBacktest]) -> Iterator[Launch]:
-    """The runs of all open attempts that none has taken up; an earlier tick may have died before it asked for them."""
-    batches: dict[UUID, list[RunningBacktest]] = {}
+    """The runs of open attempts that have not begun; an earlier tick may have died before it asked for them."""
+    launches: dict[str, list[RunningBacktest]] = {}
     for one in running:
-        batches.setdefault(one.attempt.batch, []).append(one)
-    for batch, members in batches.items():
-        if any(one.attempt.started_at is None for one in members):
-            lead = next((one for one in members if one.experiment.experiment_id == batch), members[0])
-            yield _launch(lead, members)
+        if not one.begun:
+            launches.setdefault(one.attempt.launch, []).append(one)
+    for key, members in launches.items():
+        yield _launch(key, members)
 
 
-def _launch(lead: RunningBacktest, members: Sequence[RunningBacktest]) -> Launch:
+def _launch(key: str, members: Sequence[RunningBacktest]) -> Launch:
+    """The run of what is left of a batch; its lead may have been cancelled."""
+    lead = next((one for one in members if one.experiment.experiment_id == one.attempt.batch), members[0])
     ordered = sorted(members, key=lambda one: (one is not lead, str(one.experiment.experiment_id)))
     pairs = tuple((one.experiment.experiment_id, one.attempt.attempt) for one in ordered)
     return Launch(
-        key=f"{lead.experiment.experiment_id}:{lead.attempt.attempt}",
+        key=key,
         node=lead.attempt.node,
         members=pairs,
         priority=lead.experiment.priority,

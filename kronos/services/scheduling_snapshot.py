@@ -61,8 +61,8 @@ class Seen:
     readings: Mapping[str, Any]
 
     def members_of(self, run: str) -> list[RunningBacktest]:
-        """The attempts of a run, which goes by the experiment that leads its batch."""
-        return [one for one in self.running if str(one.attempt.batch) == run]
+        """The attempts of a run, which goes by the key of its launch."""
+        return [one for one in self.running if one.attempt.launch == run]
 
     def words(self, said: Plan, reason: int, blocker: int) -> tuple[str, str]:
         """A reason and its blocker in words."""
@@ -170,13 +170,13 @@ def _queue(
 
 
 def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: BacktestPolicy) -> Running:
-    """One row per run, by the experiment that leads its batch."""
-    runs: dict[UUID, list[RunningBacktest]] = {}
+    """One row per run, by the key of its launch."""
+    runs: dict[str, list[RunningBacktest]] = {}
     for one in running:
-        runs.setdefault(one.attempt.batch, []).append(one)
+        runs.setdefault(one.attempt.launch, []).append(one)
     first = [members[0] for members in runs.values()]
     return Running.of(
-        [str(batch) for batch in runs],
+        list(runs),
         node=np.array([one.attempt.node for one in first], dtype=np.str_),
         kind=_ints(_kind(forecasts, one.experiment) for one in first),
         started_at=_ints(_seconds(one.attempt.admitted_at) for one in first),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from kronos.backtests.http_client import _origin
 from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
 from kronos.core.backtests.runner import Watch
 from kronos.core.backtests.spec import Task
@@ -77,10 +79,25 @@ def batch(
     return SourceBatch(frame(DECISIONS, made), frame(OUTCOMES, came), frame(QUARANTINE, quarantine or []), ids)
 
 
+def written(control: Upstream, found: SourceBatch) -> SourceBatch:
+    """What was found, the task's rows under the stream that the newest job for their config and market was given."""
+    jobs = {(body["kronos"]["config_id"], body["market_id"]): body for body in control.submitted()}
+    streams = {key: body["kronos"]["experiment_id"] for key, body in jobs.items()}
+    last = next(reversed(streams.values()))
+    given = [
+        streams.get((config_id, market), last) if stream == STREAM else stream
+        for config_id, market, stream in found.decisions.select("config_id", "market_id", "experiment_id").iter_rows()
+    ]
+    decisions = found.decisions.with_columns(pl.Series("experiment_id", given, pl.String))
+    refused = found.refused.with_columns(pl.col("experiment_id").replace(STREAM, last))
+    return replace(found, decisions=decisions, refused=refused)
+
+
 def runner(control: Upstream, found: SourceBatch | None = None, **changes: Any) -> PrometheusApiRunner:
     """A hasty runner over tables that hold everything, or what was found."""
     config = PrometheusApiConfig(url=control.url, **{**QUICK, **changes})
-    return PrometheusApiRunner(config, lambda start, end: found or batch(*rows(TASK)), token=TOKEN)
+    held = found or batch(*rows(TASK))
+    return PrometheusApiRunner(config, lambda start, end: written(control, held), token=TOKEN)
 
 
 @contextmanager
@@ -113,7 +130,7 @@ def test_a_job_is_asked_for_with_everything_upstream_needs(control: Upstream) ->
         "seed": 7,
         "idempotency_key": control.requests[0].headers["Idempotency-Key"],
         "kronos": {
-            "experiment_id": STREAM,
+            "experiment_id": f"{STREAM}/{control.requests[0].headers['Idempotency-Key'][:16]}",
             "piece": "fold-001",
             "engine_name": "PORTFOLIO",
             "config_id": "new",
@@ -150,7 +167,7 @@ def test_keys_differ_between_jobs_and_are_the_same_when_asked_again(control: Ups
 def test_progress_is_heard(control: Upstream) -> None:
     control.more, heard = {"progress": 0.5, "logs": ["a", "b"]}, list[str]()
     config = PrometheusApiConfig(url=control.url, **QUICK)
-    PrometheusApiRunner(config, lambda start, end: batch(*rows(TASK)), heard=heard.append).run(ONE, nothing)
+    PrometheusApiRunner(config, lambda s, e: written(control, batch(*rows(ONE))), heard=heard.append).run(ONE, nothing)
     assert heard[1] == "config 'new' in US_EQ: RUNNING 0.5"
 
 
@@ -201,6 +218,12 @@ def test_a_server_that_is_not_there_is_given_up_for_now() -> None:
         (reply(400, b"x" * 100_000), "answered 400: x{300}$"),
         (reply(302, {}, Location="/elsewhere"), "redirect to http.*/elsewhere: expected one within the same server"),
         (reply(307, {}, Location="http://127.0.0.1:1/"), r"redirect to http://127\.0\.0\.1:1/"),
+        (
+            reply(307, {}, Location="http://up.example:99999/x"),
+            "with Location 'http://up.example:99999/x': expected an",
+        ),
+        (reply(307, {}, Location="http://[bad/x"), "answered 307 with Location .*: expected an address"),
+        (reply(307, {}, Location="http://host:8000x/"), "answered 307 with Location .*: expected an address"),
         (reply(202, {"job_id": 7}), "submission: job_id has value 7: expected Input should be a valid string"),
         (reply(202, {"job": "1"}), "submission: job_id has value .*: expected Field required"),
     ],
@@ -219,6 +242,11 @@ def test_redirects_within_the_server_are_followed_but_not_in_circles(control: Up
     control.troubles.extend([reply(308, {}, Location=there)] * 4)
     with failing("more than 3 redirects", final=True):
         runner(control).run(ONE, nothing)
+
+
+@pytest.mark.parametrize(("bare", "full"), [("http://up/x", "http://up:80/y"), ("https://up/x", "https://up:443/y")])
+def test_a_server_is_the_same_with_its_default_port_spelt_out(bare: str, full: str) -> None:
+    assert _origin(bare) == _origin(full) != _origin(full.replace("up:", "up:1"))
 
 
 @pytest.mark.parametrize(
@@ -258,6 +286,13 @@ def test_jobs_that_had_ended_badly_before_are_not_taken_for_ours(control: Upstre
     control.statuses = lambda number: ["CANCELLED"] if number < 2 else ["RUNNING", "SUCCESS"]
     assert runner(control).run(ONE, nothing).decisions.height == 12
     assert len(control.jobs) == 3
+
+
+def test_jobs_cancelled_with_their_runs_do_not_count_as_failed(control: Upstream) -> None:
+    """However often a piece was preempted."""
+    control.statuses = lambda number: ["CANCELLED"] if number < 12 else ["SUCCESS"]
+    assert runner(control).run(ONE, nothing).decisions.height == 12
+    assert len(control.jobs) == 13
 
 
 def test_an_order_whose_every_job_ends_at_once_is_given_up(control: Upstream) -> None:
@@ -372,6 +407,37 @@ def test_rows_of_others_are_left_alone(control: Upstream) -> None:
     assert (produced.decisions.height, produced.outcomes.height, produced.rejected.height) == (12, 12, 0)
 
 
+def test_rows_of_another_spec_of_the_experiment_do_not_pool_with_those_asked_for_now(control: Upstream) -> None:
+    """As when an experiment is queued again with a later end: every fold is asked for anew, and the old rows stay."""
+
+    def read(start: date, end: date) -> SourceBatch:
+        jobs = {body["kronos"]["experiment_id"]: body["kronos"]["data_until"] for body in control.submitted()}
+        made = [row | {"decision_id": f"{row['decision_id']} {until}", "experiment_id": stream, "score": float(number)}
+                for number, (stream, until) in enumerate(jobs.items()) for row in rows(ONE)[0]]  # fmt: skip
+        return batch(made, [outcome(row["decision_id"], row["as_of_date"] + timedelta(days=1)) for row in made])
+
+    asking = PrometheusApiRunner(PrometheusApiConfig(url=control.url, **QUICK), read)
+    later = ONE.model_copy(update={"data_until": ONE.data_until + timedelta(days=30)})
+    for task, score in ((ONE, 0.0), (later, 1.0), (ONE, 0.0)):
+        produced = asking.run(task, nothing)
+        assert (produced.decisions.height, produced.outcomes.height, produced.rejected.height) == (12, 12, 0)
+        assert set(produced.decisions["score"]) == {score} and set(produced.decisions["experiment_id"]) == {STREAM}
+    assert len(control.jobs) == 2
+
+
+def test_rows_that_a_cancelled_job_had_written_do_not_count(control: Upstream) -> None:
+    control.statuses = lambda number: ["CANCELLED"] if number == 0 else ["SUCCESS"]
+
+    def read(start: date, end: date) -> SourceBatch:
+        first, second = (body["kronos"]["experiment_id"] for body in control.submitted())
+        made, came = rows(ONE, experiment_id=second)
+        half = [row | {"decision_id": f"half {row['decision_id']}", "experiment_id": first} for row in made[:6]]
+        return batch([*half, *made], came)
+
+    asking = PrometheusApiRunner(PrometheusApiConfig(url=control.url, **QUICK), read)
+    assert asking.run(ONE, nothing).decisions.height == 12
+
+
 def test_rows_beyond_the_task_are_rejected(control: Upstream) -> None:
     made, came = rows(ONE)
     strange = decision("strange", config_id="other")
@@ -424,7 +490,7 @@ def test_decisions_without_any_outcome_are_a_failed_backtest(control: Upstream) 
 def test_rows_that_come_late_are_waited_for(control: Upstream) -> None:
     states = [batch([], []), batch(*rows(ONE))]
     config = PrometheusApiConfig(url=control.url, **{**QUICK, "settle_seconds": 60.0})
-    slow = PrometheusApiRunner(config, lambda start, end: states.pop(0))
+    slow = PrometheusApiRunner(config, lambda start, end: written(control, states.pop(0)))
     assert slow.run(ONE, nothing).decisions.height == 12
 
 
@@ -439,18 +505,15 @@ def test_a_decision_written_under_two_ids_does_not_count_twice(control: Upstream
 def test_the_rows_are_those_a_source_reader_reads(control: Upstream, database: Database) -> None:
     """End to end: a decision written twice counts once, a refused one is among the rejected."""
     days = [START + timedelta(days=n) for n in range(12)]
-    action = {"mode": "BACKTEST", "experiment_id": STREAM}
-    made = [builders.decision(day, day, config_id="new", **action) for day in days]
-    bad = builders.decision("bad", START, config_id="new", weight=-1, **action)
-    builders.insert(
-        database,
-        engine_decisions=[*made, made[0], bad],
-        decision_outcomes=[builders.outcome(row) for row in made],
-    )
     config = PrometheusApiConfig(url=control.url, **QUICK)
     with SourceReader(database.url, Dialect.SPEC, RecordedBy.RECORDED, ObservationPolicy()) as reader:
 
         def read(start: date, end: date) -> SourceBatch:
+            action = {"mode": "BACKTEST", "experiment_id": control.submitted()[0]["kronos"]["experiment_id"]}
+            made = [builders.decision(day, day, config_id="new", **action) for day in days]
+            bad = builders.decision("bad", START, config_id="new", weight=-1, **action)
+            came = [builders.outcome(row) for row in made]
+            builders.insert(database, engine_decisions=[*made, made[0], bad], decision_outcomes=came)
             return reader.read(start, end, today=date(2020, 12, 31))
 
         produced = PrometheusApiRunner(config, read).run(ONE, nothing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -192,15 +193,28 @@ def test_a_run_is_over_when_dagster_has_seen_its_end(
         (dg.DagsterRunStatus.STARTING, RunState.WAITING),
         (dg.DagsterRunStatus.STARTED, RunState.BEGUN),
         (dg.DagsterRunStatus.CANCELING, RunState.BEGUN),
+        (dg.DagsterRunStatus.CANCELED, RunState.CANCELLED),
+        (dg.DagsterRunStatus.FAILURE, RunState.OVER),
     ],
 )
-def test_a_run_waits_until_its_process_has_begun(
+def test_the_state_of_a_run_is_what_dagster_says_of_it(
     world: World, kronos: Kronos, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, state: RunState
 ) -> None:
     world.queued()
     (request,) = tick(kronos, instance, SCHEDULER)
     made(kronos, instance, request, status)
     assert state_of(instance)(open_attempt(world)) is state
+
+
+def test_members_of_a_batch_find_its_run_whatever_their_attempts(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    world.queued()
+    (request,) = tick(kronos, instance, SCHEDULER)
+    made(kronos, instance, request, dg.DagsterRunStatus.STARTED)
+    lead = open_attempt(world)
+    member = replace(lead, attempt=replace(lead.attempt, experiment_id=uuid4(), attempt=5))
+    assert state_of(instance)(member) is RunState.BEGUN
 
 
 def test_a_run_whose_process_nobody_has_is_failed_when_it_is_taken_back(

@@ -224,6 +224,34 @@ def test_an_experiment_that_fails_too_often_is_rejected_with_the_reason(world: W
     assert now.status is REJECTED and f"crash {most - 1}" in now.metadata["reason"]
 
 
+@pytest.mark.parametrize("kind", [BacktestFailed, RuntimeError])
+def test_a_failure_in_characters_that_the_database_cannot_hold_is_told_without_them(
+    world: World, kind: type[Exception]
+) -> None:
+    """What a server answers or a command writes may be any bytes."""
+    experiment = world.queued()
+    world.runner.fails["fold-001"] = kind("no \0 such \udce9 market")
+    with pytest.raises(kind):
+        ran(world, experiment)
+    (attempt,) = world.attempts(experiment.experiment_id)
+    assert (attempt.outcome, attempt.why) == (AttemptOutcome.CRASHED, "no \ufffd such \ufffd market")
+    assert world.now(experiment).status is QUEUED
+
+
+def test_a_final_failure_and_a_refusal_in_such_characters_stay_what_they_are(world: World) -> None:
+    experiment, other = world.queued(), world.queued(lookback=42)
+    world.runner.fails["fold-001"] = BacktestFailed("no \0 such market", final=True)
+    with pytest.raises(BacktestFailed):
+        ran(world, experiment)
+    now = world.now(experiment)
+    assert now.status is REJECTED and "no \ufffd such market" in now.metadata["reason"]
+    world.runner.fails["scenario-gaps"] = BacktestFailed("too \0 few \ud800 sessions", final=True)
+    done = ran(world, other)
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None and whole.detail["scenarios"]["gaps"]["refused"] == "too \ufffd few \ufffd sessions"
+
+
 def test_a_scenario_that_cannot_be_played_is_a_stated_outcome(world: World) -> None:
     world.runner.fails["scenario-gaps"] = BacktestFailed("too few sessions", final=True)
     done = ran(world, world.queued())

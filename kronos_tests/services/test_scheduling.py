@@ -12,13 +12,16 @@ import pytest
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
-from kronos.core.scheduling.policy import Need, RuntimePrior
+from kronos.core.changes.request import KRONOS
+from kronos.core.scheduling.policy import Need, Retries, RuntimePrior
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass
+from kronos.services.attempts import hand_back
 from kronos.services.backtest_queue import queue_status
-from kronos.services.experiments import cancel
+from kronos.services.experiments import cancel, changing
 from kronos.services.scheduling import RunState, Scheduling, StateOf, Ticked, tick
-from kronos.store.backtests import RunningBacktest, renew, take_up
+from kronos.store.backtests import RunningBacktest, end_attempt, renew, take_up
 from kronos.store.database import Database, Role
+from kronos.store.experiments import move_experiment
 from kronos.store.scheduler import KeptDecision, decisions_of
 from kronos_tests.builders import insert
 from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy
@@ -149,6 +152,36 @@ def test_a_run_that_dagster_says_is_over_is_taken_back_at_once(world: World) -> 
     assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.LOST
 
 
+def test_a_run_that_ends_before_it_takes_its_attempt_up_comes_back_after_a_pause(world: World) -> None:
+    """As where its process cannot be started: it would end like that again, tick after tick."""
+    experiment = world.queued()
+    ticked(world)
+    done = ticked(world, lambda _: RunState.OVER)
+    (ended,) = world.attempts(experiment.experiment_id)
+    assert (ended.outcome, ended.why) == (AttemptOutcome.CRASHED, "its run ended and never took it up")
+    assert done.launches == () and world.now(experiment).status is QUEUED
+    assert last(world, experiment).reason == "NOT_BEFORE"
+
+
+def test_runs_that_never_take_their_attempt_up_are_given_up(database: Database, tmp_path: Path) -> None:
+    terms = policy(retries=Retries(first_after=timedelta(milliseconds=1), longest=timedelta(milliseconds=1)))
+    with backtest_world(database, tmp_path, terms) as world:
+        experiment = world.queued()
+        for _ in range(20):
+            ticked(world, lambda _: RunState.OVER)
+        found = world.now(experiment)
+        assert len(world.attempts(experiment.experiment_id)) == terms.scheduler.retries.attempts
+        assert found.status is REJECTED and found.metadata["reason"] == "CRASHED: its run ended and never took it up"
+
+
+def test_a_run_that_somebody_cancelled_before_it_began_did_not_crash(world: World) -> None:
+    experiment = world.queued()
+    ticked(world)
+    ticked(world, lambda _: RunState.CANCELLED)
+    ended = world.attempts(experiment.experiment_id)[0]
+    assert (ended.outcome, ended.why) == (AttemptOutcome.LOST, "its run was cancelled")
+
+
 def test_a_run_that_waits_in_dagsters_queue_keeps_the_experiment(world: World) -> None:
     experiment = world.queued()
     ticked(world)
@@ -232,6 +265,58 @@ def test_controls_share_a_run(database: Database, tmp_path: Path) -> None:
         (launch,) = ticked(world).launches
         assert {experiment_id for experiment_id, _ in launch.members} == {one.experiment_id for one in controls}
         assert {one.batch for c in controls for one in world.attempts(c.experiment_id)} == {launch.members[0][0]}
+
+
+def test_a_batch_is_one_run_to_its_end_whichever_of_its_members_are_over(database: Database, tmp_path: Path) -> None:
+    short = RuntimePrior(median=timedelta(minutes=1), p95=timedelta(minutes=2))
+    with backtest_world(database, tmp_path, policy(control_batch=3, prior=short)) as world:
+        for n in range(3):
+            world.queued(lookback=40 + n, expected_outcome=ExpectedOutcome.NEGATIVE_CONTROL)
+        (launch,) = ticked(world).launches
+        assert len(launch.members) == 3 and launch.key == f"{launch.members[0][0]}:1"
+        for experiment_id, attempt in launch.members:
+            with world.database.connect() as session:
+                assert take_up(session, experiment_id, attempt, "run")
+            assert ticked(world, lambda _: RunState.BEGUN).launches == ()
+            with changing(world.workplace, KRONOS, "done") as session:
+                end_attempt(session, experiment_id, AttemptOutcome.COMPLETED)
+                move_experiment(session, experiment_id, [RUNNING], ExperimentStatus.AWAITING_REVIEW)
+            assert ticked(world, lambda _: RunState.BEGUN).launches == ()
+
+
+def test_a_run_that_ends_before_its_turn_at_a_member_is_no_failure_of_that_one(
+    database: Database, tmp_path: Path
+) -> None:
+    short = RuntimePrior(median=timedelta(minutes=1), p95=timedelta(minutes=2))
+    with backtest_world(database, tmp_path, policy(control_batch=2, prior=short)) as world:
+        for n in range(2):
+            world.queued(lookback=40 + n, expected_outcome=ExpectedOutcome.NEGATIVE_CONTROL)
+        (launch,) = ticked(world).launches
+        (lead, _), (other, _) = launch.members
+        with world.database.connect() as session:
+            assert take_up(session, lead, 1, "run")
+        ticked(world, lambda _: RunState.OVER)
+        assert world.attempts(other)[0].outcome is AttemptOutcome.LOST
+
+
+def test_members_in_different_attempts_are_of_the_one_run_that_was_asked_for(
+    database: Database, tmp_path: Path
+) -> None:
+    short = RuntimePrior(median=timedelta(minutes=1), p95=timedelta(minutes=2))
+    with backtest_world(database, tmp_path, policy(control_batch=2, prior=short)) as world:
+        first = world.queued(expected_outcome=ExpectedOutcome.NEGATIVE_CONTROL)
+        assert hand_back(world.workplace, first.experiment_id, world.admitted(first), AttemptOutcome.LOST, "silent")
+        world.queued(lookback=42, expected_outcome=ExpectedOutcome.NEGATIVE_CONTROL)
+        (launch,) = ticked(world).launches
+        assert sorted(attempt for _, attempt in launch.members) == [1, 2]
+        asked = list[str]()
+
+        def waiting(one: RunningBacktest) -> RunState:
+            asked.append(one.attempt.launch)
+            return RunState.WAITING
+
+        assert [one.key for one in ticked(world, waiting).launches] == [launch.key]
+        assert asked == [launch.key] * 2
 
 
 def test_the_members_of_a_batch_wait_while_its_run_is_at_another(database: Database, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 from uuid import uuid4
@@ -15,6 +17,7 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus, ResourceClass
 from kronos.errors import ChangeRefused
+from kronos.settings import sql_root
 from kronos.store.backtests import (
     Renewed,
     RunningBacktest,
@@ -34,6 +37,7 @@ from kronos.store.backtests import (
 from kronos.store.change_log import newest_entries
 from kronos.store.database import Database, Role
 from kronos.store.experiments import matching_experiments, move_experiment
+from kronos.store.migrate import migrate
 from kronos_tests.store.attempts import NEW, QUEUED, RUNNING, admitted, attempts, ended, record, resulted, spec_of
 from kronos_tests.store.changes import LEASE, at_status, begin, created, moved
 
@@ -125,6 +129,53 @@ def test_an_attempt_is_admitted_once(database: Database) -> None:
 def _admit(session: psycopg.Connection[Any], experiment: Experiment, attempt: int) -> None:
     batch = experiment.experiment_id
     admit(session, batch, attempt, node="n1", batch=batch, leave_by=None, pieces=1, pieces_before=0)
+
+
+def test_a_member_of_a_batch_is_of_its_leads_newest_run(database: Database) -> None:
+    lead = ended(database, admitted(database))
+    lead = admitted(database, lead)
+    member = admitted(database, batch=lead.experiment_id)
+    (lead_now, member_now) = running(database)
+    assert (member_now.attempt.attempt, member_now.attempt.lead_attempt) == (1, 2)
+    assert lead_now.attempt.launch == member_now.attempt.launch == f"{lead.experiment_id}:2"
+    ended(database, lead)
+    admitted(database, reloaded(database, lead))
+    found = {one.experiment.experiment_id: one.attempt.launch for one in running(database)}
+    assert found[member.experiment_id] == f"{lead.experiment_id}:2"
+    assert found[lead.experiment_id] == f"{lead.experiment_id}:3"
+
+
+def test_attempts_from_before_runs_were_kept_are_of_the_run_their_lead_was_admitted_for(
+    empty_database: Database, tmp_path: Path
+) -> None:
+    for path in (sql_root() / "migrations").glob("*.sql"):
+        if path.name < "0022":
+            shutil.copy(path, tmp_path)
+    migrate(empty_database, tmp_path)
+    lead = admitted(empty_database)
+    first = admitted(empty_database, batch=lead.experiment_id)
+    again = admitted(empty_database, ended(empty_database, lead))
+    second = admitted(empty_database, batch=lead.experiment_id)
+    migrate(empty_database)
+    found = {one.experiment.experiment_id: one.attempt.lead_attempt for one in running(empty_database)}
+    assert found == {again.experiment_id: 2, first.experiment_id: 1, second.experiment_id: 2}
+
+
+def test_a_run_has_begun_once_it_took_up_any_of_its_attempts(database: Database) -> None:
+    lead = admitted(database)
+    admitted(database, batch=lead.experiment_id)
+    assert [one.begun for one in running(database)] == [False, False]
+    assert taken(database, lead)
+    assert [one.begun for one in running(database)] == [True, True]
+    ended(database, lead, COMPLETED, REVIEW)
+    assert [one.begun for one in running(database)] == [True]
+
+
+def test_a_batch_is_led_by_an_experiment_that_was_admitted(database: Database) -> None:
+    queued = at_status(database, QUEUED)
+    with pytest.raises(ChangeRefused, match="expected an experiment with an attempt of its own") as refused:
+        admitted(database, batch=queued.experiment_id)
+    assert refused.value.rule == "backtest_attempts_batch"
 
 
 def test_two_attempts_are_never_open(database: Database) -> None:
@@ -238,6 +289,7 @@ def test_an_attempt_ends_once(database: Database) -> None:
 ANOTHER = {
     "node": "'n9'",
     "batch": "gen_random_uuid()",
+    "lead_attempt": "9",
     "admitted_at": "now()",
     "leave_by": "now()",
     "pieces": "9",
@@ -264,7 +316,7 @@ def test_an_attempt_that_ended_never_changes(database: Database, column: str) ->
         as_owner(database, f"UPDATE kronos.backtest_attempts SET {column} = {ANOTHER[column]}")
 
 
-@pytest.mark.parametrize("column", ["node", "batch", "admitted_at", "leave_by", "run_id", "started_at"])
+@pytest.mark.parametrize("column", ["node", "batch", "lead_attempt", "admitted_at", "leave_by", "run_id", "started_at"])
 def test_what_an_attempt_began_with_never_changes(database: Database, column: str) -> None:
     assert taken(database, admitted(database))
     with pytest.raises(psycopg.errors.RestrictViolation, match="it is taken up once"):

@@ -79,7 +79,10 @@ SELECT to_jsonb(held) || jsonb_build_object('last_piece_at', (
     to_jsonb(experiment) AS experiment,
     experiment.leased_until < clock_timestamp() AS lapsed,
     (SELECT count(*) FROM kronos.backtest_pieces AS piece
-        WHERE piece.experiment_id = held.experiment_id AND piece.attempt = held.attempt) AS pieces_made
+        WHERE piece.experiment_id = held.experiment_id AND piece.attempt = held.attempt) AS pieces_made,
+    EXISTS (SELECT FROM kronos.backtest_attempts AS member
+        WHERE member.batch = held.batch AND member.lead_attempt = held.lead_attempt
+            AND member.started_at IS NOT NULL) AS begun
 FROM kronos.backtest_attempts AS held JOIN kronos.experiments AS experiment USING (experiment_id)
 WHERE held.outcome IS NULL
 ORDER BY held.admitted_at, held.experiment_id;

@@ -20,7 +20,7 @@ class AttemptOutcome(StrEnum):
     COMPLETED = "COMPLETED"
     PREEMPTED = "PREEMPTED"
     CRASHED = "CRASHED"
-    """Its worker said that it failed."""
+    """Its worker said that it failed, or its run ended before one took it up."""
     LOST = "LOST"
     """Its worker said nothing any more."""
     CANCELLED = "CANCELLED"
@@ -33,14 +33,16 @@ _FAILED: Final = (AttemptOutcome.CRASHED, AttemptOutcome.LOST)
 class Attempt:
     """One start of an experiment's backtests.
 
-    batch: the experiment whose run this is. pieces: checkpoints of the whole backtest; pieces_before, pieces_after:
-    how many of them stood at the start and the end. last_piece_at: of the last one made in this attempt.
+    batch, lead_attempt: the experiment, and which attempt of it, whose run this is. pieces: checkpoints of the whole
+    backtest; pieces_before, pieces_after: how many of them stood at the start and the end. last_piece_at: of the last
+    one made in this attempt.
     """
 
     experiment_id: UUID
     attempt: int
     node: str
     batch: UUID
+    lead_attempt: int
     admitted_at: datetime
     leave_by: datetime | None
     pieces: int
@@ -60,6 +62,11 @@ class Attempt:
     def from_row(cls, **row: Any) -> Self:
         """One row of the database."""
         return TypeAdapter(cls).validate_python(row)
+
+    @property
+    def launch(self) -> str:
+        """Key of its run, the same for all attempts that share it."""
+        return f"{self.batch}:{self.lead_attempt}"
 
     @property
     def gained(self) -> int:

@@ -11,7 +11,7 @@ from kronos.services.workplace import workplace_over
 from kronos.store.backtests import RunningBacktest
 
 _WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
-_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 experiment_job = dg.define_asset_job(
     "experiment_backtests",
@@ -79,6 +79,8 @@ def state_of(instance: dg.DagsterInstance) -> Callable[[RunningBacktest], RunSta
             return None
         if run.status in _WAITING:
             return RunState.WAITING
+        if run.status is dg.DagsterRunStatus.CANCELED:
+            return RunState.CANCELLED
         return RunState.OVER if run.status in _OVER else RunState.BEGUN
 
     return ask
@@ -87,15 +89,14 @@ def state_of(instance: dg.DagsterInstance) -> Callable[[RunningBacktest], RunSta
 def _run_of(instance: dg.DagsterInstance, one: RunningBacktest) -> dg.DagsterRun | None:
     if one.attempt.run_id is not None:
         return instance.get_run_by_id(one.attempt.run_id)
-    key = f"{one.attempt.batch}:{one.attempt.attempt}"
-    found = instance.get_runs(dg.RunsFilter(tags={LAUNCH_TAG: key}), limit=1)
+    found = instance.get_runs(dg.RunsFilter(tags={LAUNCH_TAG: one.attempt.launch}), limit=1)
     return found[0] if found else None
 
 
 def _stop(instance: dg.DagsterInstance, one: RunningBacktest) -> None:
     """End a run that had to be gone by now, if it is there and does not end by itself."""
     run = _run_of(instance, one)
-    if run is None or run.status in _OVER or run.status is dg.DagsterRunStatus.CANCELING:
+    if run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING:
         return
     if not instance.run_coordinator.cancel_run(run.run_id):
         # nobody has its process: left as it is it would hold a slot of the queue until its longest time is over

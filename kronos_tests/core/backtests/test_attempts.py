@@ -44,6 +44,7 @@ def attempt(
         "attempt": number,
         "node": "n0",
         "batch": ID,
+        "lead_attempt": number,
         "admitted_at": start - timedelta(seconds=7),
         "leave_by": None,
         "pieces": 10,
