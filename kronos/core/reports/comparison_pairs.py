@@ -83,8 +83,8 @@ def paired(
     """The pair in one slice, or why there is none.
 
     Dates on which the incumbent is missing do not count for either; a date that only the config misses is imputed
-    against it. Below the least share of either's dates, or when what the config misses is related to the incumbent's returns,
-    there is no verdict.
+    against it. Below the least share of either's dates, or when what the config misses is related to the incumbent's
+    returns, there is no verdict.
     """
     if config is None or np.isnan(config.values).all():
         return Unpaired(Doubt.NO_RECORD, f"no {compared.metric} in {slice_id}")
