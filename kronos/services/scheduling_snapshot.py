@@ -43,8 +43,8 @@ from kronos.store.backtests import (
 
 Session = psycopg.Connection[Any]
 
-_LOOK_BACK: Final = timedelta(days=4)
-"""A window of the session before the last may still be open."""
+_LOOK_BACK: Final = timedelta(days=14)
+"""Longer than any closure: what is known begins the day after the first session seen, and has to begin before now."""
 _DEAD_AFTER: Final = timedelta(minutes=10)
 """A machine that gave no reading for so long counts as gone, with whatever ran on it."""
 
@@ -109,7 +109,7 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
         running=_running(running, forecasts, policy.backtests),
         nodes=_nodes(readings, now),
         tier1=_tier1(pipeline, markets, now, shift),
-        windows=_windows(policy, markets, now, shift, sandbox=settings.sandbox),
+        windows=windows_in_use(policy, markets, now, shift, sandbox=settings.sandbox),
         profiles=forecasts,
         policy=policy.scheduler,
     )
@@ -219,7 +219,7 @@ def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: tim
     )
 
 
-def _windows(
+def windows_in_use(
     policy: ObservationPolicy, markets: Sequence[str], now: datetime, shift: timedelta, *, sandbox: bool
 ) -> Windows | None:
     """The windows of the markets in use; None while there are none. In the sandbox nothing trades: all is quiet."""
