@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -452,9 +454,15 @@ def test_a_lapsed_lease_is_seen_and_a_heartbeat_makes_it_good(database: Database
 # -- the scheduler's memory
 
 
-def _at_times(database: Database, experiment: Experiment, *lasted: tuple[int, AttemptOutcome]) -> Experiment:
-    """Attempts that took exactly so many seconds each, one a day."""
-    for seconds, outcome in lasted:
+def _at_times(
+    database: Database,
+    experiment: Experiment,
+    *lasted: tuple[int, AttemptOutcome],
+    batch: Experiment | None = None,
+    turns: Sequence[int | None] = (),
+) -> Experiment:
+    """Attempts that took exactly so many seconds each, one a day; turns: after how many of them work on it began."""
+    for (seconds, outcome), turn in zip_longest(lasted, turns):
         target = REVIEW if outcome is COMPLETED else QUEUED
         running_one = moved(database, experiment, RUNNING)
         start = T0 + timedelta(days=running_one.attempt)
@@ -463,8 +471,14 @@ def _at_times(database: Database, experiment: Experiment, *lasted: tuple[int, At
             session.execute(
                 "INSERT INTO kronos.backtest_attempts (experiment_id, attempt, node, batch, admitted_at)"
                 " VALUES (%s, %s, 'n0', %s, %s)",
-                [experiment.experiment_id, running_one.attempt, experiment.experiment_id, start],
+                [experiment.experiment_id, running_one.attempt, (batch or experiment).experiment_id, start],
             )
+            if turn is not None:
+                session.execute(
+                    "UPDATE kronos.backtest_attempts SET run_id = 'r', started_at = %s"
+                    " WHERE experiment_id = %s AND outcome IS NULL",
+                    [start + timedelta(seconds=turn), experiment.experiment_id],
+                )
             session.execute(
                 "UPDATE kronos.backtest_attempts SET ended_at = %s, outcome = %s"
                 " WHERE experiment_id = %s AND outcome IS NULL",
@@ -485,6 +499,13 @@ def test_a_runtime_is_that_of_all_attempts_up_to_completion(database: Database) 
     assert _runtimes(database) == [Runtime("REGIME", ResourceClass.CPU_HEAVY, 170.0)]
     _at_times(database, moved(database, experiment, QUEUED), (7, LOST), (30, COMPLETED))
     assert [one.seconds for one in _runtimes(database)] == [170.0, 37.0]
+
+
+def test_what_a_member_of_a_batch_waited_for_the_others_is_not_its_runtime(database: Database) -> None:
+    lead, member = at_status(database, QUEUED), at_status(database, QUEUED)
+    _at_times(database, lead, (240, COMPLETED))
+    _at_times(database, member, (600, LOST), (480, COMPLETED), batch=lead, turns=[None, 240])
+    assert [one.seconds for one in _runtimes(database)] == [240.0, 240.0]
 
 
 def test_only_the_newest_completed_backtests_count_oldest_first(database: Database) -> None:

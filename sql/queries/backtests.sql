@@ -110,10 +110,13 @@ WHERE status = 'QUEUED_FOR_BACKTEST'
 ORDER BY attempt.experiment_id, attempt.attempt;
 
 -- name: runtimes
--- Seconds that completed backtests took from admission to end, attempts added up, oldest first.
+-- Seconds that completed backtests took, attempts added up, oldest first: from admission to end, but in a batch, whose
+-- members are admitted together and run one after the other, from when their turn came.
 SELECT experiment.engine_name, experiment.resource_class, done.seconds FROM (
     SELECT completed.experiment_id, completed.ended_at, (
-        SELECT sum(extract(epoch FROM part.ended_at - part.admitted_at))::double precision
+        SELECT sum(extract(epoch FROM part.ended_at - CASE
+            WHEN part.batch = part.experiment_id THEN part.admitted_at ELSE coalesce(part.started_at, part.ended_at)
+        END))::double precision
         FROM kronos.backtest_attempts AS part
         WHERE part.experiment_id = completed.experiment_id AND part.attempt <= completed.attempt
             AND part.attempt > coalesce((
