@@ -18,6 +18,7 @@ from kronos.services.gate_policies import gate_policy
 from kronos.store import control_suites as store
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import EVERYWHERE, activations
+from kronos.store.latch import latch_causes
 from kronos.store.scheduler import database_now
 
 
@@ -57,8 +58,9 @@ def promotion_candidates(database: Database) -> tuple[Candidate, ...]:
     with database.connect(Role.READER) as session:
         judged, now = store.judged_experiments(session), database_now(session)
         incumbents = {engine: _incumbent(session, engine) for engine in {one.engine_name for one in judged}}
+        closings = {engine: _closings(session, engine) for engine in incumbents}
     policies = {engine: gate_policy(database, engine).version.digest for engine in incumbents}
-    return candidates(judged, proven, policies, incumbents, now)
+    return candidates(judged, proven, policies, incumbents, closings, now)
 
 
 def candidates_mark(database: Database) -> str | None:
@@ -85,6 +87,11 @@ def unfounded_candidates(database: Database) -> Finding:
 def _power(database: Database, engine: str, suites: list[Suite]) -> PositivePower:
     own = [one for one in suites if one.engine_name == engine]
     return power_of_positives(own, gate_policy(database, engine).policy.promotion)
+
+
+def _closings(session: store.Session, engine: str) -> list[str]:
+    """What a person has to look into; what only a suite opens is in the standing."""
+    return [f"{one.cause}, event {one.event_id}" for one in latch_causes(session, engine) if one.event_id is not None]
 
 
 def _incumbent(session: store.Session, engine: str) -> str | None:

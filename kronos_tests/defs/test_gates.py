@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import dagster as dg
 import pytest
@@ -14,14 +15,18 @@ from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.defs.assembly import assemble
 from kronos.defs.resources import Kronos
+from kronos.services.backtest import run_backtest
 from kronos.services.code_version import code_version
 from kronos.services.controls import recorded_suites, start_suites, suites_under_way
-from kronos.services.experiments import cancel, list_experiments
+from kronos.services.experiments import cancel, list_experiments, requeue
 from kronos.settings import Settings
+from kronos.store.control_suites import promotable_experiments
 from kronos.store.database import Database, Role
+from kronos.store.latch import close_latch
 from kronos_tests.defs.ticks import launch, tick
 from kronos_tests.services.backtest_world import NOW, World
 from kronos_tests.services.control_world import control_world, judge_suite, judged
+from kronos_tests.store.changes import begin
 
 SENSOR = "control_suites_sensor"
 MONDAY = "1996-12-30"
@@ -183,6 +188,33 @@ def test_what_passed_is_promotable_once_the_gates_are_proven(
     assert told(kronos, instance).success
     candidate(world)
     assert shown(kronos, instance)["promotable"] == 1
+    with world.database.connect(Role.CHANGE_MANAGER) as session:
+        begin(session, "ann")
+        close_latch(session, "PORTFOLIO", "SUSPECT", {"why": "a look is needed"})
+    found = shown(kronos, instance)
+    assert found["promotable"] == 0 and "the latch is closed: SUSPECT" in found["experiments"]
+    assert promotable(world) == []
+
+
+def test_results_of_a_later_attempt_are_not_what_was_judged(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    start(world)
+    judge_suite(world)
+    assert told(kronos, instance).success
+    experiment_id = candidate(world)
+    assert promotable(world) == [UUID(experiment_id)]
+    experiment = requeue(world.workplace, UUID(experiment_id), "ann", "more data")
+    assert run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "again") is not None
+    found = shown(kronos, instance)
+    assert found["promotable"] == 0 and "the verdict is of attempt 1" in found["experiments"]
+    assert promotable(world) == []
+
+
+def promotable(world: World) -> list[UUID]:
+    """What the tables alone let through."""
+    with world.database.connect(Role.READER) as session:
+        return promotable_experiments(session)
 
 
 def test_a_verdict_asks_for_the_candidates_anew(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:

@@ -43,7 +43,7 @@ ORDER BY members.suite_id, members.created_at, members.experiment_id;
 -- name: judged
 -- Open experiments that are no controls, each with its verdict in force.
 SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_config_id, experiments.status,
-    judged.evidence, judged.verdict, judged.refused_by, judged.incumbent, judged.policy_digest, judged.judged_at,
+    experiments.attempt, judged.attempt AS judged_attempt, judged.evidence, judged.verdict, judged.refused_by, judged.incumbent, judged.policy_digest, judged.judged_at,
     judged.expires_at
 FROM kronos.experiments
 JOIN LATERAL (
@@ -56,7 +56,8 @@ ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
 
 -- name: promotable
 -- The same question as core.controls.standing.candidates answers, asked of the tables alone: open experiments whose
--- verdict in force lets them through, on evidence that counts, under gates that the newest suite has proven.
+-- verdict in force lets them through, on evidence that counts, under gates that the newest suite has proven, with an
+-- open latch.
 SELECT experiments.experiment_id
 FROM kronos.experiments
 JOIN LATERAL (
@@ -72,9 +73,10 @@ JOIN LATERAL (
 LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiments.engine_name
     AND active.scope = '*' AND active.deactivated_at IS NULL
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
-    AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp() AND judged.policy_digest = policy.digest
+    AND judged.attempt = experiments.attempt AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp() AND judged.policy_digest = policy.digest
     AND judged.incumbent IS NOT DISTINCT FROM active.config_id
     AND suite.unexpected = 0 AND suite.policy_digest = policy.digest
     AND suite.completed_at + make_interval(secs => 86400 * (policy.body #>> '{promotion,suite_days}')::double precision)
         > clock_timestamp()
+    AND NOT EXISTS (SELECT FROM kronos.latch_causes(experiments.engine_name))
 ORDER BY experiments.experiment_id;

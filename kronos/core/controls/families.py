@@ -16,8 +16,8 @@ from kronos.core.gates.model import Gate
 class FamilyAnswer:
     """One family of controls in one week. newest: of each engine its suite's outcomes, by name.
 
-    missing: engines without a suite of the week, or without controls of this family in it. broken_promises: engines
-    whose positives pass less often than promised. trend: by week, oldest first.
+    missing: engines without a suite of the week; one whose suite could not have a control of the family has none of it.
+    broken_promises: engines whose positives pass less often than promised. trend: by week, oldest first.
     """
 
     newest: Mapping[str, tuple[ControlOutcome, ...]]

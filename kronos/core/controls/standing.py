@@ -80,12 +80,17 @@ def _told(wrong: Sequence[ControlOutcome]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class JudgedExperiment:
-    """An open experiment with its verdict in force; incumbent: the config it was held against."""
+    """An open experiment with its verdict in force; incumbent: the config it was held against.
+
+    attempt: the one whose results it has; judged_attempt: the one whose results were judged.
+    """
 
     experiment_id: UUID
     engine_name: str
     proposed_config_id: str
     status: str
+    attempt: int
+    judged_attempt: int
     evidence: str
     verdict: GateVerdict
     refused_by: tuple[Gate, ...]
@@ -127,14 +132,16 @@ def candidates(
     standings: Mapping[str, Standing],
     policies: Mapping[str, str],
     incumbents: Mapping[str, str | None],
+    closings: Mapping[str, Sequence[str]],
     now: datetime,
 ) -> tuple[Candidate, ...]:
     """Each experiment with every reason against its promotion. policies: digest in force by engine; now: UTC.
 
-    An engine without a standing has none that is proven.
+    closings: by engine what closed its latch since a person last opened it. An engine without a standing has none that
+    is proven.
     """
     return tuple(
-        Candidate(one, tuple(_against(one, standings.get(one.engine_name), policies, incumbents, now)))
+        Candidate(one, tuple(_against(one, standings.get(one.engine_name), policies, incumbents, closings, now)))
         for one in judged
     )
 
@@ -144,9 +151,12 @@ def _against(
     proven: Standing | None,
     policies: Mapping[str, str],
     incumbents: Mapping[str, str | None],
+    closings: Mapping[str, Sequence[str]],
     now: datetime,
 ) -> list[str]:
     reasons = []
+    if one.judged_attempt != one.attempt:
+        reasons.append(f"the verdict is of attempt {one.judged_attempt}, its results are of attempt {one.attempt}")
     if one.verdict is not GateVerdict.PASS:
         reasons.append(f"verdict {one.verdict} by {', '.join(one.refused_by)}")
     if now >= one.expires_at:
@@ -157,4 +167,5 @@ def _against(
         reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
     if proven is None or proven.proof is not Proof.PROVEN:
         reasons.append(f"controls {proven.proof}: {proven.why}" if proven else "controls MISSING: no suite is known")
+    reasons += [f"the latch is closed: {cause}" for cause in closings.get(one.engine_name, ())]
     return reasons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,8 @@ def judged(**changes: Any) -> JudgedExperiment:
         "engine_name": "REGIME",
         "proposed_config_id": "new",
         "status": "AWAITING_REVIEW",
+        "attempt": 2,
+        "judged_attempt": 2,
         "evidence": "HUMAN_TRIGGERED",
         "verdict": PASS,
         "refused_by": (),
@@ -80,9 +83,9 @@ def judged(**changes: Any) -> JudgedExperiment:
 PROVEN = Standing("REGIME", Proof.PROVEN, "all as expected")
 
 
-def reasons(one: JudgedExperiment, proven: Standing | None = PROVEN) -> str:
+def reasons(one: JudgedExperiment, proven: Standing | None = PROVEN, closings: Sequence[str] = ()) -> str:
     standings = {proven.engine_name: proven} if proven else {}
-    (found,) = candidates([one], standings, {"REGIME": "policy"}, {"REGIME": "old"}, DONE + DAY)
+    (found,) = candidates([one], standings, {"REGIME": "policy"}, {"REGIME": "old"}, {"REGIME": closings}, DONE + DAY)
     assert found.promotable == (not found.reasons)
     return "; ".join(found.reasons)
 
@@ -95,6 +98,7 @@ def test_what_passed_under_proven_gates_is_promotable() -> None:
     ("changes", "why"),
     [
         ({"verdict": FAIL, "refused_by": (Gate.STRESS,)}, "verdict FAIL by STRESS"),
+        ({"attempt": 3}, "the verdict is of attempt 2, its results are of attempt 3"),
         ({"expires_at": DONE}, "evidence expired"),
         ({"policy_digest": "older"}, "another gate policy"),
         ({"incumbent": "older"}, "held against older, active is old"),
@@ -107,6 +111,11 @@ def test_whatever_stands_against_an_experiment_is_told(changes: dict[str, Any], 
 @pytest.mark.parametrize("proof", [one for one in Proof if one is not Proof.PROVEN])
 def test_unproven_gates_promote_nothing(proof: Proof) -> None:
     assert f"controls {proof}" in reasons(judged(), Standing("REGIME", proof, "so"))
+
+
+def test_a_closed_latch_promotes_nothing_and_each_closing_is_told() -> None:
+    told = reasons(judged(), closings=["UNEXPECTED_CONTROL, event 3", "SUSPECT, event 5"])
+    assert told == "the latch is closed: UNEXPECTED_CONTROL, event 3; the latch is closed: SUSPECT, event 5"
 
 
 def test_an_engine_whose_suites_are_unknown_promotes_nothing() -> None:
