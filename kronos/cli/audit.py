@@ -38,7 +38,10 @@ def log(
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
-    """Follow the hash chain from its first entry and against the roots outside the database; exit code 1 if broken."""
+    """Follow the hash chain from its first entry and against the roots outside the database.
+
+    Exit code 1 if it is broken, or if no root proves it.
+    """
     from kronos.services.audit import audit_folder, verify_log
 
     chosen = settings.load()
@@ -80,8 +83,8 @@ def _tell(found: Audit, as_json: bool) -> None:
     if as_json:
         broken = verified.broken and asdict(verified.broken)
         summary = {"entries": verified.entries, "root": verified.root.hash, "roots": found.roots, "broken": broken}
-        typer.echo(json.dumps(summary | {"sealed": found.sealed}, indent=1))
+        typer.echo(json.dumps(summary | {"proven": found.proven, "sealed": found.sealed}, indent=1))
     else:
-        print_audit(verified, found.roots, report_console(), sealed=found.sealed)
-    if verified.broken:
+        print_audit(found, report_console())
+    if not found.proven:
         raise typer.Exit(1)

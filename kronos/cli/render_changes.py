@@ -7,16 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kronos.core.changes.chain import Entry, Verified
+from kronos.core.changes.chain import Entry
 from kronos.core.changes.model import ConfigProposal, Experiment, ExperimentResult, PeriodResult
 from kronos.core.changes.modifications import ABSENT, Modification
 from kronos.core.vocabulary import ExperimentStatus, ProposalStatus
+
+if TYPE_CHECKING:
+    from kronos.services.audit import Audit
 
 SHOWN_METRICS = ("sharpe", "avg_return", "volatility", "max_dd", "hit_rate_day", "brier", "brier_multi", "mean_loss")
 
@@ -138,17 +141,21 @@ def print_log(entries: Sequence[Entry], console: Console) -> None:
     console.print(table)
 
 
-def print_audit(verified: Verified, roots: int, console: Console, *, sealed: bool) -> None:
+def print_audit(found: Audit, console: Console) -> None:
     """Whether the log is whole, and what it was held against."""
-    held = f"{verified.entries} entries, held against {roots} roots outside the database"
+    verified = found.verified
+    held = f"{verified.entries} entries, held against {found.roots} roots outside the database"
     if verified.broken:
         broken = verified.broken
         console.print(f"BROKEN at entry {broken.entry_id}: {broken.damage}, {escape(broken.detail)}", style="bold red")
         console.print(f"whole before it: {held}", style="dim")
         return
-    console.print(f"whole: {held}", style="green")
+    if found.proven:
+        console.print(f"whole: {held}", style="green")
+    else:
+        console.print(f"NOT PROVEN: {held}: nothing says that its end is there (kronos audit seal)", style="yellow")
     console.print(
-        f"root {verified.root.entry_id}:{verified.root.hash}" + (" (kept now)" if sealed else ""), style="dim"
+        f"root {verified.root.entry_id}:{verified.root.hash}" + (" (kept now)" if found.sealed else ""), style="dim"
     )
 
 

@@ -25,6 +25,11 @@ class Audit:
     roots: int
     sealed: bool
 
+    @property
+    def proven(self) -> bool:
+        """Not where there are entries and no root: whoever owns the database could have rewritten all of them."""
+        return self.verified.broken is None and (self.roots > 0 or self.verified.entries == 0)
+
 
 def audit_folder(home: Path) -> Path:
     """Where the roots lie: beside the database, not in it. Copy it elsewhere to be safe from whoever owns the home."""
@@ -46,6 +51,21 @@ def seal_log(database: Database, folder: Path) -> Audit:
         return audit
     _keep(folder, root)
     return Audit(audit.verified, audit.roots + 1, sealed=True)
+
+
+def keep_end(database: Database, folder: Path) -> bool:
+    """Keep the newest entry as a root if there is one after the last root; whether it was kept.
+
+    Nothing is verified: cheap enough for every minute, so that what was decided cannot be cut off unseen for longer. A
+    root over a broken chain hides nothing, since verifying follows the chain itself.
+    """
+    with database.connect(Role.READER) as session:
+        newest = newest_entries(session, 1)
+    kept = kept_roots(folder)
+    if not newest or (kept and newest[0].entry_id <= kept[-1].entry_id):
+        return False
+    _keep(folder, Root(newest[0].entry_id, newest[0].hash))
+    return True
 
 
 def kept_roots(folder: Path) -> list[Root]:

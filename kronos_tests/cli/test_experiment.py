@@ -110,6 +110,8 @@ def test_a_config_may_come_from_standard_input(instance: Instance) -> None:
 def test_the_log_is_sealed_and_verified(instance: Instance) -> None:
     """And a log that was tampered with is an exit code and a sentence."""
     instance.json(*CREATE)
+    unproven = instance.kronos("audit", "verify")
+    assert (unproven.returncode, "NOT PROVEN" in unproven.stdout) == (1, True)
     assert instance.json("audit", "seal")["sealed"]
     verified = instance.kronos("audit", "verify")
     assert (verified.returncode, "whole" in verified.stdout) == (0, True)

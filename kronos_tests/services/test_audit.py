@@ -8,7 +8,7 @@ import pytest
 
 from kronos.core.changes.chain import Damage
 from kronos.errors import BadValue, NotFound
-from kronos.services.audit import change_entries, kept_roots, seal_log, verify_log
+from kronos.services.audit import change_entries, keep_end, kept_roots, seal_log, verify_log
 from kronos.store.database import Database, Role
 from kronos_tests.store.changes import created
 
@@ -43,6 +43,27 @@ def test_a_log_restored_from_an_old_backup_is_found(database: Database, tmp_path
     created(database)
     broken = verify_log(database, tmp_path).verified.broken
     assert broken and (broken.damage, broken.entry_id) == (Damage.REWRITTEN, 2)
+
+
+def test_the_end_is_kept_without_following_the_chain_and_once(database: Database, tmp_path: Path) -> None:
+    assert not keep_end(database, tmp_path)
+    created(database)
+    assert [keep_end(database, tmp_path) for _ in range(2)] == [True, False]
+    created(database)
+    assert keep_end(database, tmp_path) and not seal_log(database, tmp_path).sealed
+    _tamper(database, "DELETE FROM kronos.change_log WHERE entry_id = 2")
+    assert not keep_end(database, tmp_path)
+    broken = verify_log(database, tmp_path).verified.broken
+    assert broken and (broken.damage, broken.entry_id) == (Damage.TRUNCATED, 2)
+
+
+def test_entries_without_a_root_are_not_proven(database: Database, tmp_path: Path) -> None:
+    assert verify_log(database, tmp_path).proven
+    created(database)
+    assert not verify_log(database, tmp_path).proven
+    assert seal_log(database, tmp_path).proven and verify_log(database, tmp_path).proven
+    _tamper(database, "UPDATE kronos.change_log SET author = 'eve'")
+    assert not verify_log(database, tmp_path).proven
 
 
 SWAP = """UPDATE kronos.change_log SET entry_id = -entry_id;
