@@ -22,6 +22,7 @@ from kronos.core.gates.series import GateSeries, last_judged
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
+from kronos.core.scenarios.battery import HistoricalWindow
 from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
@@ -99,7 +100,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
-        scenarios=_scenarios(backtest, metric),
+        scenarios=_scenarios(backtest, metric, _began(compared, spec.incumbent or "")),
         actions=_actions(pipeline, backtest, policy, metric),
     )
 
@@ -237,14 +238,33 @@ def _neighbours_refused(backtest: Backtest) -> int:
     return len(backtest.spec.left_out) + len(refused)
 
 
-def _scenarios(backtest: Backtest, metric: str) -> tuple[ScenarioLoss, ...]:
-    found = []
+def _began(compared: GateSeries | None, incumbent: str) -> date | None:
+    """The first date on which the incumbent's record is due; None without one."""
+    book = None if compared is None else compared.series.get(incumbent, {}).get(OVERALL_SLICE)
+    if book is None or not book.days.size:
+        return None
+    day: date = book.days[0].astype("datetime64[D]").item()
+    return day
+
+
+def _scenarios(backtest: Backtest, metric: str, began: date | None) -> tuple[ScenarioLoss, ...]:
+    """What the scenarios did to both, but for windows of history that no decision of either has to do with.
+
+    Such a window is over before the incumbent decides for the first time: its signals take so long to be warm. Of a
+    config that decides there already the loss counts, with nothing beside it.
+    """
+    found, windows = [], {one.name: one for one in backtest.spec.battery.scenarios if isinstance(one, HistoricalWindow)}
     for name, one in sorted(backtest.whole.detail.get("scenarios", {}).items()):
         refused, configs = one.get("refused", ""), one.get("configs", {})
         mine, theirs = (
             _loss(configs.get(config, {}), metric)
             for config in (backtest.experiment.proposed_config_id, backtest.spec.incumbent or "")
         )
+        before = began is not None and name in windows and windows[name].end < began
+        if before and not refused and theirs is None:
+            if mine is not None:
+                found.append(ScenarioLoss(name, one["about"], mine, None))
+            continue
         why = refused or ("" if mine is not None and theirs is not None else "one of the two has no number there")
         found.append(ScenarioLoss(name, one["about"], mine, theirs, why))
     return tuple(found)

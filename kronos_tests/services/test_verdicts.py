@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import pytest
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
+from kronos.core.gates.evidence import ScenarioLoss
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
+from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.sandbox.backtest import produce
 from kronos.services.backtest import run_backtest
 from kronos.services.experiments import requeue
+from kronos.services.gate_evidence import gate_evidence, read_backtest
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
 from kronos.store.database import Database
@@ -139,6 +143,33 @@ def test_a_probe_that_was_refused_on_one_of_its_dates_is_no_probe(world: World) 
     said = {one["metric"]: one for one in gate["findings"]}
     assert said["probe repeat"]["reason"] == "REPRODUCED" and said["probe future"]["reason"] == "NOT_PROBED"
     assert "1 of its dates" in said["probe future"]["detail"] and "engine failed" in said["probe future"]["detail"]
+
+
+def test_a_window_of_history_before_the_incumbent_decides_is_about_what_decided_in_it(world: World) -> None:
+    """Signals that take a year to be warm say nothing of that year; what decides in it has lost what it lost."""
+    with tried(world) as experiment:
+        backtest = read_backtest(world.database, experiment)
+    proposed, first = backtest.experiment.proposed_config_id, backtest.spec.start
+    early = HistoricalWindow(name="early", about="", start=first - timedelta(days=60), end=first - timedelta(days=1))
+    inside = HistoricalWindow(name="inside", about="", start=first, end=backtest.spec.end)
+    battery = Battery(scenarios=(early, inside))
+    loss = {"metrics": {"max_dd": -0.1}}
+
+    def losses(**configs: Any) -> list[ScenarioLoss]:
+        told = {name: {"about": "", "configs": configs} for name in ("early", "inside")}
+        changed = replace(
+            backtest,
+            spec=backtest.spec.model_copy(update={"battery": battery}),
+            whole=replace(backtest.whole, detail={**backtest.whole.detail, "scenarios": told}),
+        )
+        return list(gate_evidence(world.pipeline, changed, GatePolicy(), NOW.date()).scenarios)
+
+    silent = "one of the two has no number there"
+    assert losses() == [ScenarioLoss("inside", "", None, None, silent)]
+    assert losses(**{proposed: loss}) == [
+        ScenarioLoss("early", "", 0.1, None), ScenarioLoss("inside", "", 0.1, None, silent)
+    ]  # fmt: skip
+    assert losses(**{str(backtest.spec.incumbent): loss})[0] == ScenarioLoss("early", "", None, 0.1, silent)
 
 
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:

@@ -34,7 +34,7 @@ class Probe:
 class ScenarioLoss:
     """What a scenario did to the config and the incumbent: maximum drawdown as a positive share, or the mean score.
 
-    `refused` says why there is no number.
+    refused: why there is no number of one of them. Without it incumbent None is one that had not yet begun to decide.
     """
 
     name: str

@@ -78,7 +78,8 @@ def _loss(evidence: GateEvidence, where: str, mine: float, theirs: float | None,
 
 def _scenario(evidence: GateEvidence, scenario: ScenarioLoss, policy: GatePolicy) -> Finding:
     where = f"scenario:{scenario.name}"
-    if scenario.proposed is None or scenario.incumbent is None:
+    alone = scenario.incumbent is None and not scenario.refused and evidence.metric == SHARPE
+    if scenario.proposed is None or (scenario.incumbent is None and not alone):
         return undecided("loss", "NOT_PLAYED", scenario.refused or "no number for it", slice=where)
     return _loss(evidence, where, scenario.proposed, scenario.incumbent, policy)
 

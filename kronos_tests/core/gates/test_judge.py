@@ -227,6 +227,11 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "a scenario not played": (
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", None, 0.4, "cannot"),)),
         Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
+    "a scenario that the incumbent cannot play": (
+        lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.1, None, "cannot"),)),
+        Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
+    "a crash before the incumbent decided anything": (
+        lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.41, None),)), Gate.STRESS, FAIL, "TOO_MUCH"),
     "a rare regime": (_rare_regime, Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
     "losses in a regime of its own": (_alone("regime:CRISIS", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
     "losses in a market of its own": (_alone("market:CRYPTO", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
