@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("kronos", deadline=None)
 hypothesis.settings.load_profile("kronos")
 
 _TEMPLATE = "kronos_template"
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 a fresh folder is made inside it
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a fresh folder is made inside it
 _ROOM = 4 * 2**30
 
 

@@ -188,7 +188,7 @@ class PrometheusApiRunner:
             # a cancelled job says nothing of the order: the deadline ends the walk past those
             failed += job.status != _CANCELLED
             number += 1
-            pause(self._config.wait_before(failed + 1, None), watch)
+            pause(self._config.wait_before(max(failed, 1), None), watch)
         raise BacktestFailed(f"{job.failure}; so did every one of {self._config.attempts} jobs", final=True)
 
     def _collected(self, task: Task, streams: Sequence[str], watch: Watch) -> Produced:

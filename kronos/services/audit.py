@@ -54,17 +54,23 @@ def seal_log(database: Database, folder: Path) -> Audit:
 
 
 def keep_end(database: Database, folder: Path) -> bool:
-    """Keep the newest entry as a root if there is one after the last root; whether it was kept.
+    """Keep the newest entry as a root if it is not the last root; whether it was kept.
 
-    Nothing is verified: cheap enough for every minute, so that what was decided cannot be cut off unseen for longer. A
-    root over a broken chain hides nothing, since verifying follows the chain itself.
+    Held against the last root alone, not the whole chain: cheap enough for every minute, so that what was decided
+    cannot be cut off unseen for longer. `BadValue` when the log does not hold that root, as after its end was cut off:
+    another log's end is no root of this one.
     """
+    kept = kept_roots(folder)
     with database.connect(Role.READER) as session:
         newest = newest_entries(session, 1)
-    kept = kept_roots(folder)
-    if not newest or (kept and newest[0].entry_id <= kept[-1].entry_id):
+        since = newest[0].entry_id - kept[-1].entry_id if newest and kept else 0
+        held = newest_entries(session, since + 1) if since > 0 else newest
+    ends = [Root(one.entry_id, one.hash) for one in held]
+    if kept and ends[:1] != kept[-1:]:
+        raise BadValue("entry of the change log", kept[-1].entry_id, f"hash {kept[-1].hash}: kronos audit verify")
+    if not ends or ends[-1] in kept[-1:]:
         return False
-    _keep(folder, Root(newest[0].entry_id, newest[0].hash))
+    _keep(folder, ends[-1])
     return True
 
 

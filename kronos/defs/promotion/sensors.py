@@ -26,8 +26,9 @@ def promotions_due(kronos: dg.ResourceParam[Kronos]) -> dg.SkipReason:
     with open_workplace(kronos.settings) as workplace:
         settled = activate_due(workplace)
         alert_closed_latches(workplace.database)
-        keep_end(workplace.database, audit_folder(kronos.settings.home))
         delivered = None if webhook is None else deliver_alerts(workplace.database, webhook.get_secret_value())
+        # last, since it fails the tick where the log is not what it was
+        keep_end(workplace.database, audit_folder(kronos.settings.home))
     said = [f"{one.config_id} of {one.engine_name}: {one.status} {one.settled_why or ''}".strip() for one in settled]
     if delivered is not None and (delivered.taken or delivered.failures):
         said.append(f"webhook: {delivered.taken} alerts taken, failed {delivered.failures or 'none'}")
