@@ -16,6 +16,7 @@ from psycopg import sql
 from kronos.store.database import Database, Role
 from kronos.store.migrate import migrate
 from kronos.store.server import EmbeddedServer, running_server
+from kronos_tests.store.promoting import Gated
 
 # how long an example takes says something about the machine, not about the law
 hypothesis.settings.register_profile("kronos", deadline=None)
@@ -61,6 +62,12 @@ def database(server: EmbeddedServer, migrated_template: Database) -> Iterator[Da
     _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, migrated_template.name)
     yield Database(server.url(name))
     _drop(server, name)
+
+
+@pytest.fixture
+def gated(database: Database) -> Gated:
+    """REGIME's `base` is active, and promotions are possible."""
+    return Gated(database).begin()
 
 
 def _where_syncing_is_quick() -> Path | None:

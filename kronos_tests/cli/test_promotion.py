@@ -10,16 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from kronos.store.database import Database
 from kronos_tests.store.promoting import ADMIN, MIA, Gated
-
-
-@pytest.fixture
-def gated(database: Database) -> Gated:
-    """REGIME's `base` is active, and promotions are possible."""
-    return Gated(database).begin()
 
 
 def kronos(gated: Gated, home: Path, *arguments: str, token: str = MIA) -> subprocess.CompletedProcess[str]:

@@ -33,14 +33,7 @@ from kronos.services.webhook import deliver_alerts
 from kronos.services.workplace import system_user
 from kronos.store.database import Database, Role
 from kronos_tests.store.changes import at_status
-from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, IDA, MIA, REVIEW, Gated
-from kronos_tests.store.test_promotions import FUTURE, make_due
-
-
-@pytest.fixture
-def gated(database: Database) -> Gated:
-    """REGIME's `base` is active, and promotions are possible."""
-    return Gated(database).begin()
+from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, FUTURE, IDA, MIA, REVIEW, Gated
 
 
 def test_from_review_to_live_and_back(gated: Gated) -> None:
@@ -95,7 +88,7 @@ def test_a_scheduled_promotion_is_activated_by_the_tick_or_taken_back(gated: Gat
     gated.approve(experiment)
     promote(mia, experiment.experiment_id, "on tuesday", FUTURE)
     assert activate_due(mia) == []
-    make_due(gated)
+    gated.make_due()
     assert [one.status for one in activate_due(mia)] == ["ACTIVATED"]
 
 

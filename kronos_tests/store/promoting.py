@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.services.workplace import Workplace, any_config
 from kronos.store import promotions
 from kronos.store.database import Database, Role
+from kronos.store.experiments import matching_experiments
 from kronos.store.principals import add_principal, begin_principals, hash_of
 from kronos.store.refusals import refusals
 from kronos_tests.store.activations import first_active
@@ -26,6 +28,7 @@ ENGINE, CODE = "REGIME", "test"
 ADMIN, IDA, MIA, BOT = "token of admin", "token of ida", "token of mia", "token of bot"
 """Tokens: the first admin, a person who proposes, a person and a service that may change configs."""
 REVIEW = ExperimentStatus.AWAITING_REVIEW
+FUTURE = datetime.now(UTC) + timedelta(days=90)
 POLICY: Mapping[str, Any] = {"evidence": {"expires_days": 30}}
 INSERT_VERDICT = """
 INSERT INTO kronos.experiment_verdicts (
@@ -207,6 +210,23 @@ class Gated:
         with self.database.connect(Role.READER) as session:
             (active,) = promotions.active_configs(session, ENGINE)
         return active.config_id
+
+    def status(self, experiment: Experiment) -> ExperimentStatus:
+        """Of the experiment now."""
+        with self.database.connect(Role.READER) as session:
+            return matching_experiments(session, str(experiment.experiment_id))[0].status
+
+    def found(self, **how: Any) -> list[promotions.Promotion]:
+        """Those that are so."""
+        with self.database.connect(Role.READER) as session:
+            return promotions.find_promotions(session, **how)
+
+    def make_due(self) -> None:
+        """Let the time of everything scheduled have come."""
+        with self.database.connect(Role.OWNER) as session:
+            session.execute("ALTER TABLE kronos.promotions DISABLE TRIGGER USER")
+            session.execute("UPDATE kronos.promotions SET activates_at = now() WHERE status = 'SCHEDULED'")
+            session.execute("ALTER TABLE kronos.promotions ENABLE TRIGGER USER")
 
     def as_owner(self, *statements: str) -> None:
         """Run statements as the owner with the triggers of the tables concerned off: what no role can do."""

@@ -15,12 +15,6 @@ from kronos_tests.store.changes import begin
 from kronos_tests.store.promoting import BOT, CODE, ENGINE, MIA, POLICY, Gated
 
 
-@pytest.fixture
-def gated(database: Database) -> Gated:
-    """REGIME's `base` is active, and its latch is open."""
-    return Gated(database).begin()
-
-
 def causes(gated: Gated, engine: str = ENGINE) -> list[str]:
     with gated.database.connect(Role.READER) as session:
         return [one.cause for one in latch_causes(session, engine)]

@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from kronos.core.changes.model import Experiment
-from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
 from kronos.services.experiments import requeue
-from kronos.services.promotion import reject, roll_back
+from kronos.services.promotion import reject
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
-from kronos.store.clock import SandboxClock, clock_in, start_clock
-from kronos.store.database import Database, Role
-from kronos.store.experiments import matching_experiments, move_experiment
+from kronos.store.database import Role
 from kronos.store.latch import latch_causes, reopen_latch
-from kronos.store.principals import begin_principals, hash_of, revoke_principal, rotate_principal
+from kronos.store.principals import hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
-from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, POLICY, REVIEW, Gated
-
-FUTURE = datetime.now(UTC) + timedelta(days=90)
-
-
-@pytest.fixture
-def gated(database: Database) -> Gated:
-    """REGIME's `base` is active, and promotions are possible."""
-    return Gated(database).begin()
-
-
-def status(gated: Gated, experiment: Experiment) -> ExperimentStatus:
-    with gated.database.connect(Role.READER) as session:
-        return matching_experiments(session, str(experiment.experiment_id))[0].status
-
-
-def found(gated: Gated, **how: Any) -> list[promotions.Promotion]:
-    with gated.database.connect(Role.READER) as session:
-        return promotions.find_promotions(session, **how)
+from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, FUTURE, IDA, MIA, POLICY, REVIEW, Gated
 
 
 def test_an_approved_config_becomes_the_incumbent(gated: Gated) -> None:
     experiment = gated.approved()
-    assert status(gated, experiment) is ExperimentStatus.APPROVED
+    assert gated.status(experiment) is ExperimentStatus.APPROVED
     gated.promote(experiment)
     assert gated.incumbent() == experiment.proposed_config_id
 
@@ -79,7 +56,7 @@ def test_who_shows_no_valid_token_approves_nothing(gated: Gated, token: str | No
     experiment = gated.passed()
     with pytest.raises(NotAllowed, match="a token is needed to approve an experiment"):
         gated.approve(experiment, token)
-    assert status(gated, experiment) is REVIEW
+    assert gated.status(experiment) is REVIEW
 
 
 @pytest.mark.parametrize(("role", "kind"), [("reader", "PERSON"), ("chat", "SERVICE"), ("orchestrator", "SERVICE")])
@@ -117,7 +94,7 @@ def test_what_nobody_knows_the_author_of_is_not_approved(gated: Gated) -> None:
     gated.person("somebody", "token of somebody")
     with pytest.raises(ChangeRefused, match="brought about by somebody without a token"):
         gated.approve(experiment)
-    assert status(gated, experiment) is REVIEW
+    assert gated.status(experiment) is REVIEW
 
 
 def test_nobody_approves_his_proposal_that_another_converted(gated: Gated) -> None:
@@ -134,7 +111,7 @@ def test_what_kronos_proposed_one_person_approves(gated: Gated) -> None:
     experiment = at_status(gated.database, REVIEW, author="Kronos")
     gated.judge(experiment)
     gated.approve(experiment)
-    assert status(gated, experiment) is ExperimentStatus.APPROVED
+    assert gated.status(experiment) is ExperimentStatus.APPROVED
 
 
 def test_a_token_that_was_replaced_or_revoked_opens_nothing(gated: Gated) -> None:
@@ -196,7 +173,7 @@ def test_what_changed_since_it_was_seen_is_not_approved(
     with pytest.raises(ChangeRefused) as refused:
         gated.approve(experiment, digest=seen)
     assert refused.value.rule == rule
-    assert status(gated, experiment) is REVIEW
+    assert gated.status(experiment) is REVIEW
 
 
 @pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE", "INVALID"])
@@ -290,10 +267,10 @@ def test_what_changed_since_the_approval_is_not_promoted(
     change(gated, experiment)
     active = gated.incumbent()
     if scheduled:
-        make_due(gated)
+        gated.make_due()
         with gated.database.connect(Role.CHANGE_MANAGER) as session:
             assert promotions.activate_due(session, code_version=CODE) == [promotion]
-        (one,) = found(gated, promotion_id=promotion)
+        (one,) = gated.found(promotion_id=promotion)
         assert (one.status, bool(one.settled_why)) == ("CANCELLED", True)
     else:
         with pytest.raises(ChangeRefused) as refused:
@@ -302,21 +279,13 @@ def test_what_changed_since_the_approval_is_not_promoted(
     assert gated.incumbent() == active != experiment.proposed_config_id
 
 
-def make_due(gated: Gated) -> None:
-    """Let the time of everything scheduled have come."""
-    with gated.database.connect(Role.OWNER) as session:
-        session.execute("ALTER TABLE kronos.promotions DISABLE TRIGGER USER")
-        session.execute("UPDATE kronos.promotions SET activates_at = now() WHERE status = 'SCHEDULED'")
-        session.execute("ALTER TABLE kronos.promotions ENABLE TRIGGER USER")
-
-
 def test_a_scheduled_promotion_waits_for_its_time(gated: Gated) -> None:
     experiment = gated.approved()
     promotion = gated.promote(experiment, at=FUTURE)
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         assert promotions.activate_due(session, code_version=CODE) == []
     assert gated.incumbent() == "base"
-    make_due(gated)
+    gated.make_due()
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         assert promotions.activate_due(session, code_version=CODE) == [promotion]
         assert promotions.activate_due(session, code_version=CODE) == []
@@ -357,7 +326,7 @@ def test_a_config_that_was_rolled_back_does_not_return_by_itself(gated: Gated) -
         begin(session)
         session.execute(SCHEDULED_BESIDES)
     gated.roll_back(experiment.proposed_config_id)
-    cancelled = [one.settled_why for one in found(gated) if one.status == "CANCELLED"]
+    cancelled = [one.settled_why for one in gated.found() if one.status == "CANCELLED"]
     assert cancelled == ["its config was rolled back: worse"]
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         assert promotions.activate_due(session, code_version=CODE) == []
@@ -369,10 +338,10 @@ def test_who_was_revoked_has_nothing_activated_any_more(gated: Gated) -> None:
     promotion = gated.promote(gated.approved(), "token of eve", at=FUTURE)
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         revoke_principal(session, ADMIN, "eve", "left", code_version=CODE)
-    make_due(gated)
+    gated.make_due()
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         promotions.activate_due(session, code_version=CODE)
-    (one,) = found(gated, promotion_id=promotion)
+    (one,) = gated.found(promotion_id=promotion)
     assert (one.status, one.settled_why) == ("CANCELLED", "this promotion was asked for by eve, who was revoked")
     assert gated.log("promotion")[-1] == ("SCHEDULED", "CANCELLED", "without token: kronos_change_manager")
     assert gated.incumbent() == "base"
@@ -388,7 +357,7 @@ def test_a_time_that_is_past_or_years_ahead_is_a_mistyped_one(gated: Gated, at: 
     with pytest.raises(ChangeRefused, match=r"time of activation has value .*: expected one after .*, within") as no:
         gated.promote(experiment, at=at)
     assert no.value.rule == "promotions_time"
-    assert (gated.incumbent(), found(gated)) == ("base", [])
+    assert (gated.incumbent(), gated.found()) == ("base", [])
 
 
 def test_a_scheduled_promotion_can_be_taken_back_and_approved_anew(gated: Gated) -> None:
@@ -424,83 +393,17 @@ def test_of_eight_promotions_racing_one_wins(gated: Gated) -> None:
     with ThreadPoolExecutor(8) as pool:
         winners = [name for name in pool.map(attempt, rivals * 2) if name]
     assert winners == [gated.incumbent()]
-    assert len(found(gated)) == 1
+    assert len(gated.found()) == 1
 
 
-# rollbacks
-
-
-def test_a_rollback_returns_to_the_config_before(gated: Gated) -> None:
-    first = gated.approved()
-    gated.promote(first)
-    gated.roll_back(first.proposed_config_id)
-    assert gated.incumbent() == "base"
-    assert gated.log("rollback") == [(None, "ACTIVATED", "mia")]
-
-
-def test_two_rollbacks_go_back_twice_and_a_third_finds_nothing(gated: Gated) -> None:
-    first = gated.approved()
-    gated.promote(first)
-    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
-    gated.judge(second, incumbent=first.proposed_config_id)
-    gated.approve(second)
-    gated.promote(second)
-    gated.roll_back(second.proposed_config_id)
-    assert gated.incumbent() == first.proposed_config_id
-    gated.roll_back(first.proposed_config_id)
-    assert gated.incumbent() == "base"
-    with pytest.raises(ChangeRefused) as refused:
-        gated.roll_back("base")
-    assert refused.value.rule == "rollbacks_earlier"
-
-
-def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:
-    experiment = gated.approved()
-    gated.promote(experiment)
-    gated.suite("PASS")
-    with pytest.raises(NotAllowed, match="who may roll back is a person"):
-        gated.roll_back(experiment.proposed_config_id, BOT)
-    gated.roll_back(experiment.proposed_config_id)
-    assert gated.incumbent() == "base"
-
-
-def test_two_who_roll_the_same_back_go_one_step(gated: Gated) -> None:
-    first = gated.approved()
-    gated.promote(first)
-    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
-    gated.judge(second, incumbent=first.proposed_config_id)
-    gated.approve(second)
-    gated.promote(second)
-    seen = second.proposed_config_id
-    roll_back(gated.workplace(MIA), ENGINE, seen, "it loses money")
-    with pytest.raises(ChangeRefused, match=f"is {first.proposed_config_id}: expected {seen}"):
-        roll_back(gated.workplace(ADMIN), ENGINE, seen, "it loses money")
-    assert gated.incumbent() == first.proposed_config_id
-
-
-def test_a_rollback_of_another_incumbent_than_the_one_seen_is_refused(gated: Gated) -> None:
-    gated.promote(gated.approved())
-    with pytest.raises(ChangeRefused, match="the incumbent of REGIME in scope"):
-        gated.roll_back("base")
-
-
-def test_a_rollback_to_a_config_that_is_not_what_it_was_is_refused(gated: Gated) -> None:
-    experiment = gated.approved()
-    gated.promote(experiment)
-    gated.as_owner("UPDATE kronos.engine_configs SET config_body = '{\"x\": 1}' WHERE config_id = 'base'")
-    with pytest.raises(ChangeRefused) as refused:
-        gated.roll_back(experiment.proposed_config_id)
-    assert refused.value.rule == "rollbacks_unchanged"
-
-
-# rejecting, and approving by policy
+# rejecting
 
 
 def test_a_person_rejects_what_awaits_review(gated: Gated) -> None:
     experiment = gated.passed()
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         promotions.reject(session, MIA, experiment.experiment_id, reason="too complex", code_version=CODE)
-    assert status(gated, experiment) is ExperimentStatus.REJECTED
+    assert gated.status(experiment) is ExperimentStatus.REJECTED
     with gated.database.connect(Role.CHANGE_MANAGER) as session, pytest.raises(ChangeRefused, match="cannot become"):
         promotions.reject(session, MIA, experiment.experiment_id, reason="again", code_version=CODE)
 
@@ -539,7 +442,7 @@ def test_what_was_approved_under_other_conditions_is_tested_on(
     with pytest.raises(ChangeRefused, match=f"{advice}$"):
         gated.promote(experiment)
     requeued(gated, experiment)
-    assert status(gated, experiment) is ExperimentStatus.QUEUED_FOR_BACKTEST
+    assert gated.status(experiment) is ExperimentStatus.QUEUED_FOR_BACKTEST
 
 
 def test_an_approval_is_of_its_attempt(gated: Gated) -> None:
@@ -561,7 +464,7 @@ def test_an_approval_is_of_its_attempt(gated: Gated) -> None:
 def test_a_person_rejects_what_was_approved_and_not_promoted(gated: Gated) -> None:
     experiment = gated.approved()
     rejected(gated, experiment)
-    assert status(gated, experiment) is ExperimentStatus.REJECTED
+    assert gated.status(experiment) is ExperimentStatus.REJECTED
 
 
 @pytest.mark.parametrize("change", [requeued, rejected])
@@ -574,77 +477,7 @@ def test_what_is_promoted_or_to_be_stays_approved(
     with pytest.raises(ChangeRefused) as refused:
         change(gated, experiment)
     assert refused.value.rule == rule
-    assert status(gated, experiment) is ExperimentStatus.APPROVED
-
-
-def test_an_old_approval_by_the_policy_does_not_let_the_orchestrator_approve(gated: Gated) -> None:
-    experiment = automatic(gated, RULES)
-    auto_approve(gated, experiment)
-    requeued(gated, experiment)
-    moved(gated.database, experiment, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
-    with gated.database.connect(Role.ORCHESTRATOR) as session:
-        begin(session, "Kronos")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="change manager only"):
-            move_experiment(session, experiment.experiment_id, [REVIEW], ExperimentStatus.APPROVED)
-
-
-RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
-
-
-SMALL = {"window": 22, "fast": True}
-
-
-def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SMALL) -> Experiment:
-    """A passed experiment under a proven policy with these rules for automatic approval; it changes window 20."""
-    gated.set_policy({**POLICY, "auto_approval": rules}, expected=1)
-    gated.suite()
-    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
-    bodies = {"base": {"window": 20, "fast": True}, experiment.proposed_config_id: proposed}
-    gated.as_owner(
-        *(
-            f"UPDATE kronos.engine_configs SET config_body = '{json.dumps(body)}' WHERE config_id = '{config_id}'"
-            for config_id, body in bodies.items()
-        )
-    )
-    gated.judge(experiment)
-    return experiment
-
-
-def auto_approve(gated: Gated, experiment: Experiment) -> None:
-    with gated.database.connect(Role.ORCHESTRATOR) as session:
-        promotions.auto_approve(session, experiment.experiment_id, code_version=CODE)
-
-
-def test_the_policy_approves_a_small_change_if_told_to(gated: Gated) -> None:
-    experiment = automatic(gated, RULES)
-    auto_approve(gated, experiment)
-    assert gated.log("approval") == [(None, "POLICY", "policy")]
-    assert status(gated, experiment) is ExperimentStatus.APPROVED
-    gated.promote(experiment, BOT)
-    assert gated.incumbent() == experiment.proposed_config_id
-
-
-@pytest.mark.parametrize(("rules", "proposed"), [
-    ({}, SMALL), ({**RULES, "enabled": False}, SMALL), ({**RULES, "enabled": "true"}, SMALL),
-    ({**RULES, "evidence": ["AUTO_PRESCREEN"]}, SMALL), ({**RULES, "most_changed_parameters": 0}, SMALL),
-    (RULES, {"window": 25, "fast": True}), (RULES, {"window": 21, "fast": False}),
-    (RULES, {"window": 20, "fast": False}),
-    (RULES, {"window": 20, "fast": True, "added": 1}), (RULES, {"window": "21", "fast": True}), (RULES, {"fast": True}),
-])  # fmt: skip
-def test_the_policy_approves_nothing_else(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any]) -> None:
-    """Neither more parameters, nor larger steps, nor what is no number."""
-    experiment = automatic(gated, rules, proposed)
-    with pytest.raises(ChangeRefused) as refused:
-        auto_approve(gated, experiment)
-    assert refused.value.rule == "approvals_by_policy"
-    assert status(gated, experiment) is REVIEW
-
-
-def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:
-    experiment = automatic(gated, RULES)
-    gated.suite("PASS")
-    with pytest.raises(ChangeRefused, match="UNEXPECTED_CONTROL"):
-        auto_approve(gated, experiment)
+    assert gated.status(experiment) is ExperimentStatus.APPROVED
 
 
 def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> None:
@@ -656,49 +489,6 @@ def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> N
         reopen_latch(session, MIA, ENGINE, seen=closed.event_id, reason="mislabelled", code_version=CODE)
     gated.promote(experiment)
     assert gated.incumbent() == experiment.proposed_config_id
-
-
-def begin_sandbox(database: Database, day: date) -> None:
-    with database.connect(Role.ORCHESTRATOR) as session:
-        now = datetime(day.year, day.month, day.day, 22, 30, tzinfo=UTC)
-        start_clock(session, SandboxClock(day, now, date(1990, 1, 2), date(2200, 1, 1)))
-
-
-def test_the_sandboxs_clock_is_the_one_of_activations(database: Database) -> None:
-    """Standing still, it does not keep a promotion from being rolled back."""
-    begin_sandbox(database, date(2017, 12, 29))
-    gated = Gated(database).begin()
-    experiment = gated.approved()
-    gated.promote(experiment)
-    gated.roll_back(experiment.proposed_config_id)
-    with gated.database.connect(Role.READER) as session:
-        (active,) = promotions.active_configs(session, ENGINE, datetime(2017, 12, 30, tzinfo=UTC))
-    assert (active.config_id, active.activated_at.year, active.through) == ("base", 2017, "ROLLBACK")
-
-
-def test_no_sandbox_begins_where_people_have_a_part_in_changes(gated: Gated) -> None:
-    """Its clock would make every scheduled promotion due."""
-    promotion = gated.promote(gated.approved(), at=FUTURE)
-    with pytest.raises(ChangeRefused, match="ida, mia, bot") as refused:
-        begin_sandbox(gated.database, date(2101, 1, 1))
-    assert refused.value.rule == "sandbox_clock_first"
-    (one,) = found(gated, promotion_id=promotion)
-    assert one.status == "SCHEDULED"
-
-
-def test_no_sandbox_begins_where_anything_was_approved(gated: Gated) -> None:
-    gated.approved()
-    gated.as_owner("DELETE FROM kronos.principals WHERE name <> 'admin'")
-    with pytest.raises(ChangeRefused, match="approvals: 1"):
-        begin_sandbox(gated.database, date(2101, 1, 1))
-
-
-def test_a_sandbox_begins_beside_the_first_admin(database: Database) -> None:
-    with database.connect(Role.OWNER) as session:
-        begin_principals(session, "admin", hash_of(ADMIN), code_version=CODE)
-    begin_sandbox(database, date(2017, 12, 29))
-    with database.connect(Role.READER) as session:
-        assert clock_in(session) is not None
 
 
 @pytest.mark.parametrize(("expected", "scope"), [("base", "*"), (None, "US_EQ")])

@@ -25,11 +25,6 @@ from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, POLICY, Gated
 REVIEW = ExperimentStatus.AWAITING_REVIEW
 
 
-@pytest.fixture
-def gated(database: Database) -> Gated:
-    return Gated(database).begin()
-
-
 def new(gated: Gated, experiment_id: UUID, attempt: int, **changes: Any) -> NewVerdict:
     """A verdict that the database accepts, unless something is changed."""
     with gated.database.connect(Role.READER) as session:

@@ -1,0 +1,73 @@
+"""Going back to the config before: one person may, and no further than he saw."""
+
+from __future__ import annotations
+
+import pytest
+
+from kronos.errors import ChangeRefused, NotAllowed
+from kronos.services.promotion import roll_back
+from kronos_tests.store.changes import at_status
+from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, IDA, MIA, REVIEW, Gated
+
+
+def test_a_rollback_returns_to_the_config_before(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    gated.roll_back(first.proposed_config_id)
+    assert gated.incumbent() == "base"
+    assert gated.log("rollback") == [(None, "ACTIVATED", "mia")]
+
+
+def test_two_rollbacks_go_back_twice_and_a_third_finds_nothing(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(second, incumbent=first.proposed_config_id)
+    gated.approve(second)
+    gated.promote(second)
+    gated.roll_back(second.proposed_config_id)
+    assert gated.incumbent() == first.proposed_config_id
+    gated.roll_back(first.proposed_config_id)
+    assert gated.incumbent() == "base"
+    with pytest.raises(ChangeRefused) as refused:
+        gated.roll_back("base")
+    assert refused.value.rule == "rollbacks_earlier"
+
+
+def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.suite("PASS")
+    with pytest.raises(NotAllowed, match="who may roll back is a person"):
+        gated.roll_back(experiment.proposed_config_id, BOT)
+    gated.roll_back(experiment.proposed_config_id)
+    assert gated.incumbent() == "base"
+
+
+def test_two_who_roll_the_same_back_go_one_step(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(second, incumbent=first.proposed_config_id)
+    gated.approve(second)
+    gated.promote(second)
+    seen = second.proposed_config_id
+    roll_back(gated.workplace(MIA), ENGINE, seen, "it loses money")
+    with pytest.raises(ChangeRefused, match=f"is {first.proposed_config_id}: expected {seen}"):
+        roll_back(gated.workplace(ADMIN), ENGINE, seen, "it loses money")
+    assert gated.incumbent() == first.proposed_config_id
+
+
+def test_a_rollback_of_another_incumbent_than_the_one_seen_is_refused(gated: Gated) -> None:
+    gated.promote(gated.approved())
+    with pytest.raises(ChangeRefused, match="the incumbent of REGIME in scope"):
+        gated.roll_back("base")
+
+
+def test_a_rollback_to_a_config_that_is_not_what_it_was_is_refused(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.as_owner("UPDATE kronos.engine_configs SET config_body = '{\"x\": 1}' WHERE config_id = 'base'")
+    with pytest.raises(ChangeRefused) as refused:
+        gated.roll_back(experiment.proposed_config_id)
+    assert refused.value.rule == "rollbacks_unchanged"
