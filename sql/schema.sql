@@ -485,6 +485,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.code_proven(engine text, policy text, code text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce((
+        SELECT suite.unexpected = 0 OR EXISTS (
+            SELECT FROM kronos.promotion_latch AS opening
+            WHERE opening.engine_name = engine AND opening.state = 'OPEN' AND opening.occurred_at > suite.completed_at
+                AND NOT EXISTS (
+                    SELECT FROM kronos.control_suites AS later
+                    WHERE later.engine_name = engine AND later.completed_at > suite.completed_at
+                        AND later.completed_at < opening.occurred_at
+                )
+        )
+        FROM kronos.control_suites AS suite
+        WHERE (suite.engine_name, suite.policy_digest, suite.code_version) = (engine, policy, code)
+        ORDER BY suite.completed_at DESC, suite.suite_id DESC LIMIT 1
+    ), false)
+$$;
+
 CREATE FUNCTION kronos.config_changes(base jsonb, proposed jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -536,6 +556,7 @@ BEGIN
     IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
         PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
     END IF;
+    PERFORM kronos.require_proven_code(judged);
     PERFORM kronos.refuse_while_scheduled(wanted);
     FOR proposer, since IN
         SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
@@ -1101,6 +1122,7 @@ BEGIN
             OR judged.engine_name IS DISTINCT FROM NEW.engine_name
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
+            OR judged.code_version IS DISTINCT FROM NEW.code_version
             OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
                 IS DISTINCT FROM outcome ->> 'gate_verdict'
             OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
@@ -1764,7 +1786,7 @@ CREATE TABLE kronos.experiment_verdicts (
     CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
 );
 
-COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy.';
+COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
 
 COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
 
@@ -1775,6 +1797,8 @@ COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its find
 COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
 
 COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.code_version IS 'Of the code that judged.';
 
 COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
 
@@ -1959,6 +1983,7 @@ BEGIN
             format('experiment %s is %s: expected APPROVED', experiment, state));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
+    PERFORM kronos.require_proven_code(judged);
     RETURN approval;
 END
 $$;
@@ -1979,6 +2004,21 @@ BEGIN
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'config_activations_promoted';
     END IF;
     RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'experiment %s was judged by code %s, which no suite of controls of %s has proven: %s', judged.experiment_id,
+            judged.code_version, judged.engine_name,
+            CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
+                WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    END IF;
 END
 $$;
 
@@ -2433,6 +2473,8 @@ CREATE TABLE kronos.control_suites (
 COMMENT ON TABLE kronos.control_suites IS 'One row per engine, week and seed: what the gates said of every control.';
 
 COMMENT ON COLUMN kronos.control_suites.period IS 'ISO week of the data''s clock.';
+
+COMMENT ON COLUMN kronos.control_suites.code_version IS 'Of the code that judged every control.';
 
 COMMENT ON COLUMN kronos.control_suites.outcomes IS 'Per control: what was expected of which gate, and what came.';
 
@@ -2898,7 +2940,7 @@ ALTER TABLE ONLY kronos.experiment_results
     ADD CONSTRAINT experiment_results_pkey PRIMARY KEY (experiment_id, period_start, period_end);
 
 ALTER TABLE ONLY kronos.experiment_verdicts
-    ADD CONSTRAINT experiment_verdicts_once UNIQUE (experiment_id, attempt, evidence_digest, policy_digest);
+    ADD CONSTRAINT experiment_verdicts_once UNIQUE (experiment_id, attempt, evidence_digest, policy_digest, code_version);
 
 ALTER TABLE ONLY kronos.experiment_verdicts
     ADD CONSTRAINT experiment_verdicts_pkey PRIMARY KEY (verdict_id);
@@ -3309,6 +3351,12 @@ GRANT ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb)
 
 REVOKE ALL ON FUNCTION kronos.close_latch_on_suite() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.config_changes(base jsonb, proposed jsonb) TO kronos_orchestrator;
@@ -3569,6 +3617,8 @@ REVOKE ALL ON FUNCTION kronos.require_principal(token text, roles text[], people
 REVOKE ALL ON FUNCTION kronos.require_promotable(experiment uuid, own uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.require_promotion() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.revoke_principal(token text, whose text, why text, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.revoke_principal(token text, whose text, why text, code text) TO kronos_change_manager;

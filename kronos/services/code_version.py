@@ -7,13 +7,16 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from kronos.settings import sql_root
+
 
 @cache
 def code_version() -> str:
-    """`0.1.0+` and twelve hex digits over every Python file of the package, by name and content."""
-    root = Path(__file__).resolve().parents[1]
+    """`0.1.0+` and twelve hex digits over the package's Python and the SQL beside it, by name and content."""
+    package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()}:{len(content)}:".encode() + content)
+    for root, ending in ((package, "py"), (sql_root(), "sql")):
+        for path in sorted(root.rglob(f"*.{ending}")):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()}:{len(content)}:".encode() + content)
     return f"{version('kronos-meta')}+{digest.hexdigest()[:12]}"

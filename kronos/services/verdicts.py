@@ -28,7 +28,8 @@ LEFT_ALONE: Final = 120.0
 def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: str | UUID, today: date) -> VerdictRecord:
     """The verdict on an experiment's last backtest under the policy in force; today: in the data's own time.
 
-    The same evidence under the same policy is judged once: asked again, the verdict that stands is returned.
+    The same evidence under the same policy is judged once by each version of the code: asked again, or by other code
+    while a suite of controls has proven that verdict's, the verdict that stands is returned.
     `ChangeRefused` unless the experiment awaits review.
     """
     experiment = find_experiment(workplace.database, experiment_id)
@@ -42,7 +43,12 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
     digest = evidence.digest
     with workplace.database.connect(Role.READER) as session:
         standing = store.standing_verdict(
-            session, experiment.experiment_id, experiment.attempt, digest, terms.version.digest
+            session,
+            experiment.experiment_id,
+            experiment.attempt,
+            digest,
+            terms.version.digest,
+            workplace.code_version,
         )
     if standing is not None:
         return standing
@@ -87,15 +93,20 @@ def verdicts_on(database: Database, experiment_id: UUID) -> list[VerdictRecord]:
         return store.verdicts_of(session, experiment_id)
 
 
-def unjudged_experiments(database: Database, seconds: float = LEFT_ALONE) -> list[store.Unjudged]:
-    """What has awaited review for so long without a verdict under the policy in force: nobody is about to judge it."""
+def unjudged_experiments(database: Database, code: str, seconds: float = LEFT_ALONE) -> list[store.Unjudged]:
+    """What has awaited review for so long without a verdict under the policy in force: nobody is about to judge it.
+
+    code: the version that would. Verdicts by another one count if a suite of controls has proven it.
+    """
     with database.connect(Role.READER) as session:
-        return store.unjudged(session, seconds)
+        return store.unjudged(session, seconds, code)
 
 
 def _standing(session: store.Session, new: store.NewVerdict) -> VerdictRecord:
     """What another judge wrote meanwhile of the same evidence."""
-    found = store.standing_verdict(session, new.experiment_id, new.attempt, new.evidence_digest, new.policy_digest)
+    found = store.standing_verdict(
+        session, new.experiment_id, new.attempt, new.evidence_digest, new.policy_digest, new.code_version
+    )
     assert found is not None
     return found
 

@@ -49,7 +49,7 @@ class Look:
 
 
 def insert_verdict(session: Session, new: NewVerdict) -> VerdictRecord | None:
-    """Add a verdict, inside a change that has begun; None when this evidence was judged under this policy before."""
+    """Add a verdict, inside a change that has begun; None when this code judged this evidence under this policy."""
     values = {
         **vars(new),
         "verdict_id": uuid4(),
@@ -66,14 +66,15 @@ def verdicts_of(session: Session, experiment_id: UUID) -> list[VerdictRecord]:
 
 
 def standing_verdict(
-    session: Session, experiment_id: UUID, attempt: int, evidence_digest: str, policy_digest: str
+    session: Session, experiment_id: UUID, attempt: int, evidence_digest: str, policy_digest: str, code_version: str
 ) -> VerdictRecord | None:
-    """The verdict on this evidence under this policy, if it was reached before."""
+    """The last verdict on this evidence under this policy, if one was reached by this code or by proven code."""
     values = {
         "experiment_id": experiment_id,
         "attempt": attempt,
         "evidence_digest": evidence_digest,
         "policy_digest": policy_digest,
+        "code": code_version,
     }
     return next(iter(_records(session, "standing", values)), None)
 
@@ -86,16 +87,16 @@ def looks_at(session: Session, engine_name: str, experiment_id: UUID) -> list[Lo
 
 @dataclass(frozen=True)
 class Unjudged:
-    """An experiment without a verdict on its last attempt under the policy in force; no digest: no policy yet."""
+    """An experiment without a verdict that counts on its last attempt; no digest: no policy is in force yet."""
 
     experiment_id: UUID
     attempt: int
     policy_digest: str
 
 
-def unjudged(session: Session, seconds: float) -> list[Unjudged]:
-    """What has awaited review for so long without a verdict, the longest first."""
-    rows = session.execute(query("verdicts", "unjudged"), {"seconds": seconds}).fetchall()
+def unjudged(session: Session, seconds: float, code_version: str) -> list[Unjudged]:
+    """What has awaited review for so long without a verdict by this code or by proven code, the longest first."""
+    rows = session.execute(query("verdicts", "unjudged"), {"seconds": seconds, "code": code_version}).fetchall()
     return [Unjudged(*row) for row in rows]
 
 

@@ -11,14 +11,17 @@ import pytest
 
 from kronos.services import code_version as module
 from kronos.services.code_version import code_version
+from kronos.settings import sql_root
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package whose version is asked for."""
-    copy = tmp_path / "kronos"
+    copy, statements = tmp_path / "kronos", tmp_path / "sql"
     shutil.copytree(Path(module.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(sql_root(), statements)
     monkeypatch.setattr(module, "__file__", str(copy / "services" / "code_version.py"))
+    monkeypatch.setattr(module, "sql_root", lambda: statements)
     return copy
 
 
@@ -60,8 +63,16 @@ def test_text_that_moves_from_one_file_to_the_next_makes_another(package: Path) 
     assert read() != before
 
 
-def test_what_is_no_python_does_not_count(package: Path) -> None:
+def test_an_edited_statement_makes_another(package: Path) -> None:
+    before = read()
+    file = package.parent / "sql" / "queries" / "verdicts.sql"
+    file.write_text(file.read_text() + "\n")
+    assert read() != before
+
+
+def test_what_is_no_code_does_not_count(package: Path) -> None:
     (package / "notes.txt").write_text("x")
+    (package.parent / "sql" / "README.md").write_text("x")
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "errors.cpython-311.pyc").write_bytes(b"x")
     assert read() == code_version()

@@ -73,6 +73,17 @@ def test_controls_are_made_of_the_active_config(world: World) -> None:
     assert [{**body, "control": 0} for body in bodies] == [{**incumbent, "control": 0}] * len(CATALOGUE)
 
 
+def test_a_suite_waits_for_verdicts_by_its_own_code(world: World) -> None:
+    start(world)
+    object.__setattr__(world.workplace, "code_version", "edited")
+    judge_suite(world)
+    assert (under_way(world).state, under_way(world).judged) == (SuiteState.RUNNING, 0)
+    assert collect_suites(world.workplace, NOW) == []
+    assert start(world) == 1
+    running = [one for one in suites_under_way(world.database, NOW) if one.state is SuiteState.RUNNING]
+    assert [one.key.code_version for one in running] == ["edited"]
+
+
 def test_controls_never_add_to_the_real_search(world: World) -> None:
     with world.database.connect(Role.READER) as session:
         before = count_trials(session, ENGINE)

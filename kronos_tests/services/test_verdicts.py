@@ -23,12 +23,14 @@ from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.sandbox.backtest import produce
 from kronos.services.backtest import run_backtest
+from kronos.services.controls import collect_suites, start_suites
 from kronos.services.experiments import requeue
 from kronos.services.gate_evidence import gate_evidence, read_backtest
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
 from kronos.store.database import Database
 from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
+from kronos_tests.services.control_world import judge_suite
 
 
 @contextmanager
@@ -184,10 +186,10 @@ def test_before_it_is_judged_an_experiment_has_no_verdict(world: World) -> None:
 
 def test_what_nobody_judged_is_found_until_it_is(world: World) -> None:
     with tried(world) as experiment:
-        waiting = unjudged_experiments(world.database, seconds=0.0)
+        waiting = unjudged_experiments(world.database, "test", seconds=0.0)
         judged(world, experiment)
     assert [one.experiment_id for one in waiting] == [experiment.experiment_id]
-    assert unjudged_experiments(world.database, seconds=0.0) == []
+    assert unjudged_experiments(world.database, "test", seconds=0.0) == []
 
 
 def test_a_new_gate_policy_asks_for_a_new_verdict(world: World) -> None:
@@ -196,8 +198,27 @@ def test_a_new_gate_policy_asks_for_a_new_verdict(world: World) -> None:
         body = GatePolicy().model_dump(mode="json") | {"evidence": {"detectable_ratio": 2.0}}
         change_gate_policy(world.as_admin(), "*", body, "larger edges only", 1)
         again = judged(world, experiment)
-    assert unjudged_experiments(world.database, seconds=0.0) == []
+    assert unjudged_experiments(world.database, "test", seconds=0.0) == []
     assert (first.policy_version, again.policy_version, again.look) == (1, 2, 1)
+
+
+def test_other_code_judges_again_what_no_suite_proves_and_leaves_alone_what_one_does(world: World) -> None:
+    with tried(world) as experiment:
+        first = judged(world, experiment)
+        object.__setattr__(world.workplace, "code_version", "edited")
+        waiting = unjudged_experiments(world.database, "edited", seconds=0.0)
+        again = judged(world, experiment)
+    assert [one.experiment_id for one in waiting] == [experiment.experiment_id]
+    assert (first.code_version, again.code_version, again.look) == ("test", "edited", 1)
+    assert (again.verdict, again.evidence_digest) == (first.verdict, first.evidence_digest)
+    assert verdict_of(world.database, experiment.experiment_id) == again == judged(world, experiment)
+    assert unjudged_experiments(world.database, "edited", seconds=0.0) == []
+    start_suites(world.workplace, world.pipeline.lake, NOW, experiment.engine_name)
+    judge_suite(world)
+    assert len(collect_suites(world.workplace, NOW)) == 1
+    object.__setattr__(world.workplace, "code_version", "next")
+    assert unjudged_experiments(world.database, "next", seconds=0.0) == []
+    assert judged(world, experiment) == again
 
 
 def test_a_bad_policy_is_refused_by_name_and_the_old_one_stays(world: World) -> None:

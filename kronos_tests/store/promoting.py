@@ -36,14 +36,14 @@ INSERT INTO kronos.experiment_verdicts (
     policy_digest, evidence_digest, data_until, lake, code_version
 ) SELECT %(verdict_id)s, experiment_id, attempt, %(incumbent)s, %(verdict)s,
     CASE WHEN %(verdict)s = 'PASS' THEN 'ADOPT' ELSE 'REJECT' END, %(report)s, policy.engine_name, version, digest,
-    %(evidence)s, '2010-12-31', '{"backtest_cells": 7}', 'test'
+    %(evidence)s, '2010-12-31', '{"backtest_cells": "7"}', %(code)s
 FROM kronos.experiments CROSS JOIN kronos.gate_policy_in_force(experiments.engine_name) AS policy
 WHERE experiment_id = %(experiment_id)s
 """
 INSERT_SUITE = """
 INSERT INTO kronos.control_suites (
     suite_id, engine_name, period, seed, policy_digest, code_version, outcomes, planned
-) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, 'test', %(outcomes)s, %(planned)s
+) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, %(code)s, %(outcomes)s, %(planned)s
 FROM kronos.gate_policy_in_force(%(engine)s)
 """
 SET_POLICY = "SELECT kronos.set_gate_policy(%s, %s, %s, %s, 'a test')"
@@ -88,6 +88,7 @@ class Gated:
         *,
         incumbent: str | None = "base",
         evidence: str = "first look",
+        code: str = CODE,
     ) -> UUID:
         """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement."""
         verdict_id = uuid4()
@@ -101,17 +102,18 @@ class Gated:
             "verdict": verdict,
             "report": Jsonb({"gates": gates}),
             "evidence": sha256(evidence.encode()).hexdigest(),
+            "code": code,
         }
         with self.database.connect(Role.ORCHESTRATOR) as session:
             begin(session, "Kronos")
             session.execute(INSERT_VERDICT, values)
         return verdict_id
 
-    def suite(self, verdict: str = "FAIL", engine: str = ENGINE) -> UUID:
+    def suite(self, verdict: str = "FAIL", engine: str = ENGINE, code: str = CODE) -> UUID:
         """A suite of one negative control, as expected unless the control passed."""
-        return self.record(engine, self.negative(verdict))
+        return self.record(engine, self.negative(verdict, code), code=code)
 
-    def negative(self, verdict: str = "FAIL") -> dict[str, Any]:
+    def negative(self, verdict: str = "FAIL", code: str = CODE) -> dict[str, Any]:
         """What came of a new negative control that awaits its review."""
         control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL, author="Kronos")
         return {
@@ -119,7 +121,7 @@ class Gated:
             "family": "IMPROVEMENT",
             "reason": "a test",
             "experiment_id": str(control.experiment_id),
-            "verdict_id": str(self.judge(control, verdict)),
+            "verdict_id": str(self.judge(control, verdict, code=code)),
             "expected_verdicts": ["FAIL", "INCONCLUSIVE"],
             "expected_gate": "IMPROVEMENT",
             "verdict": verdict,
@@ -148,7 +150,7 @@ class Gated:
         }
         return self.record(engine, outcome)
 
-    def record(self, engine: str, *outcomes: Mapping[str, Any]) -> UUID:
+    def record(self, engine: str, *outcomes: Mapping[str, Any], code: str = CODE) -> UUID:
         """Record a suite of these controls, as the orchestrator."""
         suite_id = uuid4()
         self.suites += 1
@@ -158,6 +160,7 @@ class Gated:
             "seed": self.suites,
             "outcomes": Jsonb(outcomes),
             "planned": len(outcomes),
+            "code": code,
         }
         with self.database.connect(Role.ORCHESTRATOR) as session, refusals(str(suite_id)):
             begin(session, "Kronos")

@@ -76,6 +76,13 @@ def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:
         auto_approve(gated, experiment)
 
 
+def test_a_verdict_by_unproven_code_does_not_go_by_itself(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    gated.judge(experiment, code="edited")
+    with pytest.raises(ChangeRefused, match="judged by code edited, which no suite"):
+        auto_approve(gated, experiment)
+
+
 def test_an_old_approval_by_the_policy_does_not_let_the_orchestrator_approve(gated: Gated) -> None:
     experiment = automatic(gated, RULES)
     auto_approve(gated, experiment)

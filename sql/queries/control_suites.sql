@@ -18,7 +18,7 @@ ORDER BY completed_at, suite_id;
 
 -- name: members
 -- The controls of every suite that is not recorded and either belongs to a week or still has an open control, each with
--- its newest verdict under the suite's own policy.
+-- its verdict under the suite's own policy and by its code.
 WITH members AS (
     SELECT *, metadata #>> '{suite,suite_id}' AS suite_id FROM kronos.experiments
     WHERE evidence = 'CONTROL' AND metadata ? 'suite'
@@ -31,6 +31,7 @@ LEFT JOIN LATERAL (
     SELECT verdict_id, verdict, refused_by, report FROM kronos.experiment_verdicts AS each_verdict
     WHERE each_verdict.experiment_id = members.experiment_id AND each_verdict.attempt = members.attempt
         AND each_verdict.policy_digest = members.metadata #>> '{suite,policy_digest}'
+        AND each_verdict.code_version = members.metadata #>> '{suite,code_version}'
     ORDER BY judged_at DESC LIMIT 1
 ) AS judged ON true
 WHERE NOT EXISTS (SELECT FROM kronos.control_suites AS recorded WHERE recorded.suite_id::text = members.suite_id)
@@ -44,7 +45,9 @@ ORDER BY members.suite_id, members.created_at, members.experiment_id;
 -- Open experiments that are no controls, each with its verdict in force.
 SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_config_id, experiments.status,
     experiments.attempt, judged.attempt AS judged_attempt, judged.evidence, judged.verdict, judged.refused_by,
-    judged.incumbent, judged.policy_digest, judged.judged_at, judged.expires_at
+    judged.incumbent, judged.policy_digest, judged.code_version,
+    kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) AS code_proven,
+    judged.judged_at, judged.expires_at
 FROM kronos.experiments
 JOIN LATERAL (
     SELECT * FROM kronos.experiment_verdicts AS each_verdict
@@ -75,6 +78,7 @@ LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiment
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
     AND judged.attempt = experiments.attempt AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp()
     AND judged.policy_digest = policy.digest
+    AND kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version)
     AND judged.incumbent IS NOT DISTINCT FROM active.config_id
     AND suite.unexpected = 0
     -- nor is it open under a suite that is stale or of another policy

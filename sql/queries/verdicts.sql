@@ -1,5 +1,5 @@
 -- name: insert
--- Records a verdict; the same evidence under the same policy again is no second verdict, and gives no row.
+-- Records a verdict; the same evidence under the same policy by the same code is no second one, and gives no row.
 INSERT INTO kronos.experiment_verdicts (
     verdict_id, experiment_id, attempt, incumbent, verdict, recommendation, report, policy_engine, policy_version,
     policy_digest, evidence_digest, data_until, lake, code_version
@@ -17,10 +17,13 @@ SELECT * FROM kronos.experiment_verdicts WHERE experiment_id = %(experiment_id)s
 ORDER BY judged_at DESC, verdict_id;
 
 -- name: standing
--- The verdict on this evidence under this policy, if it was reached before.
+-- The verdicts on this evidence under this policy that still count, the newest first: by this code, or by another that
+-- a suite of controls has proven.
 SELECT * FROM kronos.experiment_verdicts
 WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND evidence_digest = %(evidence_digest)s
-    AND policy_digest = %(policy_digest)s;
+    AND policy_digest = %(policy_digest)s
+    AND (code_version = %(code)s OR kronos.code_proven(engine_name, policy_digest, code_version))
+ORDER BY judged_at DESC, verdict_id LIMIT 1;
 
 -- name: looks
 -- How often fresh evidence of an experiment was judged before an attempt, and the looks within a year at the engine's
@@ -34,7 +37,8 @@ GROUP BY experiment_id, attempt ORDER BY experiment_id, attempt;
 
 -- name: unjudged
 -- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,
--- whose digest is empty before there is any policy.
+-- whose digest is empty before there is any policy. A verdict by other code counts if a suite of controls has proven
+-- that; a control's counts or not with its suite.
 SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest
 FROM kronos.experiments AS experiment
 LEFT JOIN LATERAL kronos.gate_policy_in_force(experiment.engine_name) AS policy ON true
@@ -44,6 +48,10 @@ WHERE experiment.status = 'AWAITING_REVIEW'
         SELECT FROM kronos.experiment_verdicts AS verdict
         WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt
             AND verdict.policy_digest = policy.digest
+            AND (
+                verdict.code_version = %(code)s OR experiment.evidence = 'CONTROL'
+                OR kronos.code_proven(verdict.engine_name, verdict.policy_digest, verdict.code_version)
+            )
     )
 ORDER BY experiment.status_since, experiment.experiment_id;
 

@@ -82,7 +82,8 @@ def _told(wrong: Sequence[ControlOutcome]) -> str:
 class JudgedExperiment:
     """An open experiment with its verdict in force; incumbent: the config it was held against.
 
-    attempt: the one whose results it has; judged_attempt: the one whose results were judged.
+    attempt: the one whose results it has; judged_attempt: the one whose results were judged. code_version: of the code
+    that judged; code_proven: whether a suite of controls has proven it under that policy.
     """
 
     experiment_id: UUID
@@ -96,6 +97,8 @@ class JudgedExperiment:
     refused_by: tuple[Gate, ...]
     incumbent: str | None
     policy_digest: str
+    code_version: str
+    code_proven: bool
     judged_at: datetime
     expires_at: datetime
 
@@ -163,6 +166,8 @@ def _against(
         reasons.append(f"evidence expired on {one.expires_at:%Y-%m-%d %H:%M} UTC")
     if one.policy_digest != policies.get(one.engine_name):
         reasons.append("judged under another gate policy than the one in force")
+    if not one.code_proven:
+        reasons.append(f"judged by code {one.code_version}, which no suite of controls has proven")
     if one.incumbent != incumbents.get(one.engine_name):
         reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
     if proven is None or proven.proof is not Proof.PROVEN:

@@ -103,21 +103,23 @@ judge_job = dg.define_asset_job(
     job=judge_job,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Judges what awaits review without a verdict: its run ended too early, or the gate policy changed.",
+    description="Judges what awaits review without a verdict: its run ended early, or the policy or code changed.",
 )
 def unjudged(context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]) -> dg.SensorResult | dg.SkipReason:
-    """The run key names the attempt and the policy, so that nothing is judged twice."""
+    """The run key names the attempt, the policy and the code, so that nothing is judged twice."""
+    from kronos.services.code_version import code_version
     from kronos.services.verdicts import unjudged_experiments
 
+    code = code_version()
     with open_database(kronos.settings) as database:
-        waiting = unjudged_experiments(database)
+        waiting = unjudged_experiments(database, code)
     if not waiting:
         return dg.SkipReason("everything that awaits review has its verdict")
     context.instance.add_dynamic_partitions(EXPERIMENTS_NAME, [str(one.experiment_id) for one in waiting])
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
-                run_key=f"{one.experiment_id}:{one.attempt}:{one.policy_digest}",
+                run_key=f"{one.experiment_id}:{one.attempt}:{one.policy_digest}:{code}",
                 partition_key=str(one.experiment_id),
                 tags={"kronos/experiment": str(one.experiment_id)},
             )

@@ -74,6 +74,8 @@ def judged(**changes: Any) -> JudgedExperiment:
         "refused_by": (),
         "incumbent": "old",
         "policy_digest": "policy",
+        "code_version": "test",
+        "code_proven": True,
         "judged_at": DONE,
         "expires_at": DONE + 90 * DAY,
     }
@@ -85,7 +87,8 @@ PROVEN = Standing("REGIME", Proof.PROVEN, "all as expected")
 
 def reasons(one: JudgedExperiment, proven: Standing | None = PROVEN, closings: Sequence[str] = ()) -> str:
     standings = {proven.engine_name: proven} if proven else {}
-    (found,) = candidates([one], standings, {"REGIME": "policy"}, {"REGIME": "old"}, {"REGIME": closings}, DONE + DAY)
+    policies, incumbents = {"REGIME": "policy"}, {"REGIME": "old"}
+    (found,) = candidates([one], standings, policies, incumbents, {"REGIME": closings}, DONE + DAY)
     assert found.promotable == (not found.reasons)
     return "; ".join(found.reasons)
 
@@ -101,6 +104,10 @@ def test_what_passed_under_proven_gates_is_promotable() -> None:
         ({"attempt": 3}, "the verdict is of attempt 2, its results are of attempt 3"),
         ({"expires_at": DONE}, "evidence expired"),
         ({"policy_digest": "older"}, "another gate policy"),
+        (
+            {"code_version": "edited", "code_proven": False},
+            "judged by code edited, which no suite of controls has proven",
+        ),
         ({"incumbent": "older"}, "held against older, active is old"),
     ],
 )

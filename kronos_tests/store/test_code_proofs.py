@@ -1,0 +1,120 @@
+"""A verdict counts if a suite of controls has proven the code that reached it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from kronos.core.vocabulary import ExperimentStatus
+from kronos.errors import ChangeRefused
+from kronos.services.gate_standing import promotion_candidates
+from kronos.services.latch import reopen_latch
+from kronos.store.control_suites import promotable_experiments
+from kronos.store.database import Role
+from kronos.store.latch import latch_history
+from kronos.store.verdicts import verdicts_of
+from kronos_tests.store.changes import at_status
+from kronos_tests.store.promoting import ENGINE, IDA, REVIEW, Gated
+
+NEW = "edited"
+UNPROVEN = "judged by code edited, which no suite of controls"
+
+
+def reopened(gated: Gated) -> None:
+    """The latch, by mia, who has seen what closed it."""
+    with gated.database.connect(Role.READER) as session:
+        seen = latch_history(session, ENGINE)[-1].event_id
+    reopen_latch(gated.workplace(), ENGINE, seen, "the edit is undone")
+
+
+def told(gated: Gated) -> str:
+    """What stands against the only candidate, which the tables alone agree on."""
+    (found,) = promotion_candidates(gated.database)
+    with gated.database.connect(Role.READER) as session:
+        assert promotable_experiments(session) == [found.experiment.experiment_id] * found.promotable
+    return "; ".join(found.reasons)
+
+
+def test_a_pass_by_code_without_a_suite_is_approved_when_the_suite_has_come(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, code=NEW)
+    assert UNPROVEN in told(gated)
+    with pytest.raises(ChangeRefused, match=f"{UNPROVEN}.* of REGIME has proven: wait for its suite"):
+        gated.approve(experiment)
+    assert gated.status(experiment) is REVIEW
+    gated.suite(code=NEW)
+    assert told(gated) == ""
+    gated.approve(experiment)
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+
+
+def test_what_proven_code_let_through_stays_so_while_the_next_code_waits_for_its_suite(gated: Gated) -> None:
+    experiment = gated.approved()
+    gated.suite(code=NEW)
+    assert told(gated) == ""
+    gated.promote(experiment)
+
+
+def test_what_broken_code_let_through_is_refused_after_the_latch_is_open_again(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, code=NEW)
+    gated.suite("PASS", code=NEW)
+    gated.suite()
+    reopened(gated)
+    assert UNPROVEN in told(gated)
+    with pytest.raises(ChangeRefused, match=UNPROVEN):
+        gated.approve(experiment)
+    gated.judge(experiment)
+    assert told(gated) == ""
+    gated.approve(experiment)
+
+
+def test_an_approval_lapses_when_a_later_suite_shows_the_code_broken(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, code=NEW)
+    gated.suite(code=NEW)
+    gated.approve(experiment)
+    gated.suite("PASS", code=NEW)
+    gated.suite()
+    reopened(gated)
+    with pytest.raises(ChangeRefused, match=f"{UNPROVEN}.*continue testing"):
+        gated.promote(experiment)
+    assert (gated.incumbent(), gated.status(experiment)) == ("base", ExperimentStatus.APPROVED)
+
+
+def test_who_reopens_the_latch_on_a_suite_answers_for_its_code_and_not_for_that_of_earlier_ones(gated: Gated) -> None:
+    experiment, other = (at_status(gated.database, REVIEW, author="ida", token=IDA) for _ in range(2))
+    gated.judge(experiment, code=NEW)
+    gated.judge(other, code="edited twice")
+    gated.suite("PASS", code=NEW)
+    gated.suite("PASS", code="edited twice")
+    reopened(gated)
+    with pytest.raises(ChangeRefused, match=UNPROVEN):
+        gated.approve(experiment)
+    gated.approve(other)
+    gated.promote(other)
+
+
+def test_a_suite_of_another_policy_proves_no_code(gated: Gated) -> None:
+    gated.suite(code=NEW)
+    gated.set_policy({"evidence": {"expires_days": 20}}, expected=1)
+    gated.suite()
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, code=NEW)
+    assert UNPROVEN in told(gated)
+
+
+def test_a_suite_is_of_controls_that_its_own_code_judged(gated: Gated) -> None:
+    with pytest.raises(ChangeRefused, match="inverted signal are not those of their verdicts"):
+        gated.record(ENGINE, gated.negative(), code=NEW)
+
+
+def test_each_version_of_the_code_judges_the_same_evidence_once_and_the_look_is_the_same(gated: Gated) -> None:
+    experiment = gated.passed()
+    gated.judge(experiment, "FAIL", code=NEW)
+    with pytest.raises(psycopg.errors.UniqueViolation, match="experiment_verdicts_once"):
+        gated.judge(experiment, code=NEW)
+    with gated.database.connect(Role.READER) as session:
+        found = verdicts_of(session, experiment.experiment_id)
+    assert [(one.verdict, one.look) for one in found] == [("FAIL", 1), ("PASS", 1)]
