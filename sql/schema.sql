@@ -247,6 +247,9 @@ BEGIN
     SELECT name INTO known FROM kronos.identify(token);
     IF author = 'Kronos' THEN
         RETURN;
+    ELSIF lower(btrim(author)) IN ('kronos', 'policy') THEN
+        RAISE EXCEPTION 'author % is nobody''s name: Kronos and the gate policy act by functions of their own', author
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
     ELSIF token IS NOT NULL AND known IS NULL THEN
         RAISE EXCEPTION 'the token of author % is unknown or revoked', author
             USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_token';

@@ -12,7 +12,7 @@ from kronos.errors import ChangeRefused, NotAllowed, NotFound
 
 _EXPECTED: Final = {
     "approvals_reason": "an approval needs a reason",
-    "change_log_author": "a change needs an author; only Kronos itself signs as Kronos",
+    "change_log_author": "a change needs an author; only Kronos itself signs as Kronos, and nobody as policy",
     "config_proposals_one_by_kronos": "Kronos has this very config in review for this base already",
     "config_proposals_body": "a proposed config is an object of parameters",
     "config_proposals_reason": "a discarded proposal needs a reason",

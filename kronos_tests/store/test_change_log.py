@@ -271,6 +271,13 @@ def test_only_the_orchestrator_signs_as_kronos(database: Database) -> None:
         proposed(database, "Kronos", Role.CHAT)
 
 
+@pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.CHANGE_MANAGER])
+@pytest.mark.parametrize("author", ["policy", " Policy", "KRONOS", "kronos "])
+def test_nobody_signs_as_the_policy_or_like_kronos(database: Database, role: Role, author: str) -> None:
+    with database.connect(role) as session, pytest.raises(ChangeRefused, match="nobody as policy"):
+        begin(session, author)
+
+
 @pytest.mark.parametrize("role", [Role.READER, Role.CHAT, Role.UPSTREAM])
 def test_who_changes_nothing_begins_nothing(database: Database, role: Role) -> None:
     with database.connect(role) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -184,3 +184,33 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- Nobody else writes in the name of the gate policy, whose approvals are entered by auto_approve, nor in one that reads
+-- like Kronos.
+CREATE OR REPLACE FUNCTION kronos.begin_change(
+    author text, why text DEFAULT NULL, run text DEFAULT NULL, lake jsonb DEFAULT NULL, code text DEFAULT NULL,
+    token text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known text;
+BEGIN
+    PERFORM kronos.enter_change(author, why, run, lake, code);
+    SELECT name INTO known FROM kronos.identify(token);
+    IF author = 'Kronos' THEN
+        RETURN;
+    ELSIF lower(btrim(author)) IN ('kronos', 'policy') THEN
+        RAISE EXCEPTION 'author % is nobody''s name: Kronos and the gate policy act by functions of their own', author
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'change_log_author';
+    ELSIF token IS NOT NULL AND known IS NULL THEN
+        RAISE EXCEPTION 'the token of author % is unknown or revoked', author
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'principals_token';
+    ELSIF known IS NOT NULL AND lower(btrim(author)) <> lower(known) THEN
+        RAISE EXCEPTION 'author % is not whose token this is: %', author, known
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'change_log_author';
+    ELSIF known IS NULL AND EXISTS (SELECT FROM kronos.principals WHERE lower(name) = lower(btrim(author))) THEN
+        RAISE EXCEPTION 'author % is a principal: a change under that name needs its token in KRONOS_TOKEN', author
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'change_log_author';
+    END IF;
+END
+$$;
