@@ -279,6 +279,11 @@ BEGIN
     NEW.status_since := NEW.created_at;
     NEW.attempt := 0;
     NEW.evidence := kronos.evidence_by(NEW.created_by, NEW.expected_outcome);
+    IF NEW.evidence = 'CONTROL' AND NEW.created_by <> 'Kronos' THEN
+        RAISE EXCEPTION 'experiment % expects %: controls are of suites, which Kronos makes', NEW.experiment_id,
+            NEW.expected_outcome
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_control_by_kronos';
+    END IF;
     SELECT * INTO config FROM kronos.engine_configs WHERE config_id = NEW.proposed_config_id;
     IF (config.family = 'CONTROL') <> (NEW.evidence = 'CONTROL') THEN
         RAISE EXCEPTION 'config % is of family %: an experiment that expects % needs another',
@@ -488,23 +493,81 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.code_broken(engine text, code text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce((
+        SELECT unexpected > 0 FROM kronos.control_suites WHERE (engine_name, code_version) = (engine, code)
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    ), false)
+$$;
+
+CREATE TABLE kronos.experiment_verdicts (
+    verdict_id uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    look integer NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    proposed_config_id text NOT NULL,
+    base_config_id text NOT NULL,
+    incumbent text,
+    verdict text NOT NULL,
+    recommendation text NOT NULL,
+    refused_by text[] NOT NULL,
+    report jsonb NOT NULL,
+    policy_engine text NOT NULL,
+    policy_version integer NOT NULL,
+    policy_digest text NOT NULL,
+    evidence_digest text NOT NULL,
+    evidence text NOT NULL,
+    data_until date NOT NULL,
+    lake jsonb NOT NULL,
+    code_version text NOT NULL,
+    judged_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT experiment_verdicts_adopt CHECK (((recommendation = 'ADOPT'::text) = (verdict = 'PASS'::text))),
+    CONSTRAINT experiment_verdicts_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT experiment_verdicts_evidence_digest_check CHECK ((evidence_digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT experiment_verdicts_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_look_check CHECK ((look >= 1)),
+    CONSTRAINT experiment_verdicts_recommendation CHECK ((recommendation = ANY (ARRAY['ADOPT'::text, 'REJECT'::text, 'CONTINUE_TESTING'::text]))),
+    CONSTRAINT experiment_verdicts_report_check CHECK ((jsonb_typeof(report) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
+);
+
+COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its findings, and what was tested on what.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.code_version IS 'Of the code that judged.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
+
+CREATE FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT judged.report #>> '{about,code_version}'
+$$;
+
 CREATE FUNCTION kronos.code_proven(engine text, policy text, code text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT coalesce((
-        SELECT suite.unexpected = 0 OR EXISTS (
-            SELECT FROM kronos.promotion_latch AS opening
-            WHERE opening.engine_name = engine AND opening.state = 'OPEN' AND opening.occurred_at > suite.completed_at
-                AND NOT EXISTS (
-                    SELECT FROM kronos.control_suites AS later
-                    WHERE later.engine_name = engine AND later.completed_at > suite.completed_at
-                        AND later.completed_at < opening.occurred_at
-                )
-        )
-        FROM kronos.control_suites AS suite
-        WHERE (suite.engine_name, suite.policy_digest, suite.code_version) = (engine, policy, code)
-        ORDER BY suite.completed_at DESC, suite.suite_id DESC LIMIT 1
+        SELECT unexpected = 0 FROM kronos.control_suites
+        WHERE (engine_name, policy_digest, code_version) = (engine, policy, code)
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
     ), false)
 $$;
 
@@ -1755,56 +1818,6 @@ COMMENT ON COLUMN kronos.approvals.content IS 'What the digest is of, as the app
 
 COMMENT ON COLUMN kronos.approvals.evidence IS 'Who brought the evidence about, as the approver was shown it.';
 
-CREATE TABLE kronos.experiment_verdicts (
-    verdict_id uuid NOT NULL,
-    experiment_id uuid NOT NULL,
-    attempt integer NOT NULL,
-    look integer NOT NULL,
-    engine_name text NOT NULL,
-    scope text DEFAULT '*'::text NOT NULL,
-    proposed_config_id text NOT NULL,
-    base_config_id text NOT NULL,
-    incumbent text,
-    verdict text NOT NULL,
-    recommendation text NOT NULL,
-    refused_by text[] NOT NULL,
-    report jsonb NOT NULL,
-    policy_engine text NOT NULL,
-    policy_version integer NOT NULL,
-    policy_digest text NOT NULL,
-    evidence_digest text NOT NULL,
-    evidence text NOT NULL,
-    data_until date NOT NULL,
-    lake jsonb NOT NULL,
-    code_version text NOT NULL,
-    judged_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT experiment_verdicts_adopt CHECK (((recommendation = 'ADOPT'::text) = (verdict = 'PASS'::text))),
-    CONSTRAINT experiment_verdicts_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
-    CONSTRAINT experiment_verdicts_evidence_digest_check CHECK ((evidence_digest ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT experiment_verdicts_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
-    CONSTRAINT experiment_verdicts_look_check CHECK ((look >= 1)),
-    CONSTRAINT experiment_verdicts_recommendation CHECK ((recommendation = ANY (ARRAY['ADOPT'::text, 'REJECT'::text, 'CONTINUE_TESTING'::text]))),
-    CONSTRAINT experiment_verdicts_report_check CHECK ((jsonb_typeof(report) = 'object'::text)),
-    CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
-);
-
-COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its findings, and what was tested on what.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.code_version IS 'Of the code that judged.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
-
 CREATE FUNCTION kronos.require_approval(judged kronos.experiment_verdicts, own uuid DEFAULT NULL::uuid) RETURNS kronos.approvals
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2021,6 +2034,10 @@ BEGIN
             judged.code_version, judged.engine_name,
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    ELSIF NOT kronos.verdict_proven(judged) THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
+            'testing', judged.experiment_id, kronos.code_of_evidence(judged), judged.engine_name));
     END IF;
 END
 $$;
@@ -2233,7 +2250,19 @@ CREATE FUNCTION kronos.verdict_in_force(experiment uuid) RETURNS SETOF kronos.ex
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT * FROM kronos.experiment_verdicts WHERE experiment_id = experiment ORDER BY judged_at DESC LIMIT 1
+    SELECT * FROM kronos.experiment_verdicts AS judged WHERE experiment_id = experiment
+    ORDER BY attempt DESC,
+        policy_digest = (SELECT digest FROM kronos.gate_policy_in_force(engine_name)) DESC,
+        kronos.code_proven(engine_name, policy_digest, code_version) DESC, judged_at DESC, verdict_id
+    LIMIT 1
+$$;
+
+CREATE FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version)
+        AND NOT kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged))
 $$;
 
 CREATE TABLE kronos.alert_deliveries (
@@ -3354,6 +3383,51 @@ GRANT ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb)
 
 REVOKE ALL ON FUNCTION kronos.close_latch_on_suite() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.code_broken(engine text, code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_reader;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_chat;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_change_manager;
+
+GRANT INSERT(verdict_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(incumbent) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(verdict) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(recommendation) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(report) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_engine) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(evidence_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(data_until) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(lake) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) TO kronos_change_manager;
+
 REVOKE ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.code_proven(engine text, policy text, code text) TO kronos_orchestrator;
@@ -3570,39 +3644,6 @@ GRANT SELECT ON TABLE kronos.approvals TO kronos_orchestrator;
 GRANT SELECT ON TABLE kronos.approvals TO kronos_chat;
 GRANT SELECT ON TABLE kronos.approvals TO kronos_change_manager;
 
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_reader;
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_chat;
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_change_manager;
-
-GRANT INSERT(verdict_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(experiment_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(attempt) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(incumbent) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(verdict) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(recommendation) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(report) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(policy_engine) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(policy_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(policy_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(evidence_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(data_until) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(lake) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(code_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
 REVOKE ALL ON FUNCTION kronos.require_approval(judged kronos.experiment_verdicts, own uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.require_attempt(of_experiment uuid, of_attempt integer) FROM PUBLIC;
@@ -3653,6 +3694,12 @@ GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.verdict_in_force(experiment uuid) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) TO kronos_change_manager;
 
 GRANT SELECT ON TABLE kronos.alert_deliveries TO kronos_reader;
 GRANT SELECT,INSERT ON TABLE kronos.alert_deliveries TO kronos_orchestrator;

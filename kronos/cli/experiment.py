@@ -110,7 +110,7 @@ def create(
     end: End = None,
     priority: Priority = None,
     resource_class: Annotated[str, typer.Option(help=", ".join(ResourceClass))] = ResourceClass.CPU_HEAVY,
-    expected: Annotated[str, typer.Option(help=", ".join(ExpectedOutcome))] = ExpectedOutcome.CANDIDATE,
+    expected: Annotated[str, typer.Option(help="CANDIDATE, BASELINE")] = ExpectedOutcome.CANDIDATE,
     hoped_ratio: Hoped = None,
     queue: Annotated[bool, typer.Option("--enqueue", help="Put it in the queue at once.")] = False,
     author: Author = None,

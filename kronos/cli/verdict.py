@@ -44,7 +44,7 @@ def verdict(experiment_id: Id, as_format: As = Format.TABLES) -> None:
 
 
 def judge(experiment_id: Id, as_format: As = Format.TABLES) -> None:
-    """Judge an experiment that awaits review under the gate policy in force; the same evidence is judged once."""
+    """Judge an experiment that awaits review under the policy in force; each code judges the same evidence once."""
     from kronos.services.observatory import current_instant, open_pipeline
     from kronos.services.verdicts import judge_experiment
 

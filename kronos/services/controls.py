@@ -6,7 +6,7 @@ all of a suite, one records it, so whoever dies in between leaves it whole or no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +40,8 @@ from kronos.store.latch import close_latch
 from kronos.store.scheduler import database_now
 
 JUDGED = "control judged"
+MOST_BROKEN = 2
+"""How many suites that lost a control are followed by another one: the code went back and forth, or a run died."""
 MISSED_POSITIVES = "MISSED_POSITIVES"
 """Why a latch closes when positive controls fail to pass too often."""
 _FACTS = "decision_facts"
@@ -77,8 +79,9 @@ def start_suites(
 ) -> StartedSuites:
     """Start the suites that are due, of one engine or of all that have an active config; now: in the data's own time.
 
-    seed: start this one whether or not one is due. A suite that was started before is not started again, and what runs
-    for another week, gate policy, active config or code is taken out of the queue.
+    seed: start this one whether or not one is due. A suite that was started before is not started again; one that lost
+    a control is followed by another, twice. What runs for another week, gate policy, active config or code is taken out
+    of the queue.
     """
     started: list[SuitePlan] = []
     cancelled, silent = dict[str, str](), dict[str, str]()
@@ -163,14 +166,24 @@ def _due(workplace: Workplace, engine: str, now: datetime, seed: int | None) -> 
     terms, period = gate_policy(workplace.database, engine), iso_week(now.date())
     digest, code = terms.version.digest, workplace.code_version
     with workplace.database.connect(Role.READER) as session:
-        recorded, wall = store.suites(session, engine), database_now(session)
+        recorded, unrecorded = store.suites(session, engine), store.unrecorded(session, period)
+        wall = database_now(session)
     counts_for = timedelta(days=terms.policy.promotion.suite_days)
     due = due_seed(recorded, period, digest, code, counts_for, wall) if seed is None else seed
     same = [one for one in recorded if (one.period, one.policy_digest, one.code_version) == (period, digest, code)]
     key = SuiteKey(engine, period, due or 1, digest, incumbent, code)
+    if seed is None:
+        key = _begun_anew(key, unrecorded)
     if due is None or due in {one.seed for one in same}:
         return key, f"{period}: {len(same)} suite(s) recorded, the newest on {same[-1].completed_at:%Y-%m-%d}"
     return key, ""
+
+
+def _begun_anew(key: SuiteKey, unrecorded: Sequence[SuiteUnderWay]) -> SuiteKey:
+    """The suite, or the one with a later seed that takes the place of those that broke, until a person looks."""
+    lost = {one.key for one in unrecorded if one.state is SuiteState.BROKEN}
+    following = (replace(key, seed=key.seed + after) for after in range(MOST_BROKEN + 1))
+    return next((each for each in following if each not in lost), key)
 
 
 def _planned(workplace: Workplace, lake: Lake, key: SuiteKey) -> SuitePlan | str:

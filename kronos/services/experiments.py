@@ -97,6 +97,8 @@ def create_within(
     """`create_experiment` inside a transaction that has begun its change; data: the workplace's dates."""
     automatic = author == KRONOS if auto_generated is None else auto_generated
     require_base(session, request.engine_name, request.base_config_id)
+    if request.expected_outcome in CONTROLS and author != KRONOS:
+        raise BadValue("expected outcome", request.expected_outcome, "CANDIDATE or BASELINE: Kronos makes the controls")
     asked = checked(request, data, workplace.policy.comparison.detectable_sharpe, auto_generated=automatic)
     _check_config(workplace, asked)
     given = identity or _new_identity(asked)

@@ -11,13 +11,7 @@ from kronos.core.canonical import canonical_json
 from kronos.core.controls.families import FamilyAnswer, family_answer
 from kronos.core.controls.outcomes import Suite
 from kronos.core.controls.report import EngineGates, PositivePower, gate_report
-from kronos.core.controls.standing import (
-    Candidate,
-    Standing,
-    candidates,
-    power_of_positives,
-    standing,
-)
+from kronos.core.controls.standing import Candidate, Standing, candidates, power_of_positives, standing
 from kronos.core.quality import Finding
 from kronos.services.controls import engines_under_control, recorded_suites
 from kronos.services.gate_policies import gate_policy

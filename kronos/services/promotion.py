@@ -10,8 +10,11 @@ from uuid import UUID
 
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import text
+from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import BadValue, ChangeRefused, NotFound
 from kronos.services.experiments import find_experiment
+from kronos.services.gate_policies import gate_policy
+from kronos.services.gate_standing import promotion_candidates
 from kronos.services.refused import refusals_logged
 from kronos.services.workplace import Workplace
 from kronos.store import promotions as stored
@@ -57,14 +60,25 @@ def approve(workplace: Workplace, experiment_id: str | UUID, digest: str, reason
         return stored.approvals_of(session, wanted)[-1]
 
 
-def auto_approve(workplace: Workplace, experiment_id: UUID) -> Approval:
-    """Approve by the gate policy, under the same rules; `ChangeRefused` when it does not cover the experiment."""
-    with (
-        refusals_logged(workplace, "auto-approve", str(experiment_id), Role.ORCHESTRATOR),
-        workplace.database.connect(Role.ORCHESTRATOR) as session,
-    ):
-        stored.auto_approve(session, experiment_id, code_version=workplace.code_version)
-        return stored.approvals_of(session, experiment_id)[-1]
+def approve_by_policy(workplace: Workplace) -> dict[UUID, str]:
+    """Approve what the gate policy approves by itself, as soon as everything that stood against it is gone.
+
+    Per experiment that may be promoted, awaits review and is of an engine whose policy approves at all: `APPROVED`, or
+    why a person has to.
+    """
+    found = {}
+    for candidate in promotion_candidates(workplace.database):
+        judged = candidate.experiment
+        terms = gate_policy(workplace.database, judged.engine_name).policy.auto_approval
+        if candidate.promotable and terms.enabled and judged.status == ExperimentStatus.AWAITING_REVIEW:
+            try:
+                with workplace.database.connect(Role.ORCHESTRATOR) as session:
+                    stored.auto_approve(session, judged.experiment_id, code_version=workplace.code_version)
+            except ChangeRefused as refused:
+                found[judged.experiment_id] = str(refused)
+            else:
+                found[judged.experiment_id] = ExperimentStatus.APPROVED.value
+    return found
 
 
 def reject(workplace: Workplace, experiment_id: str | UUID, reason: str) -> Experiment:
@@ -79,8 +93,9 @@ def promote(workplace: Workplace, experiment_id: str | UUID, reason: str, at: da
     """Make an approved config the incumbent of its engine, at once or at a time to come.
 
     at: by the clock activations go by, the sandbox's in the sandbox; later than now, by a year at most. `ChangeRefused`
-    unless the verdict in force is a fresh PASS, the latch is open, the approval is of what there is now, the incumbent
-    is the one judged against, and no other promotion of the experiment is scheduled.
+    unless the verdict in force is a fresh PASS by code that a suite of controls has proven, the latch is open, the
+    approval is of what there is now, the incumbent is the one judged against, and no other promotion
+    of the experiment is scheduled.
     """
     if at is not None and at.tzinfo is None:
         raise BadValue("time of activation", at.isoformat(), "a time with its zone")

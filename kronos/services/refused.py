@@ -20,15 +20,15 @@ HOW_TO_ACT: Final = (
 
 
 @contextmanager
-def refusals_logged(workplace: Workplace, act: str, subject: str, role: Role = Role.CHANGE_MANAGER) -> Iterator[None]:
+def refusals_logged(workplace: Workplace, act: str, subject: str) -> Iterator[None]:
     """Log what the block is refused, in a transaction of its own, and raise it on; the block's own is gone by then.
 
-    act: the verb as people know it. subject: id or name of what it was tried on. role: who writes the line.
+    act: the verb as people know it. subject: id or name of what it was tried on.
     """
     try:
         yield
     except (ChangeRefused, NotAllowed, ConfigConflict) as refusal:
-        with workplace.database.connect(role) as session:
+        with workplace.database.connect(Role.CHANGE_MANAGER) as session:
             log_refusal(
                 session,
                 workplace.token,

@@ -13,6 +13,7 @@ from kronos.core.gates.judge import judge
 from kronos.core.gates.record import VerdictRecord, report_of
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused, NotFound
+from kronos.services.code_version import require_unchanged
 from kronos.services.experiments import changing, config_body_of, find_experiment
 from kronos.services.gate_evidence import Backtest, gate_evidence, read_backtest
 from kronos.services.gate_policies import gate_policy
@@ -30,7 +31,7 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
 
     The same evidence under the same policy is judged once by each version of the code: asked again, or by other code
     while a suite of controls has proven that verdict's, the verdict that stands is returned.
-    `ChangeRefused` unless the experiment awaits review.
+    `ChangeRefused` unless the experiment awaits review, and when the code on disk was changed under this process.
     """
     experiment = find_experiment(workplace.database, experiment_id)
     if experiment.status is not ExperimentStatus.AWAITING_REVIEW:
@@ -53,6 +54,7 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
     if standing is not None:
         return standing
     judged = judge(evidence, terms.policy)
+    require_unchanged()
     new = store.NewVerdict(
         experiment_id=experiment.experiment_id,
         attempt=experiment.attempt,

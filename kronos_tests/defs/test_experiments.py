@@ -26,7 +26,7 @@ from kronos.settings import Settings, dagster_root
 from kronos.store.backtests import RunningBacktest, running_backtests
 from kronos.store.database import Database, Role
 from kronos_tests.defs.ticks import tick
-from kronos_tests.services.backtest_world import PIECES, World, backtest_world, policy
+from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy
 
 SCHEDULER = "backtest_scheduler"
 
@@ -120,6 +120,34 @@ def test_what_its_run_did_not_judge_is_judged_by_the_sensor_once(
     job = assemble(kronos).resolve_job_def("judge_experiments")
     assert job.execute_in_process(instance=instance, partition_key=request.partition_key).success
     assert materialised(instance, "experiment_verdict") == {str(experiment.experiment_id)}
+    assert list(tick(kronos, instance, "unjudged_experiments")) == []
+
+
+def test_other_code_judges_again_what_is_not_proven_and_not_controls_of_other_suites(
+    world: World, kronos: Kronos, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a run key of its own: Dagster would take the first one's for done."""
+    from kronos.services import code_version, verdicts
+    from kronos.services.backtest import run_backtest
+    from kronos.services.verdicts import judge_experiment
+
+    experiment = world.queued()
+    run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "run")
+    monkeypatch.setattr(verdicts.unjudged_experiments, "__defaults__", (0.0,))
+    (first,) = tick(kronos, instance, "unjudged_experiments")
+    judge_experiment(world.workplace, world.pipeline, experiment.experiment_id, NOW.date())
+    keys = {first.run_key}
+    for code in ("edited", "edited twice"):
+        monkeypatch.setattr(code_version, "installed_code", lambda code=code: code)
+        (request,) = tick(kronos, instance, "unjudged_experiments")
+        keys.add(request.run_key)
+    assert len(keys) == 3
+    with world.database.connect(Role.OWNER) as session:
+        session.execute("ALTER TABLE kronos.experiments DISABLE TRIGGER USER")
+        session.execute(
+            """UPDATE kronos.experiments SET metadata = metadata || '{"suite": {"code_version": "test"}}'"""
+        )
+        session.execute("ALTER TABLE kronos.experiments ENABLE TRIGGER USER")
     assert list(tick(kronos, instance, "unjudged_experiments")) == []
 
 

@@ -14,7 +14,7 @@ from kronos.core.backtests.policy import BacktestPolicy
 from kronos.core.backtests.runner import Ability, ChosenRunner, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
-from kronos.core.changes.request import ExperimentRequest
+from kronos.core.changes.request import CONTROLS, KRONOS, ExperimentRequest
 from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS, ObservationPolicy
 from kronos.core.scenarios.battery import Battery, HistoricalWindow, Scenario, ShockOverlay
 from kronos.core.scheduling.policy import Caps, Need, SchedulerPolicy
@@ -133,7 +133,9 @@ class World:
         return Bench(self.workplace, self.pipeline, NOW, lambda _: chosen, say)
 
     def queued(self, author: str = "ann", lookback: int = 63, **changes: Any) -> Experiment:
-        """An experiment in the queue."""
+        """An experiment in the queue, controls by Kronos."""
+        if changes.get("expected_outcome") in CONTROLS:
+            author = KRONOS
         request = ExperimentRequest(
             **{
                 "engine_name": "PORTFOLIO",

@@ -282,7 +282,7 @@ def test_continued_testing_reaches_further_and_keeps_the_earlier_result(world: W
     ("author", "outcome", "label"),
     [
         ("Kronos", ExpectedOutcome.CANDIDATE, EvidenceLabel.AUTO_PRESCREEN),
-        ("ann", ExpectedOutcome.NEGATIVE_CONTROL, EvidenceLabel.CONTROL),
+        ("Kronos", ExpectedOutcome.NEGATIVE_CONTROL, EvidenceLabel.CONTROL),
     ],
 )
 def test_the_label_is_of_the_path_taken(

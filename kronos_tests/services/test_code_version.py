@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kronos.errors import ChangeRefused
 from kronos.services import code_version as module
 from kronos.services.code_version import code_version
 from kronos.settings import sql_root
@@ -27,7 +28,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read() -> str:
     """The version of the files as they are now."""
-    return code_version.__wrapped__()
+    return module.installed_code()
 
 
 def test_it_is_the_packages_version_and_twelve_digits() -> None:
@@ -76,3 +77,11 @@ def test_what_is_no_code_does_not_count(package: Path) -> None:
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "errors.cpython-311.pyc").write_bytes(b"x")
     assert read() == code_version()
+
+
+def test_what_changes_under_a_process_is_found(package: Path) -> None:
+    module.require_unchanged()
+    (package / "errors.py").write_text("")
+    with pytest.raises(ChangeRefused, match="when this process began"):
+        module.require_unchanged()
+    assert code_version() != read()

@@ -221,16 +221,34 @@ def test_another_gate_policy_needs_a_suite_of_its_own(world: World) -> None:
 
 
 def test_a_suite_that_lost_a_control_is_given_up(world: World) -> None:
-    """It is never a pass: it is not recorded, and another seed has to be started."""
+    """It is never a pass: it is not recorded, and another seed is started, until that is no accident any more."""
     start(world)
     lost, *others = under_way(world).members
     cancel(world.workplace, lost.experiment_id, "ann", "in the way")
     assert under_way(world).state is SuiteState.BROKEN
+    assert [one.seed for one in suites_due(world.workplace, NOW) if one.engine_name == ENGINE] == [2]
     done = start_suites(world.workplace, world.pipeline.lake, NOW, ENGINE)
     assert len(done.cancelled) == len(others)
-    assert done.silent == {ENGINE: f"{WEEK}: suite 1 is BROKEN"}
+    assert [plan.key.seed for plan in done.started] == [2]
     assert collect_suites(world.workplace, NOW) == []
-    assert start(world, seed=2) == 1
+    for seed in (2, 3):
+        (running,) = (one for one in suites_under_way(world.database, NOW) if one.state is SuiteState.RUNNING)
+        assert running.key.seed == seed
+        cancel(world.workplace, running.members[0].experiment_id, "ann", "in the way")
+        done = start_suites(world.workplace, world.pipeline.lake, NOW, ENGINE)
+    assert done.silent == {ENGINE: f"{WEEK}: suite 1 is BROKEN"}
+    assert start(world, seed=4) == 1
+
+
+def test_code_that_comes_back_has_its_suite_begun_anew(world: World) -> None:
+    start(world)
+    before, workplace = world.workplace.code_version, world.workplace
+    object.__setattr__(workplace, "code_version", "edited")
+    assert start(world) == 1
+    object.__setattr__(workplace, "code_version", before)
+    assert start(world) == 1
+    running = [one.key for one in suites_under_way(world.database, NOW) if one.state is SuiteState.RUNNING]
+    assert [(one.code_version, one.seed) for one in running] == [(before, 2)]
 
 
 def test_a_control_cancelled_while_collecting_is_not_recorded(world: World) -> None:

@@ -153,6 +153,7 @@ def test_controls_are_counted_apart(workplace: Workplace) -> None:
         ({"end_date": date(2018, 1, 2)}, BadValue, "end date has value '2018-01-02': expected a date the data covers"),
         ({"priority": 11}, BadValue, "priority has value 11: expected a whole number from 0"),
         ({"resource_class": "TPU"}, BadValue, "resource class has value 'TPU': expected one of CPU_HEAVY"),
+        ({"expected_outcome": "POSITIVE_CONTROL"}, BadValue, "POSITIVE_CONTROL.*: Kronos makes the controls"),
     ],
 )
 def test_bad_input_is_refused_and_leaves_nothing(

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from kronos.core.changes.model import Experiment
-from kronos.core.changes.request import CONTROLS, CheckedRequest
+from kronos.core.changes.request import CONTROLS, KRONOS, CheckedRequest
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceClass, TrialFamily
 from kronos.store.change_log import Session, begin_change
 from kronos.store.database import Database, Role
@@ -83,7 +83,9 @@ def created(
     outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE,
     token: str | None = None,
 ) -> Experiment:
-    """A pending experiment with a config of its own. token: the author's, where he is a principal."""
+    """A pending experiment with a config of its own, controls by Kronos. token: of an author who is a principal."""
+    if outcome in CONTROLS:
+        author = KRONOS
     config_id = f"c-{uuid4()}"
     with database.connect(Role.ORCHESTRATOR) as session:
         begin(session, author, token=token)

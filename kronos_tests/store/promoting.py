@@ -89,8 +89,12 @@ class Gated:
         incumbent: str | None = "base",
         evidence: str = "first look",
         code: str = CODE,
+        tested_by: str = CODE,
     ) -> UUID:
-        """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement."""
+        """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement.
+
+        code, tested_by: versions of the code that judges and that ran the backtest.
+        """
         verdict_id = uuid4()
         gates = [
             {"gate": gate, "verdict": verdict if gate is Gate.IMPROVEMENT else "PASS", "findings": []} for gate in Gate
@@ -100,7 +104,7 @@ class Gated:
             "experiment_id": experiment.experiment_id,
             "incumbent": incumbent,
             "verdict": verdict,
-            "report": Jsonb({"gates": gates}),
+            "report": Jsonb({"gates": gates, "about": {"code_version": tested_by}}),
             "evidence": sha256(evidence.encode()).hexdigest(),
             "code": code,
         }
@@ -115,7 +119,7 @@ class Gated:
 
     def negative(self, verdict: str = "FAIL", code: str = CODE) -> dict[str, Any]:
         """What came of a new negative control that awaits its review."""
-        control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL, author="Kronos")
+        control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
         return {
             "control": "inverted signal",
             "family": "IMPROVEMENT",
@@ -133,7 +137,7 @@ class Gated:
 
     def missed(self, engine: str = ENGINE) -> UUID:
         """A suite of one positive control that did not pass."""
-        control = at_status(self.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL, author="Kronos")
+        control = at_status(self.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL)
         outcome = {
             "control": "positive_edge",
             "family": "POSITIVE",

@@ -13,6 +13,7 @@ from kronos.core.gates.policy import AutoApprovalTerms
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused
 from kronos.services.experiments import requeue
+from kronos.services.promotion import approve_by_policy
 from kronos.store import promotions
 from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
@@ -23,7 +24,7 @@ RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
 SMALL = {"window": 22, "fast": True}
 
 
-def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SMALL) -> Experiment:
+def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SMALL, code: str = CODE) -> Experiment:
     """A passed experiment under a proven policy with these rules for automatic approval; it changes window 20."""
     gated.set_policy({**POLICY, "auto_approval": rules}, expected=1)
     gated.suite()
@@ -35,7 +36,7 @@ def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SM
             for config_id, body in bodies.items()
         )
     )
-    gated.judge(experiment)
+    gated.judge(experiment, code=code)
     return experiment
 
 
@@ -77,10 +78,30 @@ def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:
 
 
 def test_a_verdict_by_unproven_code_does_not_go_by_itself(gated: Gated) -> None:
-    experiment = automatic(gated, RULES)
-    gated.judge(experiment, code="edited")
+    experiment = automatic(gated, RULES, code="edited")
     with pytest.raises(ChangeRefused, match="judged by code edited, which no suite"):
         auto_approve(gated, experiment)
+
+
+def test_what_passed_before_its_suite_came_is_approved_once_it_has_come(gated: Gated) -> None:
+    experiment = automatic(gated, RULES, code="edited")
+    assert approve_by_policy(gated.workplace(None)) == {}
+    gated.suite(code="edited")
+    assert approve_by_policy(gated.workplace(None)) == {experiment.experiment_id: "APPROVED"}
+    assert gated.status(experiment) is ExperimentStatus.APPROVED
+    assert approve_by_policy(gated.workplace(None)) == {}
+
+
+def test_what_the_policy_leaves_to_a_person_says_why_and_is_no_refusal(gated: Gated) -> None:
+    experiment = automatic(gated, RULES, {"window": 25, "fast": True})
+    told = approve_by_policy(gated.workplace(None))
+    assert "does not approve" in told[experiment.experiment_id]
+    assert (gated.status(experiment), gated.log("refusal")) == (REVIEW, [])
+
+
+def test_a_policy_that_approves_nothing_is_not_asked(gated: Gated) -> None:
+    automatic(gated, {})
+    assert approve_by_policy(gated.workplace(None)) == {}
 
 
 def test_an_old_approval_by_the_policy_does_not_let_the_orchestrator_approve(gated: Gated) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from kronos.core.changes.model import Experiment
+from kronos.core.gates.record import VerdictRecord
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused
 from kronos.services.gate_standing import promotion_candidates
 from kronos.services.latch import reopen_latch
+from kronos.services.verdicts import verdict_history, verdict_of
 from kronos.store.control_suites import promotable_experiments
 from kronos.store.database import Role
 from kronos.store.latch import latch_history
-from kronos.store.verdicts import verdicts_of
 from kronos_tests.store.changes import at_status
 from kronos_tests.store.promoting import ENGINE, IDA, REVIEW, Gated
 
@@ -56,20 +58,6 @@ def test_what_proven_code_let_through_stays_so_while_the_next_code_waits_for_its
     gated.promote(experiment)
 
 
-def test_what_broken_code_let_through_is_refused_after_the_latch_is_open_again(gated: Gated) -> None:
-    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
-    gated.judge(experiment, code=NEW)
-    gated.suite("PASS", code=NEW)
-    gated.suite()
-    reopened(gated)
-    assert UNPROVEN in told(gated)
-    with pytest.raises(ChangeRefused, match=UNPROVEN):
-        gated.approve(experiment)
-    gated.judge(experiment)
-    assert told(gated) == ""
-    gated.approve(experiment)
-
-
 def test_an_approval_lapses_when_a_later_suite_shows_the_code_broken(gated: Gated) -> None:
     experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, code=NEW)
@@ -83,17 +71,56 @@ def test_an_approval_lapses_when_a_later_suite_shows_the_code_broken(gated: Gate
     assert (gated.incumbent(), gated.status(experiment)) == ("base", ExperimentStatus.APPROVED)
 
 
-def test_who_reopens_the_latch_on_a_suite_answers_for_its_code_and_not_for_that_of_earlier_ones(gated: Gated) -> None:
-    experiment, other = (at_status(gated.database, REVIEW, author="ida", token=IDA) for _ in range(2))
+@pytest.mark.parametrize("order", ["suite first", "reopened first"])
+def test_reopening_the_latch_proves_no_code(gated: Gated, order: str) -> None:
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, code=NEW)
-    gated.judge(other, code="edited twice")
     gated.suite("PASS", code=NEW)
-    gated.suite("PASS", code="edited twice")
+    if order == "suite first":
+        gated.suite()
     reopened(gated)
+    assert UNPROVEN in told(gated)
     with pytest.raises(ChangeRefused, match=UNPROVEN):
         gated.approve(experiment)
-    gated.approve(other)
-    gated.promote(other)
+    gated.suite()
+    gated.judge(experiment)
+    assert told(gated) == ""
+    gated.approve(experiment)
+    gated.promote(experiment)
+
+
+def test_a_backtest_by_code_known_to_be_wrong_is_no_evidence_whoever_judges_it(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, tested_by=NEW)
+    assert told(gated) == ""
+    gated.suite("PASS", code=NEW)
+    gated.suite()
+    reopened(gated)
+    assert told(gated) == f"its backtest ran by code {NEW}, whose suite of controls was not as expected"
+    with pytest.raises(ChangeRefused, match=f"ran by code {NEW}, whose suite .* continue testing"):
+        gated.approve(experiment)
+    gated.suite(code=NEW)
+    gated.approve(experiment)
+
+
+def test_the_verdict_in_force_is_by_proven_code_where_there_is_one(gated: Gated) -> None:
+    experiment = gated.passed()
+    failed = gated.judge(experiment, "FAIL", code=NEW)
+    assert (in_force(gated, experiment).verdict, told(gated)) == ("PASS", "")
+    gated.suite(code=NEW)
+    assert in_force(gated, experiment).verdict_id == failed
+    assert "verdict FAIL" in told(gated)
+
+
+def test_a_verdict_under_the_policy_in_force_goes_before_an_older_one_by_proven_code(gated: Gated) -> None:
+    experiment = gated.passed()
+    gated.set_policy({"evidence": {"expires_days": 20}}, expected=1)
+    judged = gated.judge(experiment, "INCONCLUSIVE", code=NEW)
+    assert in_force(gated, experiment).verdict_id == judged
+
+
+def in_force(gated: Gated, experiment: Experiment) -> VerdictRecord:
+    return verdict_of(gated.database, experiment.experiment_id)
 
 
 def test_a_suite_of_another_policy_proves_no_code(gated: Gated) -> None:
@@ -115,6 +142,5 @@ def test_each_version_of_the_code_judges_the_same_evidence_once_and_the_look_is_
     gated.judge(experiment, "FAIL", code=NEW)
     with pytest.raises(psycopg.errors.UniqueViolation, match="experiment_verdicts_once"):
         gated.judge(experiment, code=NEW)
-    with gated.database.connect(Role.READER) as session:
-        found = verdicts_of(session, experiment.experiment_id)
-    assert [(one.verdict, one.look) for one in found] == [("FAIL", 1), ("PASS", 1)]
+    found = verdict_history(gated.database, experiment.experiment_id)
+    assert [(one.verdict, one.look) for one in found] == [("PASS", 1), ("FAIL", 1)]

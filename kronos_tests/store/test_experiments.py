@@ -120,7 +120,7 @@ def test_an_experiment_begins_pending(database: Database, status: ExperimentStat
         ({"end_date": later(-9999)}, "experiments_dates"),
         ({"resource_class": "TPU"}, "experiments_resource_class"),
         ({"expected_outcome": "WONDERFUL"}, "experiments_expected_outcome"),
-        ({"expected_outcome": "NEGATIVE_CONTROL"}, "experiments_family"),
+        ({"expected_outcome": "NEGATIVE_CONTROL"}, "experiments_control_by_kronos"),
         ({"description": " "}, "experiments_description"),
     ],
 )
@@ -134,6 +134,16 @@ def test_values_that_cannot_be_are_refused_by_the_database(
         with pytest.raises(ChangeRefused) as refused:
             insert_experiment(session, new_experiment(**changes))
     assert refused.value.rule == rule
+
+
+def test_a_control_by_kronos_has_a_config_of_the_controls(database: Database) -> None:
+    with database.connect(Role.ORCHESTRATOR) as session:
+        begin(session, "Kronos")
+        register_config(session, "base")
+        register_config(session, "proposed")
+        with pytest.raises(ChangeRefused) as refused:
+            insert_experiment(session, new_experiment(expected_outcome="NEGATIVE_CONTROL"))
+    assert refused.value.rule == "experiments_family"
 
 
 def test_the_base_config_must_be_of_the_engine(database: Database) -> None:
@@ -297,7 +307,7 @@ def _labels(database: Database, experiment: Experiment) -> list[tuple[float, str
         ("Kronos", "Kronos", "CANDIDATE", "AUTO_PRESCREEN", "AUTO_PRESCREEN"),
         ("Kronos", "ann", "CANDIDATE", "AUTO_PRESCREEN", "HUMAN_TRIGGERED"),
         ("Kronos", "Kronos", "NEGATIVE_CONTROL", "CONTROL", "CONTROL"),
-        ("ann", "ann", "POSITIVE_CONTROL", "CONTROL", "CONTROL"),
+        ("Kronos", "ann", "POSITIVE_CONTROL", "CONTROL", "CONTROL"),
     ],
 )
 def test_the_evidence_label_is_that_of_the_path(

@@ -185,7 +185,7 @@ def test_only_a_pass_is_approved(gated: Gated, verdict: str) -> None:
 
 
 def test_a_control_is_never_approved_however_it_was_judged(gated: Gated) -> None:
-    control = at_status(gated.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL, author="ida", token=IDA)
+    control = at_status(gated.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL)
     gated.judge(control)
     with pytest.raises(ChangeRefused) as refused:
         gated.approve(control)
@@ -480,13 +480,17 @@ def test_what_is_promoted_or_to_be_stays_approved(
     assert gated.status(experiment) is ExperimentStatus.APPROVED
 
 
-def test_a_person_reopens_the_latch_and_the_promotion_goes_on(gated: Gated) -> None:
+def test_a_person_reopens_the_latch_and_after_a_suite_as_expected_the_promotion_goes_on(gated: Gated) -> None:
     experiment = gated.approved()
     gated.suite("PASS")
     with gated.database.connect(Role.CHANGE_MANAGER) as session:
         (closed,) = latch_causes(session, ENGINE)
         assert closed.event_id is not None
         reopen_latch(session, MIA, ENGINE, seen=closed.event_id, reason="mislabelled", code_version=CODE)
+    with pytest.raises(ChangeRefused) as refused:
+        gated.promote(experiment)
+    assert refused.value.rule == "promotions_code"
+    gated.suite()
     gated.promote(experiment)
     assert gated.incumbent() == experiment.proposed_config_id
 

@@ -11,27 +11,52 @@ COMMENT ON TABLE kronos.experiment_verdicts IS
 COMMENT ON COLUMN kronos.experiment_verdicts.code_version IS 'Of the code that judged.';
 COMMENT ON COLUMN kronos.control_suites.code_version IS 'Of the code that judged every control.';
 
--- Whether the newest suite of an engine, of this policy and by this code, refused every negative control as it should,
--- or a person who looked into what it found has reopened the latch before there was another suite.
+-- Whether the newest suite of an engine, of this policy and by this code, refused every negative control as it should.
+-- Reopening the latch does not change it: that says that promotions may go on, not that the code was right.
 CREATE FUNCTION kronos.code_proven(engine text, policy text, code text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce((
-        SELECT suite.unexpected = 0 OR EXISTS (
-            SELECT FROM kronos.promotion_latch AS opening
-            WHERE opening.engine_name = engine AND opening.state = 'OPEN' AND opening.occurred_at > suite.completed_at
-                AND NOT EXISTS (
-                    SELECT FROM kronos.control_suites AS later
-                    WHERE later.engine_name = engine AND later.completed_at > suite.completed_at
-                        AND later.completed_at < opening.occurred_at
-                )
-        )
-        FROM kronos.control_suites AS suite
-        WHERE (suite.engine_name, suite.policy_digest, suite.code_version) = (engine, policy, code)
-        ORDER BY suite.completed_at DESC, suite.suite_id DESC LIMIT 1
+        SELECT unexpected = 0 FROM kronos.control_suites
+        WHERE (engine_name, policy_digest, code_version) = (engine, policy, code)
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
     ), false)
 $$;
-GRANT EXECUTE ON FUNCTION kronos.code_proven(text, text, text)
+
+-- Whether the newest suite of an engine by this code, of whatever policy, let a negative control through. The evidence of
+-- an experiment may be of code that was replaced before its suite had come, but not of code that is known to be wrong.
+CREATE FUNCTION kronos.code_broken(engine text, code text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((
+        SELECT unexpected > 0 FROM kronos.control_suites WHERE (engine_name, code_version) = (engine, code)
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    ), false)
+$$;
+
+-- The code that ran the backtest a verdict is of; null where its report does not say.
+CREATE FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT judged.report #>> '{about,code_version}'
+$$;
+
+CREATE FUNCTION kronos.verdict_proven(judged kronos.experiment_verdicts) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version)
+        AND NOT kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged))
+$$;
+GRANT EXECUTE ON FUNCTION kronos.code_proven(text, text, text), kronos.code_broken(text, text),
+    kronos.code_of_evidence(kronos.experiment_verdicts), kronos.verdict_proven(kronos.experiment_verdicts)
     TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
+
+-- The verdict in force of an experiment: of its last attempt, under the policy in force where there is one, by code that
+-- is proven where there is one, and of those the one reached last.
+CREATE OR REPLACE FUNCTION kronos.verdict_in_force(experiment uuid) RETURNS SETOF kronos.experiment_verdicts
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM kronos.experiment_verdicts AS judged WHERE experiment_id = experiment
+    ORDER BY attempt DESC,
+        policy_digest = (SELECT digest FROM kronos.gate_policy_in_force(engine_name)) DESC,
+        kronos.code_proven(engine_name, policy_digest, code_version) DESC, judged_at DESC, verdict_id
+    LIMIT 1
+$$;
 
 CREATE FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -42,6 +67,10 @@ BEGIN
             judged.code_version, judged.engine_name,
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    ELSIF NOT kronos.verdict_proven(judged) THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
+            'testing', judged.experiment_id, kronos.code_of_evidence(judged), judged.engine_name));
     END IF;
 END
 $$;
@@ -212,5 +241,45 @@ BEGIN
         RAISE EXCEPTION 'author % is a principal: a change under that name needs its token in KRONOS_TOKEN', author
             USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'change_log_author';
     END IF;
+END
+$$;
+
+-- Controls are Kronos's own: they are not counted in the real search, so nobody else looks at a config as one.
+CREATE OR REPLACE FUNCTION kronos.begin_experiment() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    proposal kronos.config_proposals;
+    config kronos.engine_configs;
+BEGIN
+    IF NEW.status <> 'PENDING' THEN
+        PERFORM kronos.refuse_transition('experiment', NEW.experiment_id, 'new', NEW.status);
+    END IF;
+    NEW.created_by := kronos.change_author();
+    NEW.created_at := clock_timestamp();
+    NEW.status_since := NEW.created_at;
+    NEW.attempt := 0;
+    NEW.evidence := kronos.evidence_by(NEW.created_by, NEW.expected_outcome);
+    IF NEW.evidence = 'CONTROL' AND NEW.created_by <> 'Kronos' THEN
+        RAISE EXCEPTION 'experiment % expects %: controls are of suites, which Kronos makes', NEW.experiment_id,
+            NEW.expected_outcome
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_control_by_kronos';
+    END IF;
+    SELECT * INTO config FROM kronos.engine_configs WHERE config_id = NEW.proposed_config_id;
+    IF (config.family = 'CONTROL') <> (NEW.evidence = 'CONTROL') THEN
+        RAISE EXCEPTION 'config % is of family %: an experiment that expects % needs another',
+            NEW.proposed_config_id, config.family, NEW.expected_outcome
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_family';
+    END IF;
+    SELECT * INTO proposal FROM kronos.config_proposals WHERE proposal_id = NEW.proposal_id;
+    IF proposal.proposal_id IS NOT NULL AND (
+        (proposal.engine_name, proposal.base_config_id, proposal.proposed_config_body)
+        IS DISTINCT FROM (NEW.engine_name, NEW.base_config_id, config.config_body)
+        OR proposal.status <> 'CONVERTED_TO_EXPERIMENT'
+    ) THEN
+        RAISE EXCEPTION 'proposal % is % and proposes something else for %: expected the converted proposal of this config',
+            NEW.proposal_id, proposal.status, proposal.engine_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiments_as_proposed';
+    END IF;
+    RETURN NEW;
 END
 $$;

@@ -47,13 +47,10 @@ SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_
     experiments.attempt, judged.attempt AS judged_attempt, judged.evidence, judged.verdict, judged.refused_by,
     judged.incumbent, judged.policy_digest, judged.code_version,
     kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) AS code_proven,
-    judged.judged_at, judged.expires_at
+    CASE WHEN kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged))
+        THEN kronos.code_of_evidence(judged) END AS broken_code, judged.judged_at, judged.expires_at
 FROM kronos.experiments
-JOIN LATERAL (
-    SELECT * FROM kronos.experiment_verdicts AS each_verdict
-    WHERE each_verdict.experiment_id = experiments.experiment_id
-    ORDER BY judged_at DESC LIMIT 1
-) AS judged ON true
+JOIN LATERAL kronos.verdict_in_force(experiments.experiment_id) AS judged ON true
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
 ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
 
@@ -63,11 +60,7 @@ ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
 -- open latch.
 SELECT experiments.experiment_id
 FROM kronos.experiments
-JOIN LATERAL (
-    SELECT * FROM kronos.experiment_verdicts AS each_verdict
-    WHERE each_verdict.experiment_id = experiments.experiment_id
-    ORDER BY judged_at DESC LIMIT 1
-) AS judged ON true
+JOIN LATERAL kronos.verdict_in_force(experiments.experiment_id) AS judged ON true
 JOIN LATERAL kronos.gate_policy_in_force(experiments.engine_name) AS policy ON true
 JOIN LATERAL (
     SELECT * FROM kronos.control_suites WHERE control_suites.engine_name = experiments.engine_name
@@ -78,7 +71,7 @@ LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiment
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
     AND judged.attempt = experiments.attempt AND judged.verdict = 'PASS' AND judged.expires_at > clock_timestamp()
     AND judged.policy_digest = policy.digest
-    AND kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version)
+    AND kronos.verdict_proven(judged)
     AND judged.incumbent IS NOT DISTINCT FROM active.config_id
     AND suite.unexpected = 0
     -- nor is it open under a suite that is stale or of another policy

@@ -12,18 +12,17 @@ ON CONFLICT ON CONSTRAINT experiment_verdicts_once DO NOTHING
 RETURNING *;
 
 -- name: of_experiment
--- The verdicts on an experiment, the one in force (the last) first.
+-- The verdicts on an experiment, the one in force first, then the newest.
 SELECT * FROM kronos.experiment_verdicts WHERE experiment_id = %(experiment_id)s
-ORDER BY judged_at DESC, verdict_id;
+ORDER BY verdict_id = (SELECT verdict_id FROM kronos.verdict_in_force(%(experiment_id)s)) DESC, judged_at DESC, verdict_id;
 
 -- name: standing
--- The verdicts on this evidence under this policy that still count, the newest first: by this code, or by another that
--- a suite of controls has proven.
+-- The verdict on this evidence under this policy that counts: by code that a suite of controls has proven, else by this.
 SELECT * FROM kronos.experiment_verdicts
 WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND evidence_digest = %(evidence_digest)s
     AND policy_digest = %(policy_digest)s
     AND (code_version = %(code)s OR kronos.code_proven(engine_name, policy_digest, code_version))
-ORDER BY judged_at DESC, verdict_id LIMIT 1;
+ORDER BY kronos.code_proven(engine_name, policy_digest, code_version) DESC, judged_at DESC, verdict_id LIMIT 1;
 
 -- name: looks
 -- How often fresh evidence of an experiment was judged before an attempt, and the looks within a year at the engine's
@@ -38,18 +37,19 @@ GROUP BY experiment_id, attempt ORDER BY experiment_id, attempt;
 -- name: unjudged
 -- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,
 -- whose digest is empty before there is any policy. A verdict by other code counts if a suite of controls has proven
--- that; a control's counts or not with its suite.
+-- that. A control is judged by the code of its suite alone: others have nothing to say of it.
 SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest
 FROM kronos.experiments AS experiment
 LEFT JOIN LATERAL kronos.gate_policy_in_force(experiment.engine_name) AS policy ON true
 WHERE experiment.status = 'AWAITING_REVIEW'
+    AND coalesce(experiment.metadata #>> '{suite,code_version}', %(code)s) = %(code)s
     AND experiment.status_since < clock_timestamp() - make_interval(secs => %(seconds)s)
     AND NOT EXISTS (
         SELECT FROM kronos.experiment_verdicts AS verdict
         WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt
             AND verdict.policy_digest = policy.digest
             AND (
-                verdict.code_version = %(code)s OR experiment.evidence = 'CONTROL'
+                verdict.code_version = %(code)s
                 OR kronos.code_proven(verdict.engine_name, verdict.policy_digest, verdict.code_version)
             )
     )

@@ -83,7 +83,8 @@ class JudgedExperiment:
     """An open experiment with its verdict in force; incumbent: the config it was held against.
 
     attempt: the one whose results it has; judged_attempt: the one whose results were judged. code_version: of the code
-    that judged; code_proven: whether a suite of controls has proven it under that policy.
+    that judged; code_proven: whether a suite of controls has proven it under that policy. broken_code: the code that
+    ran the backtest where its newest suite was not as expected, else None.
     """
 
     experiment_id: UUID
@@ -99,6 +100,7 @@ class JudgedExperiment:
     policy_digest: str
     code_version: str
     code_proven: bool
+    broken_code: str | None
     judged_at: datetime
     expires_at: datetime
 
@@ -168,6 +170,8 @@ def _against(
         reasons.append("judged under another gate policy than the one in force")
     if not one.code_proven:
         reasons.append(f"judged by code {one.code_version}, which no suite of controls has proven")
+    if one.broken_code is not None:
+        reasons.append(f"its backtest ran by code {one.broken_code}, whose suite of controls was not as expected")
     if one.incumbent != incumbents.get(one.engine_name):
         reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
     if proven is None or proven.proof is not Proof.PROVEN:

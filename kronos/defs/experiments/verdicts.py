@@ -16,7 +16,6 @@ from kronos.store.open import open_database
 
 if TYPE_CHECKING:
     from kronos.core.gates.record import VerdictRecord
-    from kronos.services.workplace import Workplace
 
 VERDICT = dg.AssetKey("experiment_verdict")
 VERSION = "1"
@@ -52,25 +51,11 @@ def experiment_verdict(
             except ChangeRefused as refused:
                 context.log.info(f"{experiment_id} is not judged: {refused}")
                 continue
-            partition, metadata = str(experiment_id), _metadata(found) | {"approved": _approved(workplace, found)}
+            partition, metadata = str(experiment_id), _metadata(found)
             if partition == context.partition_key:
                 yield dg.MaterializeResult(metadata=metadata)
             else:
                 context.log_event(dg.AssetMaterialization(VERDICT, partition=partition, metadata=metadata))
-
-
-def _approved(workplace: "Workplace", found: "VerdictRecord") -> str:
-    """Whether the gate policy approves by itself what passed; off unless it says so."""
-    from kronos.services.gate_policies import gate_policy
-    from kronos.services.promotion import auto_approve
-
-    enabled = gate_policy(workplace.database, found.engine_name).policy.auto_approval.enabled
-    if found.verdict is not GateVerdict.PASS or not enabled:
-        return "by a person" if found.verdict is GateVerdict.PASS else "no"
-    try:
-        return f"by the gate policy: {auto_approve(workplace, found.experiment_id).approval_id}"
-    except ChangeRefused as refused:
-        return f"by a person: {refused}"
 
 
 def _metadata(found: "VerdictRecord") -> dict[str, Any]:
@@ -107,10 +92,11 @@ judge_job = dg.define_asset_job(
 )
 def unjudged(context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]) -> dg.SensorResult | dg.SkipReason:
     """The run key names the attempt, the policy and the code, so that nothing is judged twice."""
-    from kronos.services.code_version import code_version
+    from kronos.services.code_version import installed_code
     from kronos.services.verdicts import unjudged_experiments
 
-    code = code_version()
+    # of the run to be, which may be newer than this process
+    code = installed_code()
     with open_database(kronos.settings) as database:
         waiting = unjudged_experiments(database, code)
     if not waiting:

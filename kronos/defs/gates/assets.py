@@ -13,7 +13,6 @@ from kronos.defs.partitions import Calendar
 from kronos.defs.presentation import table
 from kronos.defs.resources import Kronos
 from kronos.services.workplace import open_workplace, workplace_over
-from kronos.store.open import open_database
 
 if TYPE_CHECKING:
     from kronos.core.controls.outcomes import Suite
@@ -69,7 +68,8 @@ def control_suite(calendar: Calendar) -> dg.AssetsDefinition:
 @dg.asset(
     key=CANDIDATES,
     description="One row per open experiment that was judged: whether it may be promoted, or every reason against it. "
-    "None may while its engine's newest control suite is missing, stale, of another gate policy, or not as expected.",
+    "None may while its engine's newest control suite is missing, stale, of another gate policy, or not as expected, "
+    "or when no suite has proven the code that judged it. What the gate policy approves by itself is approved here.",
     group_name=GROUP,
     owners=OWNERS,
     kinds={"postgres"},
@@ -80,11 +80,15 @@ def control_suite(calendar: Calendar) -> dg.AssetsDefinition:
 def promotion_candidates(kronos: dg.ResourceParam[Kronos]) -> dg.MaterializeResult[None]:
     """Asks the database, whatever the checks of an earlier run said."""
     from kronos.services import gate_standing
+    from kronos.services.promotion import approve_by_policy
 
-    with open_database(kronos.settings) as database:
-        found, proven = gate_standing.promotion_candidates(database), gate_standing.standings(database)
+    with open_workplace(kronos.settings) as workplace:
+        approved = approve_by_policy(workplace)
+        found = gate_standing.promotion_candidates(workplace.database)
+        proven = gate_standing.standings(workplace.database)
     return dg.MaterializeResult(
         metadata={
+            "by_policy": {str(experiment_id): came for experiment_id, came in approved.items()},
             "promotable": sum(one.promotable for one in found),
             "experiments": table(_candidates(found)),
             "gates": table(_standings(proven.values())),

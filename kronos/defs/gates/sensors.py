@@ -1,6 +1,7 @@
 """When suites start, when they are told, and when the promotion candidates are looked at anew."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 
 import dagster as dg
@@ -8,6 +9,7 @@ import dagster as dg
 from kronos.defs.gates.assets import CANDIDATES, SUITE, start_controls
 from kronos.defs.gates.partitions import key_of
 from kronos.defs.resources import Kronos
+from kronos.services.code_version import installed_code
 from kronos.services.workplace import workplace_over
 
 TAGS = {"kronos/tier": "2", "dagster/max_retries": "2"}
@@ -47,6 +49,8 @@ def control_suites(kronos: dg.ResourceParam[Kronos]) -> list[dg.RunRequest] | dg
 
     with kronos.open() as opened:
         workplace = workplace_over(kronos.settings, opened.pipeline.database, opened.pipeline.policy)
+        # the code of the runs to be, which may be newer than this process
+        workplace = replace(workplace, code_version=installed_code())
         due = suites_due(workplace, opened.now)
         ready = suites_ready(workplace.database, opened.now)
         mark = candidates_mark(workplace.database)

@@ -108,6 +108,7 @@ def test_what_passed_under_proven_gates_is_promotable() -> None:
             {"code_version": "edited", "code_proven": False},
             "judged by code edited, which no suite of controls has proven",
         ),
+        ({"broken_code": "edited"}, "its backtest ran by code edited, whose suite of controls was not as expected"),
         ({"incumbent": "older"}, "held against older, active is old"),
     ],
 )
