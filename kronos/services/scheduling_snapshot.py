@@ -107,7 +107,7 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
         previous=None if before is None else _seconds(before.planned_at),
         queue=_queue(queued, standings, forecasts, policy.backtests),
         running=_running(running, forecasts, policy.backtests),
-        nodes=_nodes(readings, now),
+        nodes=_nodes(readings, now, [_gpu_at_work(one, running, forecasts) for one in readings]),
         tier1=_tier1(pipeline, markets, now, shift),
         windows=windows_in_use(policy, markets, now, shift, sandbox=settings.sandbox),
         profiles=forecasts,
@@ -191,14 +191,32 @@ def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: Bac
     )
 
 
-def _nodes(readings: Sequence[scheduler.NodeReading], now: datetime) -> Nodes:
-    columns = ("cpu", "memory", "gpu", "cpu_used", "gpu_used", "memory_used", "io_pressure")
+def _nodes(readings: Sequence[scheduler.NodeReading], now: datetime, gpu_at_work: Sequence[int]) -> Nodes:
+    columns = ("cpu", "memory", "gpu", "cpu_used", "memory_used", "io_pressure")
     return Nodes.of(
         [one.node for one in readings],
+        gpu_used=_ints(
+            max(0, int(one.reading["gpu_used"]) - ours) for one, ours in zip(readings, gpu_at_work, strict=True)
+        ),
         taken_at=_ints(_seconds(one.taken_at) for one in readings),
         alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
         **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
     )
+
+
+def _gpu_at_work(reading: scheduler.NodeReading, running: Sequence[RunningBacktest], forecasts: Profiles) -> int:
+    """Thousandths of a GPU reserved for the node's runs that were at work when it was read.
+
+    A driver does not tell whose use it is: that of a run counts as all it may use.
+    """
+    at_work = {
+        one.attempt.launch: _kind(forecasts, one.experiment)
+        for one in running
+        if one.attempt.node == reading.node
+        and one.attempt.started_at is not None
+        and one.attempt.started_at <= reading.taken_at
+    }
+    return sum(int(forecasts.needs[forecasts.need_of[kind], 1]) for kind in at_work.values())
 
 
 def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Any, ...]:

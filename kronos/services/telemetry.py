@@ -24,7 +24,7 @@ _GPU_TIMEOUT_S: Final = 5.0
 class Reading:
     """Thousandths of a processor or GPU, megabytes, thousandths of the time that tasks wait for a disk.
 
-    cpu_used and memory_used leave the backtests' own processes out; io_pressure is everybody's.
+    cpu_used and memory_used leave the backtests' own processes out; gpu_used and io_pressure are everybody's.
     """
 
     cpu: int

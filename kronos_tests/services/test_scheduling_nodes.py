@@ -1,0 +1,72 @@
+"""What the scheduler makes of a machine's reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kronos.core.scheduling.policy import Need
+from kronos.core.vocabulary import ResourceClass
+from kronos.services.scheduling_snapshot import Seen, see
+from kronos.store.backtests import take_up
+from kronos.store.database import Database, Role
+from kronos.store.scheduler import save_reading
+from kronos_tests.services.backtest_world import World, backtest_world, policy
+
+NODE = "n"
+NEEDS = dict.fromkeys(ResourceClass, Need()) | {ResourceClass.GPU_HEAVY: Need(gpu=0.5)}
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    with backtest_world(database, tmp_path, policy(needs=NEEDS)) as found:
+        yield found
+
+
+def seen(world: World, **changes: Any) -> Seen:
+    """The moment after an idle machine with two GPUs gave a reading, but for the changes."""
+    idle = {"cpu": 64_000, "memory": 256_000, "gpu": 2_000, "load_1m": 0.1, "disk_free_mb": 100_000}
+    idle |= {"cpu_used": 0, "memory_used": 0, "gpu_used": 0, "io_pressure": 0}
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        save_reading(session, NODE, idle | changes)
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        return see(world.settings, world.pipeline, session)
+
+
+def begin(world: World, node: str, *classes: ResourceClass) -> None:
+    """Backtests of these classes are at work on a node."""
+    for number, resource_class in enumerate(classes):
+        experiment = world.queued(lookback=40 + number, resource_class=resource_class)
+        attempt = world.admitted(experiment, node)
+        with world.database.connect(Role.ORCHESTRATOR) as session:
+            assert take_up(session, experiment.experiment_id, attempt, "run")
+
+
+def gpu_used(world: World, used: int) -> int:
+    return int(seen(world, gpu_used=used).snapshot.nodes.gpu_used[0])
+
+
+def test_what_our_backtests_use_of_a_gpu_is_not_others_use_of_it(world: World) -> None:
+    begin(world, NODE, ResourceClass.GPU_HEAVY, ResourceClass.GPU_HEAVY, ResourceClass.CPU_HEAVY)
+    assert gpu_used(world, 1_300) == 300
+    assert gpu_used(world, 900) == 0
+
+
+def test_backtests_of_another_machine_use_none_of_this_ones_gpus(world: World) -> None:
+    begin(world, "elsewhere", ResourceClass.GPU_HEAVY)
+    assert gpu_used(world, 1_300) == 1_300
+
+
+def test_a_backtest_that_has_not_begun_uses_no_gpu_yet(world: World) -> None:
+    world.admitted(world.queued(resource_class=ResourceClass.GPU_HEAVY), NODE)
+    assert gpu_used(world, 1_300) == 1_300
+
+
+def test_a_backtest_that_began_after_the_reading_is_not_in_it(world: World) -> None:
+    seen(world, gpu_used=1_300)
+    begin(world, NODE, ResourceClass.GPU_HEAVY)
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        assert see(world.settings, world.pipeline, session).snapshot.nodes.gpu_used.tolist() == [1_300]
