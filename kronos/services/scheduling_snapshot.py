@@ -30,6 +30,7 @@ from kronos.services.market_hours import session_closes
 from kronos.services.markets import markets_in_use
 from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
+from kronos.services.telemetry import IoMeasure
 from kronos.settings import Settings
 from kronos.store import scheduler
 from kronos.store.backtests import (
@@ -59,6 +60,7 @@ class Seen:
     standings: Mapping[UUID, Standing]
     running: Sequence[RunningBacktest]
     readings: Mapping[str, Any]
+    """By node; `shut`: why nothing starts there, or None."""
 
     def members_of(self, run: str) -> list[RunningBacktest]:
         """The attempts of a run, which goes by the key of its launch."""
@@ -114,7 +116,8 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
         policy=policy.scheduler,
     )
     experiments = {one.experiment.experiment_id: one.experiment for one in queued}
-    return Seen(now, snapshot, experiments, standings, running, {one.node: one.reading for one in readings})
+    told = {one.node: one.reading | {"shut": _shut(one.reading)} for one in readings}
+    return Seen(now, snapshot, experiments, standings, running, told)
 
 
 def _standing(experiment: Experiment, attempts: Sequence[Any], policy: ObservationPolicy) -> Standing:
@@ -192,16 +195,27 @@ def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: Bac
 
 
 def _nodes(readings: Sequence[scheduler.NodeReading], now: datetime, gpu_at_work: Sequence[int]) -> Nodes:
-    columns = ("cpu", "memory", "gpu", "cpu_used", "memory_used", "io_pressure")
+    columns = ("cpu", "memory", "gpu", "cpu_used", "memory_used")
     return Nodes.of(
         [one.node for one in readings],
         gpu_used=_ints(
             max(0, int(one.reading["gpu_used"]) - ours) for one, ours in zip(readings, gpu_at_work, strict=True)
         ),
-        taken_at=_ints(_seconds(one.taken_at) for one in readings),
+        taken_at=_ints(NEVER if _unreadable(one.reading) else _seconds(one.taken_at) for one in readings),
         alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
+        io_pressure=_ints(one.reading["io_pressure"] or 0 for one in readings),
         **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
     )
+
+
+def _shut(reading: Mapping[str, Any]) -> str | None:
+    """Why nothing starts on a machine, whatever else there is room for."""
+    return "its I/O pressure cannot be read" if _unreadable(reading) else None
+
+
+def _unreadable(reading: Mapping[str, Any]) -> bool:
+    """Whether there is an I/O pressure that nobody understands: no telemetry, unlike none at all on some systems."""
+    return reading["io_pressure"] is None and reading.get("io_measure") != IoMeasure.NONE
 
 
 def _gpu_at_work(reading: scheduler.NodeReading, running: Sequence[RunningBacktest], forecasts: Profiles) -> int:

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from kronos.cli import render_backtests
+from kronos.core.scheduling.plan import plan
 from kronos.core.scheduling.policy import Need
 from kronos.core.vocabulary import ResourceClass
 from kronos.services.scheduling_snapshot import Seen, see
+from kronos.services.telemetry import IoMeasure
 from kronos.store.backtests import take_up
 from kronos.store.database import Database, Role
 from kronos.store.scheduler import save_reading
@@ -70,3 +73,34 @@ def test_a_backtest_that_began_after_the_reading_is_not_in_it(world: World) -> N
     begin(world, NODE, ResourceClass.GPU_HEAVY)
     with world.database.connect(Role.ORCHESTRATOR) as session:
         assert see(world.settings, world.pipeline, session).snapshot.nodes.gpu_used.tolist() == [1_300]
+
+
+def said(world: World, **changes: Any) -> tuple[str, str]:
+    """Reason and blocker of the one experiment in the queue."""
+    found = seen(world, **changes)
+    decided = plan(found.snapshot)
+    return found.words(decided, int(decided.queue.reason[0]), int(decided.queue.blocker[0]))
+
+
+def surroundings(world: World, **changes: Any) -> str:
+    """What the queue's page says of the machine."""
+    return render_backtests._surroundings(seen(world, **changes).state(0))[0]
+
+
+def test_an_io_pressure_that_nobody_understands_is_no_telemetry(world: World) -> None:
+    world.queued()
+    unreadable = {"io_measure": IoMeasure.UNREADABLE, "io_pressure": None}
+    assert said(world, **unreadable) == ("NO_TELEMETRY", "telemetry")
+    assert surroundings(world, **unreadable).endswith("nothing starts there: its I/O pressure cannot be read")
+
+
+def test_a_system_without_any_io_pressure_runs_backtests_and_says_so(world: World) -> None:
+    world.queued()
+    nothing = {"io_measure": IoMeasure.NONE, "io_pressure": None}
+    assert said(world, **nothing) == ("FREE", "")
+    assert surroundings(world, **nothing).endswith("load 0.1, I/O pressure unknown")
+
+
+def test_a_known_io_pressure_needs_no_word(world: World) -> None:
+    assert surroundings(world, io_measure=IoMeasure.IOWAIT, io_pressure=20).endswith("load 0.1")
+    assert surroundings(world).endswith("load 0.1"), "a reading of an earlier version"

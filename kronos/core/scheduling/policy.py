@@ -58,7 +58,7 @@ class Caps(_Strict):
     gpu: Share
     memory: Share
     io: Share
-    """Share of the time in which some task waits for a disk."""
+    """Share of the time in which every task with work to do waits for a disk."""
 
 
 class Need(_Strict):
