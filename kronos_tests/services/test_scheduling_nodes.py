@@ -25,7 +25,7 @@ NEEDS = dict.fromkeys(ResourceClass, Need()) | {ResourceClass.GPU_HEAVY: Need(gp
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path) -> Iterator[World]:
-    with backtest_world(database, tmp_path, policy(needs=NEEDS)) as found:
+    with backtest_world(database, tmp_path, policy(needs=NEEDS, least_disk_free_mb=1_024)) as found:
         yield found
 
 
@@ -104,3 +104,40 @@ def test_a_system_without_any_io_pressure_runs_backtests_and_says_so(world: Worl
 def test_a_known_io_pressure_needs_no_word(world: World) -> None:
     assert surroundings(world, io_measure=IoMeasure.IOWAIT, io_pressure=20).endswith("load 0.1")
     assert surroundings(world).endswith("load 0.1"), "a reading of an earlier version"
+
+
+def test_a_full_disk_admits_nothing_and_is_the_blocker_of_all(world: World) -> None:
+    waiting = [world.queued(lookback=40 + number) for number in range(2)]
+    found = seen(world, disk_free_mb=1_023)
+    decided = plan(found.snapshot)
+    codes = zip(decided.queue.reason.tolist(), decided.queue.blocker.tolist(), strict=True)
+    assert [found.words(decided, *code) for code in codes] == [("NO_CAPACITY", "free disk")] * len(waiting)
+    assert surroundings(world, disk_free_mb=1_023).endswith(
+        "nothing starts there: 1,023 MB free on its disk, least_disk_free_mb is 1,024"
+    )
+
+
+def test_a_disk_with_just_enough_free_admits(world: World) -> None:
+    world.queued()
+    assert said(world, disk_free_mb=1_024) == ("FREE", "")
+    assert surroundings(world, disk_free_mb=1_024).endswith("load 0.1")
+
+
+def test_a_full_disk_closes_a_machine_that_others_wait_to_end_on(world: World) -> None:
+    """What ends there gives back no room; the machine beside it takes what fits."""
+    begin(world, NODE, ResourceClass.CPU_HEAVY)
+    experiment = world.queued(lookback=99)
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        save_reading(session, "beside", dict(seen(world).readings[NODE]))
+    found = seen(world, disk_free_mb=0)
+    decided = plan(found.snapshot)
+    assert decided.queue.ids.tolist() == [str(experiment.experiment_id)]
+    assert decided.nodes[int(decided.queue.node[0])] == "beside"
+    assert not decided.running.preempted.any(), "what runs there goes on"
+
+
+def test_where_not_every_disk_is_full_it_is_not_the_disk_that_is_waited_for(world: World) -> None:
+    world.queued()
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        save_reading(session, "beside", {**seen(world).readings[NODE], "cpu_used": 64_000 * 60})
+    assert said(world, disk_free_mb=0) == ("NO_CAPACITY", "nodes")
