@@ -13,6 +13,7 @@ from rich.table import Table
 from kronos.core.backtests.attempts import Attempt
 from kronos.core.changes.model import PeriodResult
 from kronos.services.backtest_queue import QueueStatus, Waiting
+from kronos.services.telemetry import IoMeasure
 from kronos.store.backtests import RunningBacktest
 from kronos.store.scheduler import SchedulerState
 
@@ -83,7 +84,8 @@ def _print_state(found: QueueStatus, console: Console) -> None:
 def _surroundings(state: SchedulerState) -> list[str]:
     said = [
         f"{node}: {one['cpu_used'] / 1000:.1f} of {one['cpu'] / 1000:.0f} processors and "
-        f"{one['memory_used'] / 1024:.1f} of {one['memory'] / 1024:.0f} GB in use by others, load {one['load_1m']}"
+        f"{one['memory_used'] / 1024:.1f} of {one['memory'] / 1024:.0f} GB in use by others, "
+        f"load {one['load_1m']}{_of_disk(one)}"
         for node, one in state.nodes.items()
     ]
     busy = [market for market, one in state.tier1.items() if one["busy"]]
@@ -95,6 +97,12 @@ def _surroundings(state: SchedulerState) -> list[str]:
     elif state.windows:
         said.append(f"next protected {_instant(state.windows['next_start'])} ({state.windows['next_market']})")
     return said
+
+
+def _of_disk(reading: Mapping[str, Any]) -> str:
+    """What is out of the ordinary; readings of earlier versions say nothing of it."""
+    unknown = ", I/O pressure unknown" if reading.get("io_measure") == IoMeasure.NONE else ""
+    return f"{unknown}, nothing starts there: {reading['shut']}" if reading.get("shut") else unknown
 
 
 def _print_running(running: Sequence[RunningBacktest], now: datetime, console: Console) -> None:

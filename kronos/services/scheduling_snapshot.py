@@ -19,7 +19,7 @@ from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import CONTROLS
 from kronos.core.policy import ObservationPolicy
 from kronos.core.scenarios.battery import default_battery
-from kronos.core.scheduling.decisions import REASONS, Plan
+from kronos.core.scheduling.decisions import REASONS, Plan, Reason
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.policy import CLASSES, seconds
 from kronos.core.scheduling.prediction import Kind, Profiles, profiles
@@ -30,6 +30,7 @@ from kronos.services.market_hours import session_closes
 from kronos.services.markets import markets_in_use
 from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
+from kronos.services.telemetry import IoMeasure
 from kronos.settings import Settings
 from kronos.store import scheduler
 from kronos.store.backtests import (
@@ -45,6 +46,7 @@ Session = psycopg.Connection[Any]
 
 _LOOK_BACK: Final = timedelta(days=14)
 """Longer than any closure: what is known begins the day after the first session seen, and has to begin before now."""
+_DISK: Final = "free disk"
 _DEAD_AFTER: Final = timedelta(minutes=10)
 """A machine that gave no reading for so long counts as gone, with whatever ran on it."""
 
@@ -59,14 +61,21 @@ class Seen:
     standings: Mapping[UUID, Standing]
     running: Sequence[RunningBacktest]
     readings: Mapping[str, Any]
+    """By node; `shut`: why nothing starts there, or None."""
 
     def members_of(self, run: str) -> list[RunningBacktest]:
         """The attempts of a run, which goes by the key of its launch."""
         return [one for one in self.running if one.attempt.launch == run]
 
     def words(self, said: Plan, reason: int, blocker: int) -> tuple[str, str]:
-        """A reason and its blocker in words."""
-        return REASONS[reason].value, said.blockers[blocker]
+        """A reason and its blocker in words; where every disk is full, that is why there is no room."""
+        found = REASONS[reason]
+        blocked_by_disk = found is Reason.NO_CAPACITY and self._every_disk_is_full()
+        return found.value, _DISK if blocked_by_disk else said.blockers[blocker]
+
+    def _every_disk_is_full(self) -> bool:
+        nodes, least = self.snapshot.nodes, self.snapshot.policy.least_disk_free_mb
+        return all(_disk_is_full(self.readings[node], least) for node in nodes.ids[nodes.alive].tolist())
 
     def state(self, admitted: int) -> scheduler.SchedulerState:
         """What is kept of the moment for whoever looks at the queue."""
@@ -107,14 +116,21 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
         previous=None if before is None else _seconds(before.planned_at),
         queue=_queue(queued, standings, forecasts, policy.backtests),
         running=_running(running, forecasts, policy.backtests),
-        nodes=_nodes(readings, now),
+        nodes=_nodes(
+            readings,
+            now,
+            policy.scheduler.least_disk_free_mb,
+            [_gpu_at_work(one, running, forecasts) for one in readings],
+        ),
         tier1=_tier1(pipeline, markets, now, shift),
         windows=windows_in_use(policy, markets, now, shift, sandbox=settings.sandbox),
         profiles=forecasts,
         policy=policy.scheduler,
     )
     experiments = {one.experiment.experiment_id: one.experiment for one in queued}
-    return Seen(now, snapshot, experiments, standings, running, {one.node: one.reading for one in readings})
+    least = policy.scheduler.least_disk_free_mb
+    told = {one.node: one.reading | {"shut": _shut(one.reading, least)} for one in readings}
+    return Seen(now, snapshot, experiments, standings, running, told)
 
 
 def _standing(experiment: Experiment, attempts: Sequence[Any], policy: ObservationPolicy) -> Standing:
@@ -191,14 +207,58 @@ def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: Bac
     )
 
 
-def _nodes(readings: Sequence[scheduler.NodeReading], now: datetime) -> Nodes:
-    columns = ("cpu", "memory", "gpu", "cpu_used", "gpu_used", "memory_used", "io_pressure")
+def _nodes(
+    readings: Sequence[scheduler.NodeReading], now: datetime, least_disk_free_mb: int, gpu_at_work: Sequence[int]
+) -> Nodes:
+    """What counts for the plan: a node whose disk is full has all its memory in use, so that nothing finds room."""
+    columns = ("cpu", "memory", "gpu", "cpu_used")
     return Nodes.of(
         [one.node for one in readings],
-        taken_at=_ints(_seconds(one.taken_at) for one in readings),
+        gpu_used=_ints(
+            max(0, int(one.reading["gpu_used"]) - ours) for one, ours in zip(readings, gpu_at_work, strict=True)
+        ),
+        taken_at=_ints(NEVER if _unreadable(one.reading) else _seconds(one.taken_at) for one in readings),
         alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
+        memory_used=_ints(
+            int(one.reading["memory" if _disk_is_full(one.reading, least_disk_free_mb) else "memory_used"])
+            for one in readings
+        ),
+        io_pressure=_ints(one.reading["io_pressure"] or 0 for one in readings),
         **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
     )
+
+
+def _shut(reading: Mapping[str, Any], least_disk_free_mb: int) -> str | None:
+    """Why nothing starts on a machine, whatever else there is room for."""
+    if _unreadable(reading):
+        return "its I/O pressure cannot be read"
+    if _disk_is_full(reading, least_disk_free_mb):
+        return f"{reading['disk_free_mb']:,} MB free on its disk, least_disk_free_mb is {least_disk_free_mb:,}"
+    return None
+
+
+def _disk_is_full(reading: Mapping[str, Any], least_disk_free_mb: int) -> bool:
+    return int(reading["disk_free_mb"]) < least_disk_free_mb
+
+
+def _unreadable(reading: Mapping[str, Any]) -> bool:
+    """Whether there is an I/O pressure that nobody understands: no telemetry, unlike none at all on some systems."""
+    return reading["io_pressure"] is None and reading.get("io_measure") != IoMeasure.NONE
+
+
+def _gpu_at_work(reading: scheduler.NodeReading, running: Sequence[RunningBacktest], forecasts: Profiles) -> int:
+    """Thousandths of a GPU reserved for the node's runs that were at work when it was read.
+
+    A driver does not tell whose use it is: that of a run counts as all it may use.
+    """
+    at_work = {
+        one.attempt.launch: _kind(forecasts, one.experiment)
+        for one in running
+        if one.attempt.node == reading.node
+        and one.attempt.started_at is not None
+        and one.attempt.started_at <= reading.taken_at
+    }
+    return sum(int(forecasts.needs[forecasts.need_of[kind], 1]) for kind in at_work.values())
 
 
 def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Any, ...]:

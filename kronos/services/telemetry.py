@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
 import platform
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +19,33 @@ import psutil
 
 SAMPLE_S: Final = 0.5
 _PRESSURE: Final = Path("/proc/pressure/io")
+_FULL_PRESSURE: Final = re.compile(r"^full avg10=(\d+\.\d+) ", re.MULTILINE)
+_NOT_TOLD: Final = (errno.ENOENT, errno.EOPNOTSUPP)
+"""Of a kernel without this file, or with one that is switched off."""
 _GPU_QUERY: Final = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
 _GPU_TIMEOUT_S: Final = 5.0
+
+
+class IoMeasure(StrEnum):
+    """What tells how long tasks wait for a disk."""
+
+    PRESSURE = "PRESSURE"
+    """The kernel: share of the last ten seconds in which every task with work to do waited."""
+    IOWAIT = "IOWAIT"
+    """Time processors idle until a disk answers, added up over them and at most all: no less than the pressure, since
+    some processor idles while every task waits."""
+    NONE = "NONE"
+    """Nothing on this machine."""
+    UNREADABLE = "UNREADABLE"
+    """The kernel says something that nobody understands."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """Thousandths of a processor or GPU, megabytes, thousandths of the time that tasks wait for a disk.
 
-    cpu_used and memory_used leave the backtests' own processes out; io_pressure is everybody's.
+    cpu_used and memory_used leave the backtests' own processes out; gpu_used and io_pressure are everybody's.
+    io_pressure is None where io_measure is NONE or UNREADABLE.
     """
 
     cpu: int
@@ -33,7 +54,8 @@ class Reading:
     cpu_used: int
     memory_used: int
     gpu_used: int
-    io_pressure: int
+    io_pressure: int | None
+    io_measure: IoMeasure
     load_1m: float
     disk_free_mb: int
 
@@ -53,13 +75,15 @@ def take_reading(ours: Iterable[psutil.Process], folder: Path, sample: float = S
     ours: the backtests' processes. folder: of the disk whose free space is told.
     """
     mine = {process.pid: process for process in ours}
-    before, busy_before = _cpu_seconds(mine), _busy_seconds()
+    before, busy_before, waited_before = _cpu_seconds(mine), _busy_seconds(), _waited_seconds()
     started = time.monotonic()
     time.sleep(sample)
     passed = time.monotonic() - started
     busy, own = _busy_seconds() - busy_before, _cpu_seconds(mine) - before
+    waited = None if waited_before is None else (_waited_seconds() or 0.0) - waited_before
     memory = psutil.virtual_memory()
     gpus = _gpus()
+    io_measure, io_pressure = _io_pressure(None if waited is None else waited / passed)
     return Reading(
         cpu=1000 * (psutil.cpu_count() or 1),
         memory=memory.total >> 20,
@@ -67,7 +91,8 @@ def take_reading(ours: Iterable[psutil.Process], folder: Path, sample: float = S
         cpu_used=max(0, round(1000 * (busy - own) / passed)),
         memory_used=max(0, (memory.total - memory.available - _resident(mine)) >> 20),
         gpu_used=sum(10 * percent for percent in gpus),
-        io_pressure=_io_pressure(),
+        io_pressure=io_pressure,
+        io_measure=io_measure,
         load_1m=round(psutil.getloadavg()[0], 2),
         disk_free_mb=psutil.disk_usage(str(folder)).free >> 20,
     )
@@ -103,14 +128,25 @@ def _resident(processes: dict[int, psutil.Process]) -> int:
     return total
 
 
-def _io_pressure() -> int:
-    """Share of the last ten seconds in which every task waited for a disk, where the kernel tells it; else 0."""
+def _waited_seconds() -> float | None:
+    """Seconds of all processors with nothing to do but wait for a disk; None where the system does not count them."""
+    waited: float | None = getattr(psutil.cpu_times(), "iowait", None)
+    return waited
+
+
+def _io_pressure(iowait: float | None) -> tuple[IoMeasure, int | None]:
+    """Thousandths of the time that tasks wait for a disk, and what says so; iowait: processors that waited."""
     try:
-        lines = _PRESSURE.read_text().splitlines()
-    except OSError:
-        return 0
-    full = next((line for line in lines if line.startswith("full")), "full avg10=0")
-    return round(10 * float(full.split("avg10=")[1].split()[0]))
+        found = _FULL_PRESSURE.search(_PRESSURE.read_text())
+    except OSError as error:
+        if error.errno not in _NOT_TOLD:
+            return IoMeasure.UNREADABLE, None
+        if iowait is None:
+            return IoMeasure.NONE, None
+        return IoMeasure.IOWAIT, min(1000, max(0, round(1000 * iowait)))
+    except UnicodeDecodeError:
+        return IoMeasure.UNREADABLE, None
+    return (IoMeasure.PRESSURE, round(10 * float(found[1]))) if found else (IoMeasure.UNREADABLE, None)
 
 
 def _gpus() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import pytest
 
 from kronos.core.scheduling.snapshot import Nodes
 from kronos.services import telemetry
-from kronos.services.telemetry import Reading, node_name, take_reading
+from kronos.services.telemetry import IoMeasure, Reading, node_name, take_reading
 from kronos_tests.backtests.children import gone, until
 
 MEMORY_MB = 150
@@ -56,7 +57,7 @@ def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
     assert 0 <= reading.cpu_used <= 1.5 * reading.cpu  # processor time is counted in ticks
     assert 0 <= reading.memory_used <= reading.memory
     assert 0 <= reading.gpu_used <= reading.gpu
-    assert 0 <= reading.io_pressure <= 1000
+    assert reading.io_pressure is None or 0 <= reading.io_pressure <= 1000
     assert reading.load_1m >= 0 and 0 < reading.disk_free_mb <= psutil.disk_usage(str(tmp_path)).total >> 20
 
 
@@ -115,22 +116,72 @@ def test_a_process_that_is_gone_counts_no_longer(busy: psutil.Process) -> None:
     assert telemetry._resident(mine) == 0
 
 
+SOME = "some avg10=99.00 avg60=1.00 avg300=0.00 total=1\n"
+FULL = "full avg10=12.34 avg60=1.00 avg300=0.00 total=1\n"
+UNREADABLE = (IoMeasure.UNREADABLE, None)
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("content", "expected"),
     [
-        ("some avg10=99.00 avg60=1.00 avg300=0.00 total=1\nfull avg10=12.34 avg60=1.00 avg300=0.00 total=1\n", 123),
-        ("some avg10=99.00 avg60=1.00 avg300=0.00 total=1\n", 0),
-        ("", 0),
-        (None, 0),
+        (SOME + FULL, (IoMeasure.PRESSURE, 123)),
+        (SOME, UNREADABLE),
+        ("", UNREADABLE),
+        (SOME + FULL.replace("12.34", "much"), UNREADABLE),
+        (b"\xff" + FULL.encode(), UNREADABLE),
     ],
 )
 def test_io_pressure_is_the_share_of_time_in_which_everybody_waits(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, expected: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | bytes, expected: tuple[IoMeasure, int | None]
 ) -> None:
-    if text is not None:
-        (tmp_path / "io").write_text(text)
-    monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "io")
-    assert telemetry._io_pressure() == expected
+    path = tmp_path / "io"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    monkeypatch.setattr(telemetry, "_PRESSURE", path)
+    assert telemetry._io_pressure(0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("iowait", "expected"),
+    [(0.0421, (IoMeasure.IOWAIT, 42)), (1.7, (IoMeasure.IOWAIT, 1000)), (-0.1, (IoMeasure.IOWAIT, 0))],
+)
+def test_where_the_kernel_has_no_pressure_the_wait_of_processors_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, iowait: float, expected: tuple[IoMeasure, int]
+) -> None:
+    monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "pressure" / "io")
+    assert telemetry._io_pressure(iowait) == expected
+
+
+def test_a_pressure_that_is_switched_off_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def off() -> str:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(telemetry, "_PRESSURE", SimpleNamespace(read_text=off))
+    assert telemetry._io_pressure(0.5) == (IoMeasure.IOWAIT, 500)
+
+
+def test_a_pressure_that_may_not_be_read_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden() -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(telemetry, "_PRESSURE", SimpleNamespace(read_text=forbidden))
+    assert telemetry._io_pressure(0.5) == UNREADABLE
+
+
+def test_the_wait_of_processors_is_that_over_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Half a processor's time of ten seconds."""
+    clock, waited = iter([0.0, 10.0]), iter([100.0, 105.0])
+    monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "nothing")
+    monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    monkeypatch.setattr(telemetry, "_waited_seconds", lambda: next(waited))
+    reading = take_reading([], tmp_path)
+    assert (reading.io_measure, reading.io_pressure) == (IoMeasure.IOWAIT, 500)
+
+
+def test_a_system_that_counts_no_wait_either_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "nothing")
+    monkeypatch.setattr(telemetry, "_waited_seconds", lambda: None)
+    reading = take_reading([], tmp_path, 0.01)
+    assert (reading.io_measure, reading.io_pressure) == (IoMeasure.NONE, None)
 
 
 @pytest.mark.parametrize(

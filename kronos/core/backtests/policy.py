@@ -33,7 +33,7 @@ class BacktestPolicy(BaseModel):
     """Engine, or `*` for all, -> its runner: `kind` prometheus_api or command, with that one's own keys. The sandbox's
     engines need none."""
     nice: Annotated[int, Field(ge=0, le=19)] = 10
-    """Added to the niceness of whatever computes."""
+    """Least niceness of whatever computes, the run as well as its runner; what has a higher one keeps it."""
     heartbeat: Duration = timedelta(seconds=2)
     """How often a worker prolongs its lease and hears what is wanted."""
     lease: Duration = timedelta(seconds=90)

@@ -58,7 +58,7 @@ class Caps(_Strict):
     gpu: Share
     memory: Share
     io: Share
-    """Share of the time in which some task waits for a disk."""
+    """Share of the time in which every task with work to do waits for a disk."""
 
 
 class Need(_Strict):
@@ -171,6 +171,8 @@ class SchedulerPolicy(_Strict):
     """Preemptions in a row without a new checkpoint, after which an experiment goes only where it surely gets on."""
     launches_per_node: Count = 2
     """Runs started on a node by one plan: starting one costs processor seconds that no reading shows yet."""
+    least_disk_free_mb: Annotated[int, Field(ge=0)] = 1_024
+    """Nothing is admitted to a node with less free on the disk of its Kronos home."""
     retries: Retries = Retries()
 
     control_batch: Count = 8
