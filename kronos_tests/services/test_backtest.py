@@ -28,6 +28,7 @@ from kronos.services.experiments import cancel, experiment_results, requeue
 from kronos.store.backtests import specs_of, tell
 from kronos.store.change_log import entries
 from kronos.store.database import Database, Role
+from kronos_tests import backtesting
 from kronos_tests.services.backtest_world import BATTERY, END, PIECES, START, Direct, World, backtest_world, policy
 
 QUEUED, RUNNING, REVIEW, REJECTED = (
@@ -49,16 +50,11 @@ def ran(world: World, experiment: Experiment, run_id: str = "run") -> Experiment
     return run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), run_id)
 
 
-def numbers(world: World, experiment: Experiment) -> list[dict[str, Any]]:
+def numbers(world: World, experiment: Experiment) -> str:
     """What is stored of an experiment's results, ids, times and lake versions aside."""
-    found = experiment_results(world.database, experiment.experiment_id).to_json_dict()["periods"]
-    text = [
-        {name: one[name] for name in one if name not in ("recorded_at", "attempt", "experiment_id")} for one in found
-    ]
-    for one in text:
-        del one["provenance"]["lake"], one["provenance"]["spec"]
-        one["detail"] = str(one["detail"]).replace(experiment.proposed_config_id, "proposed")
-    return text
+    with world.database.connect(Role.READER) as session:
+        specs = specs_of(session, experiment.experiment_id)
+    return backtesting.numbers(experiment_results(world.database, experiment.experiment_id).to_json_dict(), specs)
 
 
 def rows(world: World, experiment: Experiment, table: str) -> pl.DataFrame:
