@@ -152,6 +152,8 @@ def test_controls_are_counted_apart(workplace: Workplace) -> None:
         ({"proposed_config": {**BODY, "lookback": "long"}}, BadValue, "PORTFOLIO.lookback has value 'long'"),
         ({"end_date": date(1991, 1, 2), "start_date": date(1992, 1, 2)}, BadValue, "end date has value '1991-01-02'"),
         ({"end_date": date(2018, 1, 2)}, BadValue, "end date has value '2018-01-02': expected a date the data covers"),
+        ({"start_date": date(1990, 1, 1)}, BadValue,
+         "start date has value '1990-01-01': expected a date the data covers, 1990-01-02 to 2017-12-29"),
         ({"start_date": date(1990, 1, 6), "end_date": date(1990, 1, 7)}, BadValue,
          "dates has value '1990-01-06 to 1990-01-07': expected at least one session"),
         ({"start_date": date(1990, 12, 25), "end_date": date(1990, 12, 25)}, BadValue, "at least one session"),
