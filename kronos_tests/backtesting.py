@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,7 @@ import psutil
 
 from kronos.core.backtests.attempts import Attempt
 from kronos.core.backtests.policy import BacktestPolicy
+from kronos.core.backtests.spec import BacktestSpec
 from kronos.core.policy import ControlsPolicy, ObservationPolicy, SelfProposalPolicy
 from kronos.core.scenarios.battery import Battery, ShockOverlay
 from kronos.core.scheduling.policy import Retries
@@ -33,6 +34,8 @@ from kronos.services.proposals import Conversion, convert_proposal, create_propo
 from kronos.services.scheduling import Scheduling, tick
 from kronos.services.workplace import Workplace, workplace_over
 from kronos.settings import Settings
+from kronos.store.backtests import specs_of
+from kronos.store.database import Role
 from kronos.store.open import open_database
 from kronos_tests.services.backtest_world import roomy
 
@@ -126,20 +129,32 @@ def undisturbed(settings: Settings, count: int) -> dict[str, Any]:
 
 def numbers_of_all(settings: Settings) -> dict[str, Any]:
     """Every number of every experiment, by description."""
-    with at_work(settings) as workplace:
+    with at_work(settings) as workplace, workplace.database.connect(Role.READER) as session:
         return {
-            one.description: numbers(experiment_results(workplace.database, one.experiment_id).to_json_dict())
+            one.description: numbers(
+                experiment_results(workplace.database, one.experiment_id).to_json_dict(),
+                specs_of(session, one.experiment_id),
+            )
             for one in list_experiments(workplace.database)
         }
 
 
-def numbers(result: dict[str, Any]) -> str:
-    own = result["experiment"]["proposed_config_id"]
-    periods = [
-        {name: period[name] for name in ("period_start", "period_end", "metrics", "by_regime", "by_market", "detail")}
-        for period in result["periods"]
-    ]
-    return json.dumps(periods, sort_keys=True).replace(own, "proposed")
+def numbers(result: Mapping[str, Any], specs: Sequence[BacktestSpec]) -> str:
+    """All that is stored of an experiment's results, as JSON: ids, times, attempts and lake versions aside.
+
+    A spec's digest is of its ids too: in its place stands the spec.
+    """
+    stored = {one.digest: one.model_dump(mode="json") for one in specs}
+    periods = [_lasting(period, stored) for period in result["periods"]]
+    text = json.dumps(periods, sort_keys=True)
+    experiment = result["experiment"]
+    return text.replace(experiment["proposed_config_id"], "proposed").replace(experiment["experiment_id"], "experiment")
+
+
+def _lasting(period: Mapping[str, Any], specs: Mapping[str, Any]) -> dict[str, Any]:
+    provenance = {name: value for name, value in period["provenance"].items() if name != "lake"}
+    kept = {name: value for name, value in period.items() if name not in ("experiment_id", "attempt", "recorded_at")}
+    return kept | {"provenance": provenance | {"spec": specs[provenance["spec"]]}}
 
 
 def attempts_of_all(settings: Settings) -> dict[str, list[Attempt]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,15 +68,35 @@ def instant(given: str | None) -> datetime | None:
 
 
 def read_config(given: str, option: str = "--config") -> Any:
-    """The JSON that an option names or is; `BadValue` when it is none."""
+    """The JSON that an option names or is; `BadValue` when it is none, or names a key of an object twice."""
     try:
-        return json.loads(given if given.lstrip().startswith(("{", "[")) else _file_text(given, option))
+        return json.loads(_json_text(given, option), object_pairs_hook=lambda pairs: _object(pairs, option))
     except (ValueError, RecursionError) as error:
         raise BadValue(option, given, f"JSON ({error})") from error
 
 
-def _file_text(name: str, option: str) -> str:
+def _json_text(given: str, option: str) -> str:
+    if given.lstrip().startswith(("{", "[")):
+        return given
     try:
-        return typer.get_text_stream("stdin").read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return typer.get_text_stream("stdin").read() if given == "-" else Path(given).read_text(encoding="utf-8")
     except OSError as error:
-        raise BadValue(option, name, f"a readable JSON file ({error.strerror})") from error
+        if _is_json(given):
+            return given
+        raise BadValue(option, given, f"a readable JSON file ({error.strerror})") from error
+
+
+def _is_json(given: str) -> bool:
+    with suppress(ValueError):
+        json.loads(given)
+        return True
+    return False
+
+
+def _object(pairs: Sequence[tuple[str, Any]], option: str) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise BadValue(f"{option} {key}", [made[key], value], "one value: the key is there twice")
+        made[key] = value
+    return made

@@ -16,7 +16,7 @@ from kronos.core.changes.request import KRONOS
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe
 from kronos.core.vocabulary import ExperimentStatus, Mode
-from kronos.errors import NotFound, NothingObserved
+from kronos.errors import BacktestFailed, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
 from kronos.services.attempts import Bench
 from kronos.services.experiments import changing
@@ -45,7 +45,8 @@ def conclude(
 ) -> Experiment:
     """Write the results of a backtest whose pieces all stand, and hand the experiment to its reviewers.
 
-    One transaction: `ChangeRefused`, and nothing written, when the attempt no longer holds the experiment.
+    One transaction: `ChangeRefused`, and nothing written, when the attempt no longer holds the experiment;
+    `BacktestFailed`, finally, when the proposed config decided nothing.
     """
     experiment_id = experiment.experiment_id
     marks = newest_marks(pieces)
@@ -110,9 +111,15 @@ class _Reports:
         return [whole, *(self._period(fold.start, fold.end) for fold in folds)]
 
     def _period(self, start: date, end: date) -> _Period:
-        """The proposed config over some dates of the replay, the others beside it."""
+        """The proposed config over some dates of the replay, the others beside it.
+
+        `BacktestFailed`, finally, when the proposed config decided nothing: there is no result to review.
+        """
         proposed, *others = self._compared
-        report = self._report(proposed.config_id, start, end)
+        try:
+            report = self._report(proposed.config_id, start, end)
+        except (NotFound, NothingObserved) as error:
+            raise BacktestFailed(f"{proposed.config_id} from {start} to {end}: {NO_DECISIONS}", final=True) from error
         beside = {one.config_id: self._figures(one.config_id, start, end) | {"role": one.role} for one in others}
         return _Period(start, end, report, {**beside_numbers(report), "beside": beside})
 

@@ -101,6 +101,7 @@ def create_within(
         raise BadValue("expected outcome", request.expected_outcome, "CANDIDATE or BASELINE: Kronos makes the controls")
     asked = checked(request, data, workplace.policy.comparison.detectable_sharpe, auto_generated=automatic)
     _check_config(workplace, asked)
+    workplace.check_dates(asked.engine_name, asked.start_date, asked.end_date)
     given = identity or _new_identity(asked)
     _register_proposed(session, asked, given.config_id, author)
     power = _power(session, workplace, asked)

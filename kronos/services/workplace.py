@@ -7,12 +7,13 @@ import pwd
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from typing import Any
 
 from kronos.core.changes.request import KRONOS, DateRange
 from kronos.core.policy import ObservationPolicy
-from kronos.errors import DatabaseUnavailable
+from kronos.errors import BadValue, DatabaseUnavailable
 from kronos.lake.tables import Lake
 from kronos.services.code_version import code_version
 from kronos.services.policy import load_policy
@@ -23,6 +24,9 @@ from kronos.store.open import open_database
 
 ConfigCheck = Callable[[str, Mapping[str, Any]], object]
 """Raises `BadValue` when a body does not fit the engine of that name."""
+
+DatesCheck = Callable[[str, date, date], object]
+"""Raises `BadValue` when the engine of that name can decide nothing from the first date to the last."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Workplace:
     code_version: str = field(default_factory=code_version)
     token: str | None = field(default=None, repr=False)
     """Of the principal who acts; None where nobody showed one."""
+    check_dates: DatesCheck = field(default=lambda _engine_name, _start, _end: None)
+    """Upstream's sessions are not known here: any dates may hold one."""
 
     def token_of(self, author: str) -> str | None:
         """The token that an author shows: Kronos acts under its role."""
@@ -66,7 +72,14 @@ def workplace_over(settings: Settings, database: Database, policy: ObservationPo
     """The workplace over a database that is open already."""
     token = settings.token.get_secret_value() if settings.token else None
     if settings.sandbox:
-        return Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config, token=token)
+        return Workplace(
+            database,
+            policy,
+            lambda: sandbox_dates(database),
+            check_sandbox_config,
+            token=token,
+            check_dates=check_sandbox_dates,
+        )
     # reports pull in half of scipy, engines pandas: only who needs them waits for that
     from kronos.services.performance import Performance
 
@@ -86,6 +99,15 @@ def check_sandbox_config(engine_name: str, config_body: Mapping[str, Any]) -> No
 
     if engine_name in ENGINES:
         parse_config(engine_name, config_body)
+
+
+def check_sandbox_dates(engine_name: str, start: date, end: date) -> None:
+    """The reference engines decide on sessions alone; on which days another engine does is its own business."""
+    from kronos.sandbox.engines import ENGINES
+    from kronos.sandbox.markets import sandbox_sessions
+
+    if engine_name in ENGINES and not any(start <= session <= end for session in sandbox_sessions()):
+        raise BadValue("dates", f"{start} to {end}", f"at least one session of the markets {engine_name} decides in")
 
 
 def any_config(engine_name: str, config_body: Mapping[str, Any]) -> None:

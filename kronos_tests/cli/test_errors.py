@@ -123,6 +123,8 @@ def test_a_busy_port_is_one_line(tmp_path: Path, database: Database) -> None:
     ("given", "words"),
     [
         ("[1]", ("gate policy", "[1]", "a JSON object")),
+        ('"x"', ("gate policy", "'x'", "a JSON object")),
+        ('{"a": 1, "a": 2}', ("--policy a", "[1, 2]", "one value")),
         ("{bad", ("--policy", "{bad", "JSON")),
         ("no-such-file.json", ("--policy", "no-such-file.json", "a readable JSON file")),
     ],

@@ -1,7 +1,7 @@
 """Ten proposals become experiments and are tested by the real daemon, run queue and Postgres: caps and order hold.
 
 While they are, the page of the queue is read again and again, from the database and by the command, and held against
-the caps and against itself.
+the caps and against itself. Afterwards the times of all attempts tell whether a cap was exceeded between two looks.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from kronos.core.backtests.attempts import Attempt, AttemptOutcome
 from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.core.vocabulary import ResourceClass
 from kronos.errors import KronosError
 from kronos.services.backtest_queue import queue_status
 from kronos.services.experiments import list_experiments
@@ -53,17 +56,35 @@ def run(case: str, experiments: int = EXPERIMENTS) -> dict[str, object]:
         with supervised(settings) as supervisor:
             finished = supervisor.until(lambda: seen.look() or all_reviewed(settings, experiments), LONGEST_S)
         attempts, ordered = attempts_of_all(settings), _in_order(settings)
+        broken = [*seen.broken, *over_caps(chain(*attempts.values()), _classes(settings))]
     once = all([one.outcome for one in each] == [AttemptOutcome.COMPLETED] for each in attempts.values())
     return {
-        "holds": finished and once and ordered and not seen.broken and seen.looks > 0,
+        "holds": finished and once and ordered and not broken and seen.looks > 0,
         "finished": finished,
         "each_started_and_completed_once": once,
         "in_order_of_priority": ordered,
-        "broken": seen.broken,
+        "broken": broken,
         "looks": seen.looks,
-        "most_at_once": seen.most,
+        "most_at_once": most_at_once(chain(*attempts.values())),
         "seconds_from_admission_to_end": sorted(round(_seconds(each)) for each in attempts.values()),
     }
+
+
+def most_at_once(attempts: Iterable[Attempt]) -> int:
+    """Largest number of attempts that were under way at one instant; what ended as another began was over."""
+    begun = list(attempts)
+    changes = [(one.admitted_at, 1) for one in begun]
+    changes += [(one.ended_at, -1) for one in begun if one.ended_at is not None]
+    return max(accumulate(change for _, change in sorted(changes)), default=0)
+
+
+def over_caps(attempts: Iterable[Attempt], class_of: Mapping[UUID, ResourceClass]) -> list[str]:
+    """Caps that more attempts than they allow were under way at once; class_of: each experiment's."""
+    begun = list(attempts)
+    most = {name: most_at_once(one for one in begun if class_of[one.experiment_id] == name) for name in ResourceClass}
+    found = [f"{most[name]} {name} were under way" for name, limit in CLASS_LIMITS.items() if most[name] > limit]
+    together = most_at_once(begun)
+    return [*found, f"{together} were under way"] if together > MOST_BACKTESTS else found
 
 
 @dataclass
@@ -72,7 +93,6 @@ class _Seen:
 
     settings: Settings
     looks: int = 0
-    most: int = 0
     broken: list[str] = field(default_factory=list)
     _last: float = 0.0
 
@@ -83,7 +103,6 @@ class _Seen:
             with at_work(self.settings) as workplace:
                 page = queue_status(workplace.database, workplace.policy.scheduler).to_json_dict()
             self.broken += _broken(page)
-            self.most = max(self.most, len(page["running"]))
             self.looks += 1
             if self.looks % 10 == 1:
                 self.broken += _broken(self._command())
@@ -107,6 +126,11 @@ def _broken(page: Mapping[str, Any]) -> Iterable[str]:
     yield from (f"{name} stands {count} times" for name, count in ids.items() if count > 1)
     yield from (f"{one['attempt']} attempts" for one in running if one["attempt"] != 1)
     yield from (f"{one['experiment_id']} waits for nothing" for one in waiting if one["reason"] == "FREE")
+
+
+def _classes(settings: Settings) -> dict[UUID, ResourceClass]:
+    with at_work(settings) as workplace:
+        return {one.experiment_id: one.resource_class for one in list_experiments(workplace.database)}
 
 
 def _in_order(settings: Settings) -> bool:

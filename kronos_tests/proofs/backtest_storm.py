@@ -1,8 +1,9 @@
 """Kill -9 of run workers, their children, the daemon, the code server and Postgres while ten experiments are tested.
 
 No experiment is lost, none is run to completion twice, none is stuck, and the results equal those of an undisturbed
-worker, ids and times aside. Everything is real: `kronos up` with its daemon and run queue, the embedded server, the
-sandbox's runner in its child processes. A supervisor starts `kronos up` again when it is gone, as one would.
+worker, ids, times and lake versions aside. Everything is real: `kronos up` with its daemon and run queue, the embedded
+server, the sandbox's runner in its child processes. A supervisor starts `kronos up` again when it is gone, as one
+would.
 """
 
 from __future__ import annotations

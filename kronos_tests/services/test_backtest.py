@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.backtests.runner import Produced
+from kronos.core.backtests.spec import Task
 from kronos.core.changes.chain import verify
 from kronos.core.changes.model import Experiment
 from kronos.core.frames import PIECE_KEY
@@ -19,11 +22,13 @@ from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentSta
 from kronos.errors import BacktestFailed
 from kronos.lake.backtests import BacktestRecord
 from kronos.lake.tables import BACKTESTS, TABLES
+from kronos.sandbox.backtest import produce
 from kronos.services.backtest import run_backtest
 from kronos.services.experiments import cancel, experiment_results, requeue
 from kronos.store.backtests import specs_of, tell
 from kronos.store.change_log import entries
 from kronos.store.database import Database, Role
+from kronos_tests import backtesting
 from kronos_tests.services.backtest_world import BATTERY, END, PIECES, START, Direct, World, backtest_world, policy
 
 QUEUED, RUNNING, REVIEW, REJECTED = (
@@ -45,16 +50,11 @@ def ran(world: World, experiment: Experiment, run_id: str = "run") -> Experiment
     return run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), run_id)
 
 
-def numbers(world: World, experiment: Experiment) -> list[dict[str, Any]]:
+def numbers(world: World, experiment: Experiment) -> str:
     """What is stored of an experiment's results, ids, times and lake versions aside."""
-    found = experiment_results(world.database, experiment.experiment_id).to_json_dict()["periods"]
-    text = [
-        {name: one[name] for name in one if name not in ("recorded_at", "attempt", "experiment_id")} for one in found
-    ]
-    for one in text:
-        del one["provenance"]["lake"], one["provenance"]["spec"]
-        one["detail"] = str(one["detail"]).replace(experiment.proposed_config_id, "proposed")
-    return text
+    with world.database.connect(Role.READER) as session:
+        specs = specs_of(session, experiment.experiment_id)
+    return backtesting.numbers(experiment_results(world.database, experiment.experiment_id).to_json_dict(), specs)
 
 
 def rows(world: World, experiment: Experiment, table: str) -> pl.DataFrame:
@@ -210,6 +210,30 @@ def test_a_failure_that_would_come_again_rejects_the_experiment(world: World) ->
         ran(world, experiment)
     now = world.now(experiment)
     assert now.status is REJECTED and "no such market" in now.metadata["reason"]
+
+
+def test_a_backtest_in_which_nothing_is_decided_rejects_the_experiment_with_the_reason(world: World) -> None:
+    experiment = world.queued()
+    world.runner.gives = lambda _: Produced.nothing()
+    with pytest.raises(BacktestFailed, match="from 1995-01-03 to 1996-12-31: no decisions"):
+        ran(world, experiment)
+    now = world.now(experiment)
+    assert now.status is REJECTED and "decides nothing on these dates" in now.metadata["reason"]
+    assert len(world.attempts(experiment.experiment_id)) == 1
+
+
+def test_a_config_that_decides_nothing_beside_a_base_that_does_is_rejected_with_the_reason(world: World) -> None:
+    experiment = world.queued()
+
+    def of_the_base_alone(task: Task) -> Produced:
+        made, base = produce(task), pl.col("config_id") == experiment.base_config_id
+        decisions = made.decisions.filter(base)
+        return replace(made, decisions=decisions, outcomes=made.outcomes.join(decisions, on="decision_id", how="semi"))
+
+    world.runner.gives = of_the_base_alone
+    with pytest.raises(BacktestFailed, match=f"{experiment.proposed_config_id} from 1995-01-03 to 1996-12-31: no dec"):
+        ran(world, experiment)
+    assert world.now(experiment).status is REJECTED
 
 
 def test_an_experiment_that_fails_too_often_is_rejected_with_the_reason(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,7 +36,7 @@ from kronos.services.proposals import (
     find_proposal,
     list_proposals,
 )
-from kronos.services.workplace import Workplace, check_sandbox_config
+from kronos.services.workplace import Workplace, check_sandbox_config, check_sandbox_dates
 from kronos.store.change_log import begin_change, entries
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs, register
@@ -62,7 +63,7 @@ def workplace(database: Database) -> Workplace:
                 created_by="sandbox",
                 created_at=datetime(1990, 1, 2, tzinfo=UTC),
             )
-    return Workplace(database, ObservationPolicy(), lambda: DATA, check_sandbox_config)
+    return Workplace(database, ObservationPolicy(), lambda: DATA, check_sandbox_config, check_dates=check_sandbox_dates)
 
 
 def _request(**changes: Any) -> ExperimentRequest:
@@ -151,11 +152,16 @@ def test_controls_are_counted_apart(workplace: Workplace) -> None:
         ({"proposed_config": {**BODY, "lookback": "long"}}, BadValue, "PORTFOLIO.lookback has value 'long'"),
         ({"end_date": date(1991, 1, 2), "start_date": date(1992, 1, 2)}, BadValue, "end date has value '1991-01-02'"),
         ({"end_date": date(2018, 1, 2)}, BadValue, "end date has value '2018-01-02': expected a date the data covers"),
+        ({"start_date": date(1990, 1, 1)}, BadValue,
+         "start date has value '1990-01-01': expected a date the data covers, 1990-01-02 to 2017-12-29"),
+        ({"start_date": date(1990, 1, 6), "end_date": date(1990, 1, 7)}, BadValue,
+         "dates has value '1990-01-06 to 1990-01-07': expected at least one session"),
+        ({"start_date": date(1990, 12, 25), "end_date": date(1990, 12, 25)}, BadValue, "at least one session"),
         ({"priority": 11}, BadValue, "priority has value 11: expected a whole number from 0"),
         ({"resource_class": "TPU"}, BadValue, "resource class has value 'TPU': expected one of CPU_HEAVY"),
         ({"expected_outcome": "POSITIVE_CONTROL"}, BadValue, "POSITIVE_CONTROL.*: Kronos makes the controls"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_is_refused_and_leaves_nothing(
     workplace: Workplace, changes: dict[str, Any], kind: type[KronosError], said: str
 ) -> None:
@@ -165,7 +171,12 @@ def test_bad_input_is_refused_and_leaves_nothing(
     assert _counts(workplace) == before
 
 
-def test_an_engine_without_a_schema_here_takes_any_object(workplace: Workplace) -> None:
+def test_a_single_session_is_enough(workplace: Workplace) -> None:
+    made = create_experiment(workplace, _request(start_date=date(1990, 1, 6), end_date=date(1990, 1, 8)), "ann")
+    assert (made.start_date, made.end_date) == (date(1990, 1, 6), date(1990, 1, 8))
+
+
+def test_an_engine_unknown_here_takes_any_object_and_dates(workplace: Workplace) -> None:
     with workplace.database.connect(Role.ORCHESTRATOR) as session:
         register(
             session, config_id="f1", engine_name="FRAGILITY_ALPHA", version="1", config_body={}, created_by="x",
@@ -173,6 +184,8 @@ def test_an_engine_without_a_schema_here_takes_any_object(workplace: Workplace) 
         )  # fmt: skip
     request = _request(engine_name="FRAGILITY_ALPHA", base_config_id="f1", proposed_config={"anything": [1, None]})
     assert create_experiment(workplace, request, "ann").engine_name == "FRAGILITY_ALPHA"
+    weekend = replace(request, start_date=date(1990, 1, 6), end_date=date(1990, 1, 7))
+    assert create_experiment(workplace, weekend, "ann").end_date == date(1990, 1, 7)
 
 
 def test_an_experiment_goes_round_and_ends(workplace: Workplace) -> None:
