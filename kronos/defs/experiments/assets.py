@@ -60,7 +60,7 @@ def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Krono
     from kronos.services.experiments import experiment_results
     from kronos.services.presence import at_work
 
-    _give_way(context.run, kronos)
+    give_way(context.run, kronos)
     members = members_of(context.run.tags)
     if not members:
         raise dg.Failure(
@@ -84,7 +84,7 @@ def experiment(context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Krono
         raise dg.Failure("; ".join(failures), allow_retries=False)
 
 
-def _give_way(run: dg.DagsterRun, kronos: Kronos) -> None:
+def give_way(run: dg.DagsterRun, kronos: Kronos) -> None:
     """Lower the priority of the run's own process; a run that no code location asked for is in somebody else's."""
     from kronos.services.policy import load_policy
     from kronos.services.priority import lower_priority

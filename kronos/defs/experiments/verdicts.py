@@ -7,7 +7,7 @@ from uuid import UUID
 import dagster as dg
 
 from kronos.core.gates.model import GateVerdict
-from kronos.defs.experiments.assets import GROUP, RESULT
+from kronos.defs.experiments.assets import GROUP, RESULT, give_way
 from kronos.defs.experiments.partitions import EXPERIMENTS, EXPERIMENTS_NAME, members_of
 from kronos.defs.facts.assets import OWNERS
 from kronos.defs.resources import Kronos
@@ -42,6 +42,7 @@ def experiment_verdict(
     from kronos.services.verdicts import judge_experiment
     from kronos.services.workplace import workplace_over
 
+    give_way(context.run, kronos)
     members = [experiment_id for experiment_id, _ in members_of(context.run.tags)] or [UUID(context.partition_key)]
     with kronos.open() as opened:
         workplace = workplace_over(kronos.settings, opened.pipeline.database, opened.pipeline.policy)
