@@ -219,6 +219,7 @@ class _FollowedJob:
         self._number = number
         self._job_id = ""
         self._said = ""
+        self._told = ""
         self.status = ""
         self.seen_under_way = False
 
@@ -272,7 +273,13 @@ class _FollowedJob:
             )
         self._said = job.said
         if job.progress is not None:
-            self._heard(self._client.clean(f"{self._order.name}: {self.status} {job.progress}"))
+            self._tell(self._client.clean(f"{self._order.name}: {self.status} {job.progress}"))
+
+    def _tell(self, progress: str) -> None:
+        """Once, however often upstream is asked meanwhile."""
+        if progress != self._told:
+            self._told = progress
+            self._heard(progress)
 
     def _parsed(self, model: type[_Model], answer: Answer, what: str) -> _Model:
         found = answer.json()

@@ -18,6 +18,6 @@ def bench_over(settings: Settings, pipeline: Pipeline, now: datetime, say: Calla
         workplace_over(settings, pipeline.database, pipeline.policy),
         pipeline,
         now,
-        lambda experiment: choose_runner(settings, pipeline, experiment, now),
+        lambda experiment: choose_runner(settings, pipeline, experiment, now, say),
         say,
     )

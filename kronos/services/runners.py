@@ -12,6 +12,7 @@ from kronos.backtests.command import CommandConfig, CommandRunner
 from kronos.backtests.isolated import Isolated
 from kronos.backtests.processes import Limits
 from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
+from kronos.backtests.waiting import Heard
 from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.changes.model import Experiment
 from kronos.errors import BacktestFailed, BadValue
@@ -57,8 +58,13 @@ def parsed_runners(runners: Mapping[str, Mapping[str, Any]]) -> dict[str, ApiCho
     return found
 
 
-def choose_runner(settings: Settings, pipeline: Pipeline, experiment: Experiment, now: datetime) -> ChosenRunner:
-    """The runner of an experiment's engine; `BacktestFailed`, finally, when there is none. now: in the data's time."""
+def choose_runner(
+    settings: Settings, pipeline: Pipeline, experiment: Experiment, now: datetime, heard: Heard
+) -> ChosenRunner:
+    """The runner of an experiment's engine; `BacktestFailed`, finally, when there is none.
+
+    now: in the data's time. heard: is told what upstream or a command says while it runs.
+    """
     policy, engine = pipeline.policy, experiment.engine_name
     need = policy.scheduler.need(engine, experiment.resource_class)
     limits = Limits(policy.backtests.nice, need.memory_mb)
@@ -66,7 +72,7 @@ def choose_runner(settings: Settings, pipeline: Pipeline, experiment: Experiment
     choice = named.get(engine) or named.get(EVERY_ENGINE)
     if choice is not None:
         markets = choice.markets or tuple(markets_in_use(pipeline, now.date(), engine))
-        return _chosen(settings, pipeline, choice, limits, markets, now)
+        return _chosen(settings, pipeline, choice, limits, markets, now, heard)
     if settings.sandbox:
         # only who backtests loads the prices
         from kronos.sandbox.engines import ENGINES
@@ -84,16 +90,17 @@ def _chosen(
     limits: Limits,
     markets: tuple[str, ...],
     now: datetime,
+    heard: Heard,
 ) -> ChosenRunner:
     if not markets:
         raise BacktestFailed("no market is known to test in: name them beside the runner in KRONOS_POLICY", final=True)
     if isinstance(choice, CommandChoice):
-        return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits), markets)
+        return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits, heard=heard), markets)
     token = settings.control_token.get_secret_value() if settings.control_token else None
     return ChosenRunner(
         choice.kind,
         lambda: PrometheusApiRunner(
-            choice, lambda start, end: pipeline.source.read(start, end, today=now.date()), token=token
+            choice, lambda start, end: pipeline.source.read(start, end, today=now.date()), token=token, heard=heard
         ),
         markets,
     )

@@ -171,6 +171,14 @@ def test_progress_is_heard(control: Upstream) -> None:
     assert heard[1] == "config 'new' in US_EQ: RUNNING 0.5"
 
 
+def test_progress_that_is_the_same_is_heard_once(control: Upstream) -> None:
+    control.more, heard = {"progress": 0.5}, list[str]()
+    control.statuses = lambda number: ["RUNNING", "RUNNING", "RUNNING", "SUCCESS"]
+    config = PrometheusApiConfig(url=control.url, **QUICK)
+    PrometheusApiRunner(config, lambda s, e: written(control, batch(*rows(ONE))), heard=heard.append).run(ONE, nothing)
+    assert [line.rpartition(": ")[2] for line in heard[:2]] == ["RUNNING 0.5", "SUCCESS 0.5"]
+
+
 @pytest.mark.parametrize(
     "trouble",
     [hang_up, break_off, lose_the_answer, say_nothing, trickle, reply(500, {}), reply(503, b"<html>"), reply(429, {})],

@@ -1,0 +1,108 @@
+"""The runner the policy names for an engine: chosen, heard, and giving what the same engine gives in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kronos.core.changes.model import Experiment
+from kronos.core.vocabulary import ExperimentStatus
+from kronos.errors import BacktestFailed, BadValue
+from kronos.services.attempts import Bench
+from kronos.services.backtest import run_backtest
+from kronos.services.bench import bench_over
+from kronos.services.experiments import experiment_results
+from kronos.services.runners import choose_runner
+from kronos.store.backtests import specs_of
+from kronos.store.database import Database, Role
+from kronos_tests.backtesting import numbers
+from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
+
+PROGRAM = """
+from dagster_pipes import open_dagster_pipes
+from kronos.core.backtests.spec import Task
+from kronos.sandbox.backtest import produce
+
+with open_dagster_pipes() as pipes:
+    task = Task.model_validate(pipes.get_extra("task"))
+    pipes.log.info(f"playing {task.piece}")
+    made = produce(task)
+    made.decisions.write_parquet(pipes.get_extra("decisions_path"))
+    made.outcomes.write_parquet(pipes.get_extra("outcomes_path"))
+"""
+"""The reference engines as somebody else's command."""
+MARKETS = ["US_EQ", "US_FUT"]
+COMMAND = {
+    "kind": "command",
+    "command": [sys.executable, "-c", PROGRAM],
+    "markets": MARKETS,
+    "alters": True,
+    "scenarios": True,
+}
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Iterator[World]:
+    terms = policy().model_copy(update={"backtests": short(probes=1, neighbours=0, fold_months=12)})
+    with backtest_world(database, tmp_path, terms) as found:
+        yield found
+
+
+def bench_with(world: World, runners: Mapping[str, Mapping[str, Any]], said: list[str]) -> Bench:
+    """As a run worker has it, under the world's policy with these runners."""
+    terms = world.pipeline.policy
+    named = terms.model_copy(update={"backtests": terms.backtests.model_copy(update={"runners": runners})})
+    bench = bench_over(world.settings, replace(world.pipeline, policy=named), NOW, said.append)
+    return replace(bench, workplace=replace(world.workplace, policy=named))
+
+
+def results(world: World, bench: Bench, experiment: Experiment) -> str:
+    """All that is stored of its backtest, but whose it is and what ran it."""
+    done = run_backtest(bench, experiment.experiment_id, world.admitted(experiment), "run")
+    assert done is not None and done.status is ExperimentStatus.AWAITING_REVIEW
+    found = experiment_results(world.database, experiment.experiment_id).to_json_dict()
+    with world.database.connect(Role.READER) as session:
+        return numbers(found, specs_of(session, experiment.experiment_id))
+
+
+def test_a_command_gives_what_the_same_engine_gives_here_and_what_it_says_is_heard(world: World) -> None:
+    said: list[str] = []
+    theirs = results(world, bench_with(world, {"*": COMMAND}, said), world.queued())
+    ours = results(world, world.bench(), world.queued())
+    assert theirs.replace('"command"', '"sandbox"') == ours
+    assert {"playing fold-001", "playing fold-002", "playing scenario-gaps"} <= set(said)
+
+
+def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
+    runners = {"*": COMMAND, "PORTFOLIO": {"kind": "command", "command": ["true"], "markets": ["US_FUT"]}}
+    bench = bench_with(world, runners, [])
+    assert bench.choose(world.queued()).markets == ("US_FUT",)
+
+
+def test_without_a_named_runner_the_sandbox_plays_its_own_engines(world: World) -> None:
+    assert bench_with(world, {}, []).choose(world.queued()).name == "sandbox"
+
+
+def test_upstreams_engines_without_a_runner_fail_for_good_and_say_what_is_missing(world: World) -> None:
+    upstream = world.settings.model_copy(update={"source_url": "postgresql://upstream"})
+    with pytest.raises(BacktestFailed, match="engine 'PORTFOLIO' has no runner: name one") as failed:
+        choose_runner(upstream, world.pipeline, world.queued(), NOW, [].append)
+    assert failed.value.final
+
+
+@pytest.mark.parametrize(
+    ("runner", "said"),
+    [
+        ({"kind": "carrier pigeon"}, "policy backtests.runners.PORTFOLIO"),
+        ({"kind": "command", "command": []}, "policy backtests.runners.PORTFOLIO.command"),
+        ({**COMMAND, "marketz": []}, "policy backtests.runners.PORTFOLIO.command.marketz"),
+    ],
+)
+def test_a_runner_that_cannot_be_is_refused_by_name(world: World, runner: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadValue, match=said):
+        bench_with(world, {"PORTFOLIO": runner}, []).choose(world.queued())
