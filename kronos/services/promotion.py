@@ -14,7 +14,6 @@ from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import BadValue, ChangeRefused, NotFound
 from kronos.services.experiments import find_experiment
 from kronos.services.gate_policies import gate_policy
-from kronos.services.gate_standing import promotion_candidates
 from kronos.services.refused import refusals_logged
 from kronos.services.workplace import Workplace
 from kronos.store import promotions as stored
@@ -66,6 +65,9 @@ def approve_by_policy(workplace: Workplace) -> dict[UUID, str]:
     Per experiment that may be promoted, awaits review and is of an engine whose policy approves at all: `APPROVED`, or
     why a person has to.
     """
+    # scipy: only who looks at candidates waits for it
+    from kronos.services.gate_standing import promotion_candidates
+
     found = {}
     for candidate in promotion_candidates(workplace.database):
         judged = candidate.experiment

@@ -76,6 +76,7 @@ def judged(**changes: Any) -> JudgedExperiment:
         "policy_digest": "policy",
         "code_version": "test",
         "code_proven": True,
+        "broken_code": None,
         "judged_at": DONE,
         "expires_at": DONE + 90 * DAY,
     }
