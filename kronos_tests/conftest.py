@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
-import psycopg
 import pytest
-from psycopg import sql
 
-from kronos.store.database import Database, Role
+from kronos.store.database import Database
 from kronos.store.migrate import migrate
 from kronos.store.server import EmbeddedServer, running_server
+from kronos_tests.databases import clone, drop, execute
 from kronos_tests.store.promoting import Gated
 
 # how long an example takes says something about the machine, not about the law
@@ -40,8 +39,8 @@ def server() -> Iterator[EmbeddedServer]:
 @pytest.fixture(scope="session")
 def migrated_template(server: EmbeddedServer) -> Database:
     """A migrated database to clone from; nothing may stay connected to it."""
-    _execute(server, "CREATE DATABASE {}", _TEMPLATE)
     template = Database(server.url(_TEMPLATE))
+    execute(template, "CREATE DATABASE {}", template.name)
     migrate(template)
     return template
 
@@ -49,19 +48,18 @@ def migrated_template(server: EmbeddedServer) -> Database:
 @pytest.fixture
 def empty_database(server: EmbeddedServer) -> Iterator[Database]:
     """A database without any of Kronos's objects."""
-    name = f"empty_{uuid.uuid4().hex[:12]}"
-    _execute(server, "CREATE DATABASE {}", name)
-    yield Database(server.url(name))
-    _drop(server, name)
+    made = Database(server.url(f"empty_{uuid.uuid4().hex[:12]}"))
+    execute(made, "CREATE DATABASE {}", made.name)
+    yield made
+    drop(made)
 
 
 @pytest.fixture
-def database(server: EmbeddedServer, migrated_template: Database) -> Iterator[Database]:
+def database(migrated_template: Database) -> Iterator[Database]:
     """A migrated database of the test's own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, migrated_template.name)
-    yield Database(server.url(name))
-    _drop(server, name)
+    made = clone(migrated_template, f"test_{uuid.uuid4().hex[:12]}")
+    yield made
+    drop(made)
 
 
 @pytest.fixture
@@ -76,16 +74,3 @@ def _where_syncing_is_quick() -> Path | None:
     What outlives a lost process is tried elsewhere, by servers on disks: in `flow` and in the proofs.
     """
     return _IN_MEMORY if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _ROOM else None
-
-
-def _drop(server: EmbeddedServer, name: str) -> None:
-    """Drop a test's database, with its left-over sessions only if need be: FORCE may not end an autovacuum worker."""
-    try:
-        _execute(server, "DROP DATABASE {}", name)
-    except psycopg.errors.ObjectInUse:
-        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
-
-
-def _execute(server: EmbeddedServer, statement: str, *names: str) -> None:
-    with Database(server.url("postgres")).connect(Role.OWNER, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))

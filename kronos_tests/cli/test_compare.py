@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from psycopg import sql
 
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.comparison_model import ConfigComparison
@@ -24,8 +23,8 @@ from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.staleness import stale_cell_months, stale_fact_months
 from kronos.settings import Dialect, RecordedBy
 from kronos.sources.reader import SourceReader
-from kronos.store.database import Database, Role
-from kronos.store.server import EmbeddedServer
+from kronos.store.database import Database
+from kronos_tests.databases import clone, drop
 
 UNTIL = date(1991, 6, 28)
 
@@ -45,13 +44,9 @@ class Instance:
 
 
 @pytest.fixture(scope="module")
-def instance(
-    server: EmbeddedServer, migrated_template: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Instance]:
+def instance(migrated_template: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """A year and a half of sandbox history, observed."""
-    name = f"compare_{uuid.uuid4().hex[:12]}"
-    execute(server, "CREATE DATABASE {} TEMPLATE {}", name, migrated_template.name)
-    home, database = tmp_path_factory.mktemp("home"), Database(server.url(name))
+    home, database = tmp_path_factory.mktemp("home"), clone(migrated_template, f"compare_{uuid.uuid4().hex[:12]}")
     load_history(database, UNTIL)
     policy, lake = ObservationPolicy(), Lake(str(home / "lake"))
     with SourceReader(database.url, Dialect.SPEC, RecordedBy.RECORDED, policy) as source:
@@ -59,13 +54,7 @@ def instance(
         refresh_facts(pipeline, stale_fact_months(pipeline, UNTIL), today=UNTIL)
         refresh_cells(pipeline, stale_cell_months(pipeline))
     yield Instance(home, database)
-    execute(server, "DROP DATABASE {} WITH (FORCE)", name)
-
-
-def execute(server: EmbeddedServer, statement: str, *names: str) -> None:
-    """Run a statement on databases."""
-    with Database(server.url("postgres")).connect(Role.OWNER, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
+    drop(database)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg import sql
 
 from kronos.sandbox.load import load_history
 from kronos.services.experiments import list_experiments
 from kronos.services.workplace import system_user
 from kronos.store.database import Database, Role
-from kronos.store.server import EmbeddedServer
+from kronos_tests.databases import clone, drop
 
 UNTIL = date(1990, 3, 30)
 BASE = "regime-slow"
@@ -49,21 +48,12 @@ class Instance:
 
 
 @pytest.fixture(scope="module")
-def instance(
-    server: EmbeddedServer, migrated_template: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Instance]:
+def instance(migrated_template: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """A quarter of sandbox history."""
-    name = f"experiment_{uuid.uuid4().hex[:12]}"
-    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, migrated_template.name)
-    database = Database(server.url(name))
+    database = clone(migrated_template, f"experiment_{uuid.uuid4().hex[:12]}")
     load_history(database, UNTIL)
     yield Instance(tmp_path_factory.mktemp("home"), database)
-    _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
-
-
-def _execute(server: EmbeddedServer, statement: str, *names: str) -> None:
-    with Database(server.url("postgres")).connect(Role.OWNER, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
+    drop(database)
 
 
 def test_an_experiment_from_creation_to_its_end(instance: Instance) -> None:

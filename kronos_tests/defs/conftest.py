@@ -8,11 +8,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from psycopg import sql
 
 from kronos.defs.resources import Kronos
 from kronos.settings import Settings
-from kronos.store.database import Database, Role
+from kronos.store.database import Database
+from kronos_tests.databases import drop
 from kronos_tests.defs.world import LIVE_FROM, START, World
 
 
@@ -21,9 +21,7 @@ def world(database: Database, tmp_path: Path) -> Iterator[World]:
     """Empty source tables, an empty lake and a stopped clock."""
     settings = Settings(home=tmp_path, database_url=database.url, history_start=START, live_start=LIVE_FROM)
     yield World(settings, database)
-    with database.sibling("postgres").connect(Role.OWNER, autocommit=True) as connection:
-        name = sql.Identifier(f"{database.name}_dagster")
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+    drop(database.sibling(f"{database.name}_dagster"))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from psycopg import sql
 
 from kronos.errors import DatabaseUnavailable
 from kronos.settings import Settings
@@ -15,6 +14,7 @@ from kronos.store.database import Database, Role
 from kronos.store.locks import is_held
 from kronos.store.open import open_database
 from kronos.store.server import EmbeddedServer
+from kronos_tests.databases import drop, execute
 
 
 @pytest.fixture
@@ -22,13 +22,8 @@ def unmade(server: EmbeddedServer) -> Iterator[Database]:
     """The address of a database that does not exist; dropped afterwards with Dagster's."""
     database = Database(server.url(f"unmade_{uuid.uuid4().hex[:8]}"))
     yield database
-    for name in (database.name, f"{database.name}_dagster"):
-        _owner(database, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-
-
-def _owner(database: Database, statement: str, *names: str) -> None:
-    with database.sibling("postgres").connect(Role.OWNER, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+    for one in (database, database.sibling(f"{database.name}_dagster")):
+        drop(one)
 
 
 def _settings(url: str) -> Settings:
@@ -60,11 +55,11 @@ def test_an_external_server_gets_both_databases(unmade: Database) -> None:
 
 def test_a_login_that_may_not_create_databases_is_told_what_to_ask_for(unmade: Database) -> None:
     login = f"limited_{uuid.uuid4().hex[:8]}"
-    _owner(unmade, "CREATE ROLE {} LOGIN PASSWORD 'x'", login)
+    execute(unmade, "CREATE ROLE {} LOGIN PASSWORD 'x'", login)
     url = unmade.url.replace(unmade.url.split("//")[1].split("@")[0], f"{login}:x")
     with pytest.raises(DatabaseUnavailable, match=rf"'{login}' may not create it"), open_database(_settings(url)):
         pass
-    _owner(unmade, "DROP ROLE {}", login)
+    execute(unmade, "DROP ROLE {}", login)
 
 
 def test_an_unreachable_external_server_is_one_sentence() -> None:
