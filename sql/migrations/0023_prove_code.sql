@@ -67,7 +67,7 @@ BEGIN
             judged.code_version, judged.engine_name,
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
-    ELSIF NOT kronos.verdict_proven(judged) THEN
+    ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
         PERFORM kronos.refuse_change('promotions_code', format(
             'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
             'testing', judged.experiment_id, kronos.code_of_evidence(judged), judged.engine_name));
