@@ -6,7 +6,7 @@ all of a suite, one records it, so whoever dies in between leaves it whole or no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.request import KRONOS, DateRange, ExperimentRequest
 from kronos.core.controls.noise import chosen_noise
 from kronos.core.controls.outcomes import Suite
-from kronos.core.controls.progress import SuiteState, SuiteUnderWay, due_seed, outdated, ready
+from kronos.core.controls.progress import SuiteState, SuiteUnderWay, begun_anew, due_seed, outdated, ready
 from kronos.core.controls.standing import power_of_positives
 from kronos.core.controls.suite import PlannedControl, SuiteKey, SuitePlan, plan_suite
 from kronos.core.controls.weeks import iso_week
@@ -40,8 +40,6 @@ from kronos.store.latch import close_latch
 from kronos.store.scheduler import database_now
 
 JUDGED = "control judged"
-MOST_BROKEN = 2
-"""How many suites that lost a control are followed by another one: the code went back and forth, or a run died."""
 MISSED_POSITIVES = "MISSED_POSITIVES"
 """Why a latch closes when positive controls fail to pass too often."""
 _FACTS = "decision_facts"
@@ -173,17 +171,10 @@ def _due(workplace: Workplace, engine: str, now: datetime, seed: int | None) -> 
     same = [one for one in recorded if (one.period, one.policy_digest, one.code_version) == (period, digest, code)]
     key = SuiteKey(engine, period, due or 1, digest, incumbent, code)
     if seed is None:
-        key = _begun_anew(key, unrecorded)
+        key = begun_anew(key, unrecorded)
     if due is None or due in {one.seed for one in same}:
         return key, f"{period}: {len(same)} suite(s) recorded, the newest on {same[-1].completed_at:%Y-%m-%d}"
     return key, ""
-
-
-def _begun_anew(key: SuiteKey, unrecorded: Sequence[SuiteUnderWay]) -> SuiteKey:
-    """The suite, or the one with a later seed that takes the place of those that broke, until a person looks."""
-    lost = {one.key for one in unrecorded if one.state is SuiteState.BROKEN}
-    following = (replace(key, seed=key.seed + after) for after in range(MOST_BROKEN + 1))
-    return next((each for each in following if each not in lost), key)
 
 
 def _planned(workplace: Workplace, lake: Lake, key: SuiteKey) -> SuitePlan | str:

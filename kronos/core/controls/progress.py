@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -16,6 +16,8 @@ from kronos.core.vocabulary import ExperimentStatus
 
 REFRESHED_AFTER: Final = 0.75
 """Share of the days a suite counts for, after which the next one starts although the week of the data is the same."""
+MOST_BROKEN: Final = 2
+"""How many suites that lost a control are followed by another one: the code went back and forth, or a run died."""
 PATIENCE: Final = timedelta(days=4)
 """How long the suites of a week that are ready wait to be told together with those that are not."""
 
@@ -132,6 +134,13 @@ def outdated(suite: SuiteUnderWay, present: SuiteKey) -> str | None:
         if was != becomes:
             return f"superseded: {name.replace('_', ' ')} was {was}, is {becomes}"
     return f"its suite cannot be completed: {suite.broken_by}" if suite.state is SuiteState.BROKEN else None
+
+
+def begun_anew(key: SuiteKey, unrecorded: Sequence[SuiteUnderWay]) -> SuiteKey:
+    """The suite, or the one with a later seed that takes the place of those that broke, until a person looks."""
+    lost = {one.key for one in unrecorded if one.state is SuiteState.BROKEN}
+    following = (replace(key, seed=key.seed + after) for after in range(MOST_BROKEN + 1))
+    return next((each for each in following if each not in lost), key)
 
 
 def due_seed(
