@@ -37,7 +37,7 @@ from kronos.settings import Settings
 from kronos.store.backtests import specs_of
 from kronos.store.database import Role
 from kronos.store.open import open_database
-from kronos_tests.services.backtest_world import roomy
+from kronos_tests.services.backtest_world import no_runs, roomy
 
 UNTIL: Final = "1990-12-28"
 RUN_WORKER: Final = "run worker"
@@ -121,7 +121,7 @@ def undisturbed(settings: Settings, count: int) -> dict[str, Any]:
         workplace = workplace_over(settings, database, pipeline.policy)
         bench = bench_over(settings, pipeline, current_instant(settings, database), lambda _: None)
         while not reviewed(workplace, count):
-            for launch in tick(Scheduling(settings, workplace, pipeline, lambda _: None)).launches:
+            for launch in tick(Scheduling(settings, workplace, pipeline, lambda _: None, no_runs)).launches:
                 for experiment_id, attempt in launch.members:
                     run_backtest(bench, experiment_id, attempt, "undisturbed")
     return numbers_of_all(settings)

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from kronos.core.backtests.attempts import Attempt
 from kronos.core.changes.model import PeriodResult
+from kronos.core.scheduling.decisions import END_UNKNOWN
 from kronos.services.backtest_queue import QueueStatus, Waiting
 from kronos.services.telemetry import IoMeasure
 from kronos.store.backtests import RunningBacktest
-from kronos.store.scheduler import SchedulerState
+from kronos.store.scheduler import KeptDecision, SchedulerState
 
 _SHORT_ID = 8
 _SHOWN = ("avg_return", "sharpe", "max_dd", "brier", "brier_multi", "mean_loss")
@@ -88,6 +89,8 @@ def _surroundings(state: SchedulerState) -> list[str]:
         f"load {one['load_1m']}{_of_disk(one)}"
         for node, one in state.nodes.items()
     ]
+    if "run_queue" in state.counts:
+        said.append(_of_run_queue(state.counts["run_queue"]))
     busy = [market for market, one in state.tier1.items() if one["busy"]]
     said.append(
         f"tier 1 at work in {', '.join(busy)}" if busy else f"tier 1 idle in {', '.join(state.tier1) or 'none'}"
@@ -97,6 +100,11 @@ def _surroundings(state: SchedulerState) -> list[str]:
     elif state.windows:
         said.append(f"next protected {_instant(state.windows['next_start'])} ({state.windows['next_market']})")
     return said
+
+
+def _of_run_queue(found: Mapping[str, Any]) -> str:
+    most = "" if found["limit"] is None else f" of {found['limit']}"
+    return f"Dagster has {found['under_way']}{most} runs under way and {found['queued']} in its queue"
 
 
 def _of_disk(reading: Mapping[str, Any]) -> str:
@@ -144,9 +152,17 @@ def _print_waiting(waiting: Sequence[Waiting], console: Console) -> None:
             _second(one.queued_at),
             decision.reason if decision else "not planned yet",
             escape(decision.blocker) if decision else "",
-            _second(decision.expected_start) if decision and decision.expected_start else "",
+            _start(decision) if decision else "",
         )
     console.print(table)
+
+
+def _start(decision: KeptDecision) -> str:
+    """When it is expected to start; of what lasts until somebody does something nobody knows."""
+    if decision.expected_start is None:
+        return ""
+    instant = _second(decision.expected_start)
+    return f"not known, looked at again {instant}" if decision.reason in END_UNKNOWN else instant
 
 
 def _proposed(whole: PeriodResult) -> str | None:

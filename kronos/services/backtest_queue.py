@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.changes.model import Experiment
+from kronos.core.scheduling.decisions import END_UNKNOWN
 from kronos.core.scheduling.policy import SchedulerPolicy
 from kronos.core.scheduling.turn import turn
 from kronos.store import scheduler
@@ -48,6 +49,7 @@ class QueueStatus:
             "nodes": self.state.nodes if self.state else {},
             "tier1": self.state.tier1 if self.state else {},
             "windows": self.state.windows if self.state else {},
+            "run_queue": self.state.counts.get("run_queue", {}) if self.state else {},
             "running": [_running_as_json(one) for one in self.running],
             "waiting": [_waiting_as_json(one) for one in self.waiting],
         }
@@ -112,6 +114,7 @@ def _waiting_as_json(one: Waiting) -> dict[str, Any]:
         "reason": decision.reason if decision else None,
         "blocker": decision.blocker if decision else None,
         "expected_start": _iso(decision.expected_start) if decision else None,
+        "expected_start_is_known": decision is not None and decision.reason not in END_UNKNOWN,
         "since": _iso(decision.first_at) if decision else None,
     }
 

@@ -26,7 +26,7 @@ from kronos.services.attempts import hand_back
 from kronos.services.experiments import changing
 from kronos.services.pipeline import Pipeline
 from kronos.services.presence import working
-from kronos.services.scheduling_snapshot import Seen, see
+from kronos.services.scheduling_snapshot import CountRuns, Seen, see
 from kronos.services.telemetry import node_name, take_reading
 from kronos.services.workplace import Workplace
 from kronos.settings import Settings
@@ -83,6 +83,7 @@ class Scheduling:
     workplace: Workplace
     pipeline: Pipeline
     state_of: StateOf
+    count_runs: CountRuns
 
 
 def tick(scheduling: Scheduling) -> Ticked:
@@ -94,7 +95,7 @@ def tick(scheduling: Scheduling) -> Ticked:
             return Ticked(note="another scheduler is planning")
         lost = _take_back(scheduling, store.running_backtests(session))
         scheduler.save_reading(session, node_name(), reading.to_json_dict())
-        seen = see(scheduling.settings, scheduling.pipeline, session)
+        seen = see(scheduling.settings, scheduling.pipeline, session, scheduling.count_runs)
         said = plan(seen.snapshot)
         forced = _preempt(scheduling, seen, said)
         admitted = _admit(scheduling, seen, said)
@@ -162,7 +163,7 @@ def _preempt(scheduling: Scheduling, seen: Seen, said: Plan) -> list[RunningBack
     """
     forced = []
     for row in np.flatnonzero(said.running.preempted).tolist():
-        reason, by = seen.words(said, int(said.running.reason[row]), int(said.running.blocker[row]))
+        reason, by = said.words(int(said.running.reason[row]), int(said.running.blocker[row]))
         hard = bool(said.running.forced[row])
         for one in seen.members_of(str(said.running.ids[row])):
             why = f"{reason} {by}".strip()
@@ -233,7 +234,7 @@ def _decisions(seen: Seen, said: Plan, admitted: Mapping[UUID, int]) -> list[sch
     columns = said.queue
     for row, name in enumerate(columns.ids.tolist()):
         one = seen.queued[UUID(name)]
-        reason, blocker = seen.words(said, int(columns.reason[row]), int(columns.blocker[row]))
+        reason, blocker = said.words(int(columns.reason[row]), int(columns.blocker[row]))
         placed = int(columns.node[row]) >= 0
         found.append(
             scheduler.Decision(
@@ -252,7 +253,7 @@ def _decisions(seen: Seen, said: Plan, admitted: Mapping[UUID, int]) -> list[sch
 
 def _of_run(seen: Seen, said: Plan, row: int) -> Iterator[scheduler.Decision]:
     columns = said.running
-    reason, blocker = seen.words(said, int(columns.reason[row]), int(columns.blocker[row]))
+    reason, blocker = said.words(int(columns.reason[row]), int(columns.blocker[row]))
     for one in seen.members_of(str(columns.ids[row])):
         yield scheduler.Decision(
             experiment_id=one.experiment.experiment_id,
@@ -297,7 +298,7 @@ def _note(seen: Seen, said: Plan, admitted: Mapping[UUID, int]) -> str:
     first = next(iter(np.flatnonzero(said.queue.node < 0).tolist()), None)
     if first is None:
         return counts
-    reason, blocker = seen.words(said, int(said.queue.reason[first]), int(said.queue.blocker[first]))
+    reason, blocker = said.words(int(said.queue.reason[first]), int(said.queue.blocker[first]))
     return f"{counts}: {reason} {blocker}".strip()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -19,7 +19,6 @@ from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import CONTROLS
 from kronos.core.policy import ObservationPolicy
 from kronos.core.scenarios.battery import default_battery
-from kronos.core.scheduling.decisions import REASONS, Plan, Reason
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.policy import CLASSES, seconds
 from kronos.core.scheduling.prediction import Kind, Profiles, profiles
@@ -46,9 +45,27 @@ Session = psycopg.Connection[Any]
 
 _LOOK_BACK: Final = timedelta(days=14)
 """Longer than any closure: what is known begins the day after the first session seen, and has to begin before now."""
-_DISK: Final = "free disk"
 _DEAD_AFTER: Final = timedelta(minutes=10)
 """A machine that gave no reading for so long counts as gone, with whatever ran on it."""
+
+
+@dataclass(frozen=True)
+class RunQueue:
+    """The orchestrator's runs, whoever's they are. others: those of no open attempt. limit None: any number at once."""
+
+    under_way: int
+    queued: int
+    others: int
+    limit: int | None
+
+    @property
+    def slots(self) -> int | None:
+        """Runs it leaves to backtests; None: any number."""
+        return None if self.limit is None else max(0, self.limit - self.others)
+
+
+CountRuns = Callable[[Set[str]], RunQueue]
+"""The queue as it stands; the set: launches of the open attempts."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +79,11 @@ class Seen:
     running: Sequence[RunningBacktest]
     readings: Mapping[str, Any]
     """By node; `shut`: why nothing starts there, or None."""
+    run_queue: RunQueue
 
     def members_of(self, run: str) -> list[RunningBacktest]:
         """The attempts of a run, which goes by the key of its launch."""
         return [one for one in self.running if one.attempt.launch == run]
-
-    def words(self, said: Plan, reason: int, blocker: int) -> tuple[str, str]:
-        """A reason and its blocker in words; where every disk is full, that is why there is no room."""
-        found = REASONS[reason]
-        blocked_by_disk = found is Reason.NO_CAPACITY and self._every_disk_is_full()
-        return found.value, _DISK if blocked_by_disk else said.blockers[blocker]
-
-    def _every_disk_is_full(self) -> bool:
-        nodes, least = self.snapshot.nodes, self.snapshot.policy.least_disk_free_mb
-        return all(_disk_is_full(self.readings[node], least) for node in nodes.ids[nodes.alive].tolist())
 
     def state(self, admitted: int) -> scheduler.SchedulerState:
         """What is kept of the moment for whoever looks at the queue."""
@@ -90,17 +98,23 @@ class Seen:
         tier1 = {
             one.market: {"busy": one.busy, "since": one.since, "read": one.taken_at} for one in self.snapshot.tier1
         }
-        counts = {"queued": len(self.queued) - admitted, "running": len(self.running) + admitted, "admitted": admitted}
+        counts = {
+            "queued": len(self.queued) - admitted,
+            "running": len(self.running) + admitted,
+            "admitted": admitted,
+            "run_queue": asdict(self.run_queue),
+        }
         return scheduler.SchedulerState(self.now, dict(self.readings), tier1, upcoming, counts)
 
 
-def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
-    """The moment as the database, the source and the lake tell it."""
+def see(settings: Settings, pipeline: Pipeline, session: Session, count_runs: CountRuns) -> Seen:
+    """The moment as the database, the source, the lake and the run queue tell it."""
     policy = pipeline.policy
     now = scheduler.database_now(session)
     before = scheduler.scheduler_state(session)
     queued, running = queued_backtests(session), running_backtests(session)
     attempts = attempts_of_queued(session)
+    run_queue = count_runs({one.attempt.launch for one in running})
     standings = {
         one.experiment.experiment_id: _standing(one.experiment, attempts.get(one.experiment.experiment_id, ()), policy)
         for one in queued
@@ -126,11 +140,12 @@ def see(settings: Settings, pipeline: Pipeline, session: Session) -> Seen:
         windows=windows_in_use(policy, markets, now, shift, sandbox=settings.sandbox),
         profiles=forecasts,
         policy=policy.scheduler,
+        run_slots=run_queue.slots,
     )
     experiments = {one.experiment.experiment_id: one.experiment for one in queued}
     least = policy.scheduler.least_disk_free_mb
     told = {one.node: one.reading | {"shut": _shut(one.reading, least)} for one in readings}
-    return Seen(now, snapshot, experiments, standings, running, told)
+    return Seen(now, snapshot, experiments, standings, running, told, run_queue)
 
 
 def _standing(experiment: Experiment, attempts: Sequence[Any], policy: ObservationPolicy) -> Standing:
@@ -210,8 +225,7 @@ def _running(running: Sequence[RunningBacktest], forecasts: Profiles, terms: Bac
 def _nodes(
     readings: Sequence[scheduler.NodeReading], now: datetime, least_disk_free_mb: int, gpu_at_work: Sequence[int]
 ) -> Nodes:
-    """What counts for the plan: a node whose disk is full has all its memory in use, so that nothing finds room."""
-    columns = ("cpu", "memory", "gpu", "cpu_used")
+    columns = ("cpu", "memory", "gpu", "cpu_used", "memory_used")
     return Nodes.of(
         [one.node for one in readings],
         gpu_used=_ints(
@@ -219,10 +233,7 @@ def _nodes(
         ),
         taken_at=_ints(NEVER if _unreadable(one.reading) else _seconds(one.taken_at) for one in readings),
         alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
-        memory_used=_ints(
-            int(one.reading["memory" if _disk_is_full(one.reading, least_disk_free_mb) else "memory_used"])
-            for one in readings
-        ),
+        disk_full=np.array([_disk_is_full(one.reading, least_disk_free_mb) for one in readings], dtype=np.bool_),
         io_pressure=_ints(one.reading["io_pressure"] or 0 for one in readings),
         **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +26,7 @@ from kronos.services.attempts import Bench
 from kronos.services.experiments import create_experiment
 from kronos.services.pipeline import Pipeline
 from kronos.services.refresh import refresh_cells, refresh_facts
+from kronos.services.scheduling_snapshot import RunQueue
 from kronos.services.workplace import Workplace, check_sandbox_config
 from kronos.settings import Dialect, RecordedBy, Settings
 from kronos.sources.reader import SourceReader
@@ -67,6 +68,11 @@ def roomy(**changes: Any) -> SchedulerPolicy:
         "tier1_settle": timedelta(milliseconds=1),
     }
     return SchedulerPolicy(**values | changes)
+
+
+def no_runs(_: Set[str]) -> RunQueue:
+    """No run queue, so no end to its slots."""
+    return RunQueue(under_way=0, queued=0, others=0, limit=None)
 
 
 def policy(**changes: Any) -> ObservationPolicy:

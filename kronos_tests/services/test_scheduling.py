@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +19,13 @@ from kronos.services.attempts import hand_back
 from kronos.services.backtest_queue import queue_status
 from kronos.services.experiments import cancel, changing
 from kronos.services.scheduling import RunState, Scheduling, StateOf, Ticked, tick
+from kronos.services.scheduling_snapshot import CountRuns, RunQueue
 from kronos.store.backtests import RunningBacktest, end_attempt, renew, take_up
 from kronos.store.database import Database, Role
 from kronos.store.experiments import move_experiment
 from kronos.store.scheduler import KeptDecision, decisions_of
 from kronos_tests.builders import insert
-from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy
+from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, no_runs, policy
 
 QUEUED, RUNNING, REJECTED = (
     ExperimentStatus.QUEUED_FOR_BACKTEST,
@@ -39,8 +40,8 @@ def world(database: Database, tmp_path: Path) -> Iterator[World]:
         yield found
 
 
-def ticked(world: World, state_of: StateOf = lambda _: None) -> Ticked:
-    return tick(Scheduling(world.settings, world.workplace, world.pipeline, state_of))
+def ticked(world: World, state_of: StateOf = lambda _: None, count_runs: CountRuns = no_runs) -> Ticked:
+    return tick(Scheduling(world.settings, world.workplace, world.pipeline, state_of, count_runs))
 
 
 def last(world: World, experiment: Experiment) -> KeptDecision:
@@ -116,6 +117,23 @@ def test_caps_hold_and_who_waits_is_told_why(world: World) -> None:
     assert len(running) == 3
     waits = last(world, next(one for one in many if one not in running))
     assert (waits.action, waits.reason) == ("WAIT", "CLASS_LIMIT") and waits.expected_start is not None
+
+
+def test_what_others_take_of_the_run_queue_is_not_given_away(world: World) -> None:
+    """Of four runs at once others have three: one backtest begins, and its own run is none of the others."""
+    many = [world.queued(lookback=40 + n) for n in range(2)]
+    asked: list[Set[str]] = []
+
+    def count(launches: Set[str]) -> RunQueue:
+        asked.append(launches)
+        return RunQueue(under_way=2, queued=1 + len(launches), others=3, limit=4)
+
+    launched = {one.key for one in ticked(world, count_runs=count).launches}
+    ticked(world, count_runs=count)
+    assert asked == [set(), launched]
+    assert sorted(world.now(one).attempt for one in many) == [0, 1]
+    waits = last(world, next(one for one in many if world.now(one).attempt == 0))
+    assert (waits.action, waits.reason, waits.blocker) == ("WAIT", "RUN_LIMIT", "run queue")
 
 
 def test_a_wait_that_lasts_is_one_row(world: World) -> None:

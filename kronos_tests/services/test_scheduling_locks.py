@@ -17,13 +17,13 @@ from kronos.services.scheduling import RunState, Scheduling, tick
 from kronos.store.backtests import take_up
 from kronos.store.database import Database
 from kronos_tests.builders import insert
-from kronos_tests.services.backtest_world import NOW, World, backtest_world
+from kronos_tests.services.backtest_world import NOW, World, backtest_world, no_runs
 
 LONGEST_S = 30.0
 
 
 def ticked(world: World) -> None:
-    tick(Scheduling(world.settings, world.workplace, world.pipeline, lambda _: RunState.BEGUN))
+    tick(Scheduling(world.settings, world.workplace, world.pipeline, lambda _: RunState.BEGUN, no_runs))
 
 
 def test_a_worker_hands_back_while_the_tick_that_told_it_to_is_still_admitting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from kronos.cli import render_backtests
 from kronos.core.scheduling.plan import plan
 from kronos.core.scheduling.policy import Need
 from kronos.core.vocabulary import ResourceClass
-from kronos.services.scheduling_snapshot import Seen, see
+from kronos.services.backtest_queue import queue_status
+from kronos.services.scheduling import _decisions
+from kronos.services.scheduling_snapshot import RunQueue, Seen, see
 from kronos.services.telemetry import IoMeasure
 from kronos.store.backtests import take_up
 from kronos.store.database import Database, Role
-from kronos.store.scheduler import save_reading
-from kronos_tests.services.backtest_world import World, backtest_world, policy
+from kronos.store.scheduler import save_decisions, save_reading
+from kronos_tests.services.backtest_world import World, backtest_world, no_runs, policy
 
 NODE = "n"
 NEEDS = dict.fromkeys(ResourceClass, Need()) | {ResourceClass.GPU_HEAVY: Need(gpu=0.5)}
@@ -36,7 +39,7 @@ def seen(world: World, **changes: Any) -> Seen:
     with world.database.connect(Role.ORCHESTRATOR) as session:
         save_reading(session, NODE, idle | changes)
     with world.database.connect(Role.ORCHESTRATOR) as session:
-        return see(world.settings, world.pipeline, session)
+        return see(world.settings, world.pipeline, session, no_runs)
 
 
 def begin(world: World, node: str, *classes: ResourceClass) -> None:
@@ -72,14 +75,14 @@ def test_a_backtest_that_began_after_the_reading_is_not_in_it(world: World) -> N
     seen(world, gpu_used=1_300)
     begin(world, NODE, ResourceClass.GPU_HEAVY)
     with world.database.connect(Role.ORCHESTRATOR) as session:
-        assert see(world.settings, world.pipeline, session).snapshot.nodes.gpu_used.tolist() == [1_300]
+        assert see(world.settings, world.pipeline, session, no_runs).snapshot.nodes.gpu_used.tolist() == [1_300]
 
 
 def said(world: World, **changes: Any) -> tuple[str, str]:
     """Reason and blocker of the one experiment in the queue."""
     found = seen(world, **changes)
     decided = plan(found.snapshot)
-    return found.words(decided, int(decided.queue.reason[0]), int(decided.queue.blocker[0]))
+    return decided.words(int(decided.queue.reason[0]), int(decided.queue.blocker[0]))
 
 
 def surroundings(world: World, **changes: Any) -> str:
@@ -111,10 +114,27 @@ def test_a_full_disk_admits_nothing_and_is_the_blocker_of_all(world: World) -> N
     found = seen(world, disk_free_mb=1_023)
     decided = plan(found.snapshot)
     codes = zip(decided.queue.reason.tolist(), decided.queue.blocker.tolist(), strict=True)
-    assert [found.words(decided, *code) for code in codes] == [("NO_CAPACITY", "free disk")] * len(waiting)
+    assert [decided.words(*code) for code in codes] == [("LOW_DISK", "disks")] * len(waiting)
     assert surroundings(world, disk_free_mb=1_023).endswith(
         "nothing starts there: 1,023 MB free on its disk, least_disk_free_mb is 1,024"
     )
+
+
+def test_the_page_knows_no_start_of_what_waits_for_somebody_to_free_a_disk(world: World) -> None:
+    world.queued()
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        found = seen(world, disk_free_mb=0)
+        save_decisions(session, found.now, _decisions(found, plan(found.snapshot), {}))
+    status = queue_status(world.database, world.pipeline.policy.scheduler)
+    (waits,) = status.to_json_dict()["waiting"]
+    assert (waits["reason"], waits["expected_start_is_known"]) == ("LOW_DISK", False)
+    (row,) = status.waiting
+    assert row.decision is not None and render_backtests._start(row.decision).startswith("not known, looked at again")
+
+
+def test_the_page_tells_of_the_run_queue(world: World) -> None:
+    state = replace(seen(world), run_queue=RunQueue(under_way=5, queued=2, others=3, limit=8)).state(0)
+    assert "Dagster has 5 of 8 runs under way and 2 in its queue" in render_backtests._surroundings(state)
 
 
 def test_a_disk_with_just_enough_free_admits(world: World) -> None:

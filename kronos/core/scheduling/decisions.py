@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NO_TELEMETRY = "NO_TELEMETRY"
     STALE_TELEMETRY = "STALE_TELEMETRY"
     NO_NODES = "NO_NODES"
+    LOW_DISK = "LOW_DISK"
     TIER1_UNKNOWN = "TIER1_UNKNOWN"
     TIER1_RUNNING = "TIER1_RUNNING"
     TIER1_SETTLING = "TIER1_SETTLING"
@@ -58,6 +59,19 @@ class Reason(StrEnum):
     OVERSTAYED = "OVERSTAYED"
 
 
+END_UNKNOWN: Final = frozenset(
+    {
+        Reason.NO_CALENDAR,
+        Reason.NO_TELEMETRY,
+        Reason.STALE_TELEMETRY,
+        Reason.NO_NODES,
+        Reason.LOW_DISK,
+        Reason.TIER1_UNKNOWN,
+        Reason.NO_SUCH_NODE,
+    }
+)
+"""Reasons that last until somebody does something: their expected start is only when it is looked at again."""
+
 REASONS: Final = tuple(Reason)
 CODE: Final = {reason: code for code, reason in enumerate(REASONS)}
 """Place of a reason in REASONS: how columns hold it."""
@@ -68,7 +82,8 @@ class QueueDecisions:
     """Columns in the order of the snapshot's queue.
 
     node: index into `nodes`, -1: it waits. reason: code. blocker: index into `blockers`, "" where nothing is named.
-    expected_start: UTC seconds, now for an admitted one; an estimate that takes predicted runtimes at face value.
+    expected_start: UTC seconds, now for an admitted one; an estimate that takes predicted runtimes at face value, and
+    of the reasons in END_UNKNOWN no more than the earliest moment.
     leave_by: when an admitted run begins to leave by itself, whether or not anyone tells it to. batch: controls with
     the same number share one run; -1 for a run of its own.
     """
@@ -102,6 +117,10 @@ class Plan:
     blockers: tuple[str, ...]
     queue: QueueDecisions
     running: RunDecisions
+
+    def words(self, reason: int, blocker: int) -> tuple[str, str]:
+        """A reason and its blocker, by their codes."""
+        return REASONS[reason].value, self.blockers[blocker]
 
     def queue_frame(self) -> pl.DataFrame:
         """One row per waiting experiment, by id, with words for codes and null for what does not apply."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kronos.core.scheduling.candidates import Candidates
 from kronos.core.scheduling.decisions import CODE, Reason
 from kronos.core.scheduling.policy import CLASSES, seconds
-from kronos.core.scheduling.room import Room, capacities, free_units, fresh_nodes
+from kronos.core.scheduling.room import Room, capacities, free_units, usable_nodes
 from kronos.core.scheduling.runs import ends_of_runs
 from kronos.core.scheduling.snapshot import Snapshot
 from kronos.core.scheduling.windows import Windows
@@ -57,15 +57,14 @@ class Filling:
         node_of_run: Ints,
     ) -> None:
         self._snapshot, self._windows, self._places, self._verdicts = snapshot, windows, places, verdicts
-        self._usable = fresh_nodes(snapshot)
+        self._usable = usable_nodes(snapshot)
         self._room = Room(snapshot, free_units(snapshot, node_of_run), self._usable, _releases(snapshot, node_of_run))
         self._latest = windows.next_start(snapshot.now)[0] - needed
         """Instant after which a place no longer has the time it needs before the next protected window."""
         running = np.bincount(snapshot.running.kind % len(CLASSES), minlength=len(CLASSES))
         limits = [snapshot.policy.limits.get(name, _UNLIMITED) for name in CLASSES]
         self._class_left: list[int] = (np.array(limits) - running).tolist()
-        most = snapshot.policy.most_running
-        self._slots = _UNLIMITED if most is None else most - len(snapshot.running)
+        self._slots, self._limit = _slots(snapshot)
         self._closed: dict[int, int] = {}
         """Need -> the first place that found no room for it."""
         self._kept_out: dict[int, int] = {}
@@ -120,7 +119,7 @@ class Filling:
             if self._class_left[of_class] <= 0:
                 verdicts.say(rows[classes == of_class], Reason.CLASS_LIMIT, CLASSES[of_class].value)
         if self._slots <= 0:
-            verdicts.say(rows, Reason.RUN_LIMIT, "most_running")
+            verdicts.say(rows, Reason.RUN_LIMIT, self._limit)
         for need, first in self._closed.items():
             limited = need in self._room.launch_limited
             reason = Reason.LAUNCH_LIMIT if limited else Reason.NO_CAPACITY
@@ -141,6 +140,13 @@ class Filling:
             return np.full(len(rows), self._windows.known_until)
         ahead = (np.cumsum(work) - work) // total
         return self._windows.after(snapshot.now, ahead + seconds(snapshot.policy.tick))
+
+
+def _slots(snapshot: Snapshot) -> tuple[int, str]:
+    """Runs that may still begin, and what limits them."""
+    limits = (("most_running", snapshot.policy.most_running), ("run queue", snapshot.run_slots))
+    known = [(most - len(snapshot.running), name) for name, most in limits if most is not None]
+    return min(known, default=(_UNLIMITED, ""))
 
 
 def _releases(snapshot: Snapshot, node_of_run: Ints) -> list[tuple[int, int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kronos.core.scheduling.room import capacities, caps_in_force, fresh_nodes
+from kronos.core.scheduling.room import capacities, caps_in_force, usable_nodes
 from kronos.core.scheduling.snapshot import Snapshot
 
 
@@ -18,7 +18,7 @@ class Idle:
 
     def __init__(self, snapshot: Snapshot, running: Sequence[int], waiting: Sequence[int]) -> None:
         profiles = snapshot.profiles
-        self._capacity = capacities(snapshot, caps_in_force(snapshot, admitting=True))[fresh_nodes(snapshot)]
+        self._capacity = capacities(snapshot, caps_in_force(snapshot, admitting=True))[usable_nodes(snapshot)]
         self._running = profiles.needs[profiles.need_of[np.array(running, dtype=np.int64)]]
         self._waiting = profiles.needs[profiles.need_of[np.array(waiting, dtype=np.int64)]]
 

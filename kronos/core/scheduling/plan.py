@@ -29,7 +29,7 @@ from kronos.core.scheduling.candidates import Candidates, Held, candidates, leng
 from kronos.core.scheduling.decisions import CODE, Plan, QueueDecisions, Reason
 from kronos.core.scheduling.filling import Filling, Verdicts
 from kronos.core.scheduling.policy import Caps, seconds
-from kronos.core.scheduling.room import capacities, fresh_nodes
+from kronos.core.scheduling.room import capacities, fresh_nodes, usable_nodes
 from kronos.core.scheduling.runs import decide_runs, node_of_runs
 from kronos.core.scheduling.snapshot import Snapshot
 from kronos.core.scheduling.windows import Windows
@@ -56,9 +56,10 @@ def plan(snapshot: Snapshot) -> Plan:
     node_of_run = node_of_runs(snapshot)
     runs = decide_runs(snapshot, node_of_run, codes)
     halted = halt(snapshot)
-    if halted is not None or snapshot.windows is None:
+    if halted is not None:
         queue = _halted(snapshot, halted, codes)
     else:
+        assert snapshot.windows is not None, "without them everything halts"
         queue = _filled(snapshot, snapshot.windows, node_of_run, codes)
     return Plan(snapshot.now, tuple(snapshot.nodes.ids.tolist()), tuple(codes), queue, runs)
 
@@ -70,7 +71,7 @@ def halt(snapshot: Snapshot) -> Halt | None:
     if snapshot.previous is not None and now < snapshot.previous - seconds(policy.clock_tolerance):
         return Halt(Reason.CLOCK_BACKWARDS, "clock", snapshot.previous)
     if windows is None or not windows.covers(now):
-        return Halt(Reason.NO_CALENDAR, "calendar", again)
+        return Halt(Reason.NO_CALENDAR, "no market is observed" if windows is None else "calendar", again)
     index = windows.open_at(now)
     if index is not None:
         return Halt(Reason.PROTECTED_WINDOW, windows.closed_by[index], int(windows.ends[index]))
@@ -81,8 +82,10 @@ def _no_node(snapshot: Snapshot, again: int) -> Halt | None:
     nodes = snapshot.nodes
     if not nodes.alive.any():
         return Halt(Reason.NO_NODES, "nodes", again)
-    if fresh_nodes(snapshot).any():
+    if usable_nodes(snapshot).any():
         return None
+    if fresh_nodes(snapshot).any():
+        return Halt(Reason.LOW_DISK, "disks", again)
     seen = (nodes.taken_at[nodes.alive] > 0).any()
     return Halt(Reason.STALE_TELEMETRY if seen else Reason.NO_TELEMETRY, "telemetry", again)
 
@@ -104,9 +107,7 @@ def _tier1(snapshot: Snapshot, windows: Windows, again: int) -> Halt | None:
     return Halt(Reason.TIER1_SETTLING, latest.market, settled) if now < settled else None
 
 
-def _halted(snapshot: Snapshot, halted: Halt | None, codes: dict[str, int]) -> QueueDecisions:
-    if halted is None:
-        halted = Halt(Reason.NO_CALENDAR, "calendar", snapshot.now)
+def _halted(snapshot: Snapshot, halted: Halt, codes: dict[str, int]) -> QueueDecisions:
     count = len(snapshot.queue)
     nothing = np.full(count, -1, dtype=np.int64)
     return QueueDecisions(

@@ -80,6 +80,11 @@ def fresh_nodes(snapshot: Snapshot) -> Bools:
     return nodes.alive & recent
 
 
+def usable_nodes(snapshot: Snapshot) -> Bools:
+    """Nodes that something may be started on: their reading is fresh and their disk is not full."""
+    return fresh_nodes(snapshot) & ~snapshot.nodes.disk_full
+
+
 class Room:
     """The nodes while one plan fills them. Free units only shrink, so a node without room for a need is not seen again.
 

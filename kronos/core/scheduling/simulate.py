@@ -111,19 +111,8 @@ class _World:
         self._hopeless = {job.name for job in schedule.jobs if not can_finish(schedule, job)}
         self._pauses: list[int] = []
         sizes, count = np.array(schedule.cpu), len(schedule.cpu)
-        zero = np.zeros(count, dtype=np.int64)
-        self._machines = Nodes(
-            ids=np.array([f"n{node}" for node in range(count)]),
-            cpu=sizes,
-            memory=8 * sizes,
-            gpu=np.array(schedule.gpu),
-            alive=np.ones(count, dtype=np.bool_),
-            taken_at=zero,
-            cpu_used=zero,
-            gpu_used=zero,
-            memory_used=zero,
-            io_pressure=zero,
-        )
+        names = [f"n{node}" for node in range(count)]
+        self._machines = Nodes.of(names, cpu=sizes, memory=8 * sizes, gpu=np.array(schedule.gpu), taken_at=0)
 
     @property
     def is_through(self) -> bool:

@@ -135,6 +135,7 @@ class Nodes(_Columns):
         "gpu_used": 0,
         "memory_used": 0,
         "io_pressure": 0,
+        "disk_full": False,
     }
 
     cpu: Ints
@@ -146,6 +147,8 @@ class Nodes(_Columns):
     gpu_used: Ints
     memory_used: Ints
     io_pressure: Ints
+    disk_full: Bools
+    """What runs there goes on; nothing starts."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +163,10 @@ class Tier1:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One moment. `windows` None: there are no calendars. previous: the moment of the last plan, None before the first.
+    """One moment. `windows` None: no market is observed. previous: the moment of the last plan, None before the first.
 
-    tier1: one entry per market; none at all means that nobody knows what tier 1 does.
+    tier1: one entry per market; none at all means that nobody knows what tier 1 does. run_slots: runs that the
+    orchestrator's queue leaves to backtests, those under way among them; None: as many as there are.
     """
 
     now: int
@@ -174,6 +178,7 @@ class Snapshot:
     windows: Windows | None
     profiles: Profiles
     policy: SchedulerPolicy
+    run_slots: int | None = None
 
     def __post_init__(self) -> None:
         kinds = len(self.profiles.p95)

@@ -1,16 +1,20 @@
 """The backtest scheduler: a tick every few seconds plans, applies, and asks for the runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any
 
 import dagster as dg
 
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_tag
 from kronos.defs.resources import Kronos
 from kronos.services.scheduling import Launch, RunState, Scheduling, tick
+from kronos.services.scheduling_snapshot import CountRuns, RunQueue
 from kronos.services.workplace import workplace_over
 from kronos.store.backtests import RunningBacktest
 
 _WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
+_QUEUED = [dg.DagsterRunStatus.QUEUED]
+_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 experiment_job = dg.define_asset_job(
@@ -39,7 +43,8 @@ def scheduler_sensor(seconds_between: int) -> dg.SensorDefinition:
         instance = context.instance
         with kronos.open() as opened:
             workplace = workplace_over(kronos.settings, opened.pipeline.database, opened.pipeline.policy)
-            done = tick(Scheduling(kronos.settings, workplace, opened.pipeline, state_of(instance)))
+            runs = state_of(instance), count_runs(instance)
+            done = tick(Scheduling(kronos.settings, workplace, opened.pipeline, *runs))
         for one in done.stopped:
             _stop(instance, one)
         if not done.launches:
@@ -84,6 +89,23 @@ def state_of(instance: dg.DagsterInstance) -> Callable[[RunningBacktest], RunSta
         return RunState.OVER if run.status in _OVER else RunState.BEGUN
 
     return ask
+
+
+def count_runs(instance: dg.DagsterInstance) -> CountRuns:
+    """The instance's runs that are not over, and how many it starts at once."""
+
+    def count(launches: Set[str]) -> RunQueue:
+        def of(statuses: Sequence[dg.DagsterRunStatus], tags: Mapping[str, Any]) -> int:
+            return instance.get_runs_count(dg.RunsFilter(statuses=statuses, tags=tags))
+
+        queued, under_way = of(_QUEUED, {}), of(_UNDER_WAY, {})
+        ours = of([*_QUEUED, *_UNDER_WAY], {LAUNCH_TAG: sorted(launches)}) if launches else 0
+        config = instance.get_concurrency_config().run_queue_config
+        # -1 is Dagster's word for any number; without a queue every run begins at once
+        limit = config.max_concurrent_runs if config is not None and config.max_concurrent_runs >= 0 else None
+        return RunQueue(under_way, queued, max(0, queued + under_way - ours), limit)
+
+    return count
 
 
 def _run_of(instance: dg.DagsterInstance, one: RunningBacktest) -> dg.DagsterRun | None:

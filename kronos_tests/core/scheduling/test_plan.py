@@ -43,13 +43,14 @@ def test_an_experiment_that_fits_is_admitted_and_told_when_to_leave() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason", "blocker", "until"),
     [
-        ({"windows": None}, "NO_CALENDAR", "calendar", NOON + 30),
+        ({"windows": None}, "NO_CALENDAR", "no market is observed", NOON + 30),
         ({"windows": daily_windows(days=0)}, "NO_CALENDAR", "calendar", NOON + 30),
         ({"nodes": nodes()}, "NO_NODES", "nodes", NOON + 30),
         ({"nodes": nodes(2, alive=False)}, "NO_NODES", "nodes", NOON + 30),
         ({"nodes": nodes(2, taken_at=-1)}, "NO_TELEMETRY", "telemetry", NOON + 30),
         ({"nodes": nodes(2, taken_at=NOON - 121)}, "STALE_TELEMETRY", "telemetry", NOON + 30),
         ({"nodes": nodes(2, taken_at=NOON + 6)}, "STALE_TELEMETRY", "telemetry", NOON + 30),
+        ({"nodes": nodes(2, disk_full=True)}, "LOW_DISK", "disks", NOON + 30),
         ({"previous": NOON + 60}, "CLOCK_BACKWARDS", "clock", NOON + 60),
         ({"tier1": ()}, "TIER1_UNKNOWN", "tier 1", NOON + 30),
         ({"tier1": (Tier1("US_EQ", False, 0, NOON - 121),)}, "TIER1_UNKNOWN", "US_EQ", NOON + 30),
@@ -184,6 +185,22 @@ def test_launches_classes_and_runs_have_limits() -> None:
     assert answers(plan(moment(**three)))["e2"] == "LAUNCH_LIMIT"
     assert answers(plan(moment(**three, policy=policy(limits={"CPU_HEAVY": 1}))))["e1"] == "CLASS_LIMIT"
     assert answers(plan(moment(**three, policy=policy(most_running=1))))["e1"] == "RUN_LIMIT"
+
+
+def test_the_run_queue_limits_what_begins_where_it_leaves_less_than_the_policy() -> None:
+    three = {"queue": queue(3), "running": running(1), "nodes": nodes(16), "policy": policy(launches_per_node=9)}
+    assert set(answers(plan(moment(**three, run_slots=4))).values()) == {"n0"}
+    said = plan(moment(**three, run_slots=2))
+    assert answers(said) == {"e0": "n0", "e1": "RUN_LIMIT", "e2": "RUN_LIMIT"}
+    assert row(said, "e1")["blocker"] == "run queue"
+    assert answers(plan(moment(**three, run_slots=0)))["e0"] == "RUN_LIMIT"
+
+
+def test_a_node_whose_disk_is_full_takes_nothing_and_ends_nothing() -> None:
+    farm = {"nodes": nodes(8, 8, disk_full=[True, False]), "running": running(1), "queue": queue(2)}
+    said = plan(moment(**farm))
+    assert answers(said) == {"e0": "n1", "e1": "n1"}
+    assert orders(said) == {"r0": ("KEEP", "FREE", False)}
 
 
 def test_work_goes_to_the_smallest_and_emptiest_node_and_leaves_gpus_to_those_who_need_them() -> None:
