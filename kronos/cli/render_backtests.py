@@ -67,6 +67,9 @@ def print_scenarios(whole: PeriodResult | None, console: Console) -> None:
         table.add_row(name, *numbers, escape(f"not played: {refused}" if refused else one["what"]))
     console.print(table)
     console.print("each number: the proposed config, and in brackets the config active now or the base", style="dim")
+    if outside := whole.detail.get("windows_left_out"):
+        names = ", ".join(f"{name} ({dates})" for name, dates in sorted(outside.items(), key=lambda one: one[1]))
+        console.print(escape(f"outside these dates and so not read: {names}"), style="dim")
 
 
 def _print_state(found: QueueStatus, console: Console) -> None:

@@ -14,7 +14,7 @@ from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, scenario_o
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.reports.model import EnginePerformanceReport
-from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe
+from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe, windows_left_out
 from kronos.core.vocabulary import ExperimentStatus, Mode
 from kronos.errors import BacktestFailed, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
@@ -106,6 +106,8 @@ class _Reports:
         }
         beside = {**whole.detail["beside"], **near}
         said = {"beside": beside, "scenarios": scenarios, "neighbours_left_out": dict(left_out)}
+        outside = windows_left_out(self.spec.battery, self.spec.start, self.spec.end)
+        said["windows_left_out"] = {one.name: f"{one.start} to {one.end}" for one in outside}
         whole = replace(whole, detail={**whole.detail, **said})
         folds = self.spec.folds if len(self.spec.folds) > 1 else ()
         return [whole, *(self._period(fold.start, fold.end) for fold in folds)]
@@ -128,6 +130,8 @@ class _Reports:
         if refused is not None:
             return said | {"refused": refused}
         if isinstance(scenario, HistoricalWindow):
+            if not scenario.lies_within(self.spec.start, self.spec.end):
+                return said | {"refused": f"not within the dates {self.spec.start} to {self.spec.end}"}
             start, end, stream = scenario.start, scenario.end, REPLAY
         else:
             start, end, stream = self.spec.start, self.spec.end, scenario.name

@@ -22,7 +22,7 @@ from kronos.core.gates.series import GateSeries, first_due, last_judged
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
-from kronos.core.scenarios.battery import HistoricalWindow
+from kronos.core.scenarios.battery import windows
 from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
@@ -239,8 +239,7 @@ def _scenarios(backtest: Backtest, metric: str, began: date | None) -> tuple[Sce
     Such a window is over before the incumbent decides for the first time (began): its signals take so long to be warm.
     Of a config that decides there already the loss counts, with nothing beside it.
     """
-    windows = (one for one in backtest.spec.battery.scenarios if isinstance(one, HistoricalWindow))
-    before = {one.name for one in windows if began is not None and one.end < began}
+    before = {one.name for one in windows(backtest.spec.battery) if began is not None and one.end < began}
     found = []
     for name, one in sorted(backtest.whole.detail.get("scenarios", {}).items()):
         refused, configs = one.get("refused", ""), one.get("configs", {})

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from rich.console import Console
 
+from kronos.cli.render_backtests import print_scenarios
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.chain import verify
 from kronos.core.changes.model import Experiment
 from kronos.core.frames import PIECE_KEY
+from kronos.core.scenarios.battery import WINDOWS, Battery, HistoricalWindow
 from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus
 from kronos.errors import BacktestFailed
 from kronos.lake.backtests import BacktestRecord
@@ -98,6 +102,29 @@ def test_the_incumbent_runs_beside_and_in_every_scenario(world: World) -> None:
     assert set(whole.detail["scenarios"]) == {"summer", "gaps"}
     for one in whole.detail["scenarios"].values():
         assert {"metrics"} <= set(one["configs"][done.proposed_config_id])
+
+
+def test_a_window_that_is_not_wholly_within_the_dates_is_not_read(world: World) -> None:
+    """Its figures would be of a part of it, under the name of the whole."""
+    half = HistoricalWindow(name="half", about="begins too early", start=date(1994, 12, 1), end=date(1995, 2, 1))
+    object.__setattr__(world.pipeline.policy.backtests, "battery", Battery(scenarios=(half,)))
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None and whole.detail["windows_left_out"] == {}
+    assert whole.detail["scenarios"]["half"]["refused"] == f"not within the dates {START} to {END}"
+
+
+def test_the_default_battery_names_the_windows_of_other_dates(world: World) -> None:
+    object.__setattr__(world.pipeline.policy.backtests, "battery", None)
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None and not {one.name for one in WINDOWS} & set(whole.detail["scenarios"])
+    assert whole.detail["windows_left_out"]["pandemic-2020"] == "2020-02-19 to 2020-03-23"
+    with Console(file=StringIO(), width=200) as console, console.capture() as shown:
+        print_scenarios(whole, console)
+    assert "outside these dates and so not read: crash-1987 (1987-08-25 to 1987-12-04)" in shown.get()
 
 
 def test_provenance_is_enough_to_run_it_again(world: World) -> None:

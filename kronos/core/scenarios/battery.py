@@ -49,6 +49,10 @@ class HistoricalWindow(_Strict):
             raise ValueError(f"end has value {self.end}: expected a date not before start {self.start}")
         return self
 
+    def lies_within(self, start: date, end: date) -> bool:
+        """Whether all of it is in [start, end]."""
+        return start <= self.start and self.end <= end
+
 
 class _Played(_Strict):
     """What every scenario that is run says besides its own parameters."""
@@ -183,8 +187,15 @@ def entropy(seed: int, name: str) -> tuple[int, ...]:
 
 def default_battery(start: date, end: date) -> Battery:
     """The windows that lie wholly within [start, end], and every scenario of `SYNTHETIC`."""
-    inside = tuple(window for window in WINDOWS if start <= window.start and window.end <= end)
+    inside = tuple(window for window in WINDOWS if window.lies_within(start, end))
     return Battery(scenarios=(*inside, *SYNTHETIC))
+
+
+def windows_left_out(battery: Battery, start: date, end: date) -> tuple[HistoricalWindow, ...]:
+    """The windows the default battery of these dates is without; of another battery nobody left anything out."""
+    if battery != default_battery(start, end):
+        return ()
+    return tuple(window for window in WINDOWS if not window.lies_within(start, end))
 
 
 def describe(scenario: Scenario) -> str:

@@ -24,6 +24,7 @@ from kronos.core.scenarios.battery import (
     describe,
     entropy,
     windows,
+    windows_left_out,
 )
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -132,6 +133,14 @@ def test_default_windows_lie_within_the_dates_and_the_rest_is_always_there() -> 
         "dot-com-2000-2002", "crisis-2008-2009", "downgrade-2011", "china-oil-2015-2016", "tightening-2018",
     ]  # fmt: skip
     assert by_running(battery) == SYNTHETIC
+
+
+def test_windows_outside_the_dates_are_named_where_the_battery_is_the_default() -> None:
+    start, end = date(1998, 7, 18), date(2018, 12, 24)
+    battery = default_battery(start, end)
+    outside = [window.name for window in windows_left_out(battery, start, end)]
+    assert outside == ["crash-1987", "gulf-1990", "russia-1998", "pandemic-2020", "inflation-2022"]
+    assert windows_left_out(battery.model_copy(update={"seed": 1}), start, end) == ()
 
 
 def test_every_scenario_is_either_run_or_read() -> None:
