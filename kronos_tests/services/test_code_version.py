@@ -71,6 +71,15 @@ def test_an_edited_statement_makes_another(package: Path) -> None:
     assert read() != before
 
 
+def test_another_version_of_a_package_it_computes_with_makes_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that only a test or a benchmark needs does not."""
+    before, installed = read(), module.version
+    assert {"numpy", "scipy", "polars", "duckdb"} < {one.partition("==")[0] for one in module.packages()}
+    for name, same in (("pytest", True), ("numpy", False)):
+        monkeypatch.setattr(module, "version", lambda asked, name=name: "0" if asked == name else installed(asked))
+        assert (read() == before) is same
+
+
 def test_what_is_no_code_does_not_count(package: Path) -> None:
     (package / "notes.txt").write_text("x")
     (package.parent / "sql" / "README.md").write_text("x")
