@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import LaunchRunContext, RunLauncher
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import freeze_time
@@ -20,10 +19,10 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import Queued
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
-from kronos.services.dagster_home import prepare_dagster_home
 from kronos.settings import Settings
 from kronos.store.database import Database
 from kronos.store.open import ensure_databases
+from kronos_tests.instances import dagster_of
 
 _LOCATION = """
 from pathlib import Path
@@ -121,13 +120,10 @@ class Daemon:
 def daemon_over(settings: Settings, database: Database) -> Iterator[Daemon]:
     """The daemon of a home; Dagster's database is made where it is missing."""
     ensure_databases(database)
-    url = prepare_dagster_home(settings, database)["KRONOS_DAGSTER_URL"]
     launcher = {"module": Noting.__module__, "class": Noting.__name__}
-    overrides = {"storage": {"postgres": {"postgres_url": url}}, "run_launcher": launcher}
-    location = settings.dagster_home / "location.py"
-    location.write_text(_LOCATION.format(home=str(settings.home), url=database.url, policy=str(settings.policy)))
-    origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(python_file=str(location), attribute="defs"))
-    with ExitStack() as stack:
-        ref = InstanceRef.from_dir(str(settings.dagster_home), overrides=overrides)
-        instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
-        yield Daemon(stack.enter_context(WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin))))
+    with dagster_of(settings, database, run_launcher=launcher) as instance:
+        location = settings.dagster_home / "location.py"
+        location.write_text(_LOCATION.format(home=str(settings.home), url=database.url, policy=str(settings.policy)))
+        origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(python_file=str(location), attribute="defs"))
+        with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace:
+            yield Daemon(workspace)
