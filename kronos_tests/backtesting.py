@@ -226,12 +226,17 @@ def members(settings: Settings, kind: str) -> list[psutil.Process]:
     """Processes of a kind that work for the home, by process id."""
     if kind not in (RUN_WORKER, CHILD):
         return _marked(settings, _MARKS[kind])
-    servers = _marked(settings, [_SERVER])
-    workers = [worker for server in servers for worker in _below(server, _SPAWNED)]
+    workers = workers_of(settings)
     if kind == RUN_WORKER:
-        return workers
+        return list(workers)
+    return [child for children in workers.values() for child in children]
+
+
+def workers_of(settings: Settings) -> dict[psutil.Process, list[psutil.Process]]:
+    """The run workers of the home, by process id, each with its children that play backtests."""
+    workers = [worker for server in _marked(settings, [_SERVER]) for worker in _below(server, _SPAWNED)]
     # what a worker starts has lost the settings, and so the home, from its environment
-    return [child for worker in workers for child in _below(worker, _SERVING)]
+    return {worker: _below(worker, _SERVING) for worker in workers}
 
 
 def _marked(settings: Settings, marks: Sequence[str]) -> list[psutil.Process]:

@@ -29,6 +29,7 @@ from kronos_tests.backtests.children import Stopped, StopsOnce, nothing
 from kronos_tests.backtests.tasks import END, START, STREAM, TASK, decision, outcome
 from kronos_tests.backtests.upstream import (
     BASE,
+    QUICK,
     Trouble,
     Upstream,
     break_off,
@@ -42,14 +43,6 @@ from kronos_tests.backtests.upstream import (
 from kronos_tests.frames import Row, frame
 
 TOKEN = "s3cr3t-t0ken"
-QUICK: Mapping[str, Any] = {
-    "poll_seconds": 0.01,
-    "first_wait_seconds": 0.01,
-    "longest_wait_seconds": 0.05,
-    "settle_seconds": 0.05,
-    "tries": 4,
-    "attempts": 3,
-}
 ONE = TASK.model_copy(update={"subjects": TASK.subjects[:1], "markets": ("US_EQ",)})
 """A task of a single job."""
 WINDOW = HistoricalWindow(name="crash", about="", start=START, end=END)

@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,15 @@ from typing import Any
 from kronos_tests.backtests.children import LONGEST_S
 
 BASE = "/prometheus"
+QUICK: Mapping[str, Any] = {
+    "poll_seconds": 0.01,
+    "first_wait_seconds": 0.01,
+    "longest_wait_seconds": 0.05,
+    "settle_seconds": 0.05,
+    "tries": 4,
+    "attempts": 3,
+}
+"""How a runner asks that has no time to lose."""
 
 
 @dataclass
@@ -41,6 +50,8 @@ class Upstream:
     """How the next requests are answered instead; None: as always."""
     statuses: Callable[[int], list[str]] = lambda number: ["PENDING", "RUNNING", "SUCCESS"]
     """What job number n says, one word a poll, the last for ever."""
+    plays: Callable[[Any], None] = lambda body: None
+    """What is done with the body of a submission that makes a job, before it is answered."""
     more: dict[str, Any] = field(default_factory=dict)
     """Further keys of a job's answer."""
     jobs: dict[str, list[str]] = field(default_factory=dict)
@@ -69,6 +80,7 @@ class Upstream:
             if key not in self.keys:
                 self.keys[key] = f"job/{len(self.keys)}"
                 self.jobs[self.keys[key]] = self.statuses(len(self.keys) - 1)
+                self.plays(request.body)
             return 202, {"job_id": self.keys[key]}
         job, _, verb = request.path.removeprefix(f"{BASE}/api/control/jobs/").replace("%2F", "/").partition("/cancel")
         del verb
@@ -115,10 +127,12 @@ def upstream() -> Iterator[Upstream]:
         state.port = server.server_address[1]
         thread = Thread(target=server.serve_forever, args=[0.01])
         thread.start()
-        yield state
-        state.closing.set()
-        server.shutdown()
-        thread.join(LONGEST_S)
+        try:
+            yield state
+        finally:
+            state.closing.set()
+            server.shutdown()
+            thread.join(LONGEST_S)
 
 
 def reply(status: int, body: Any, **headers: str) -> Trouble:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ import yaml
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
-from kronos.core.vocabulary import ExperimentStatus
+from kronos.core.vocabulary import ExperimentStatus, ResourceClass
 from kronos.defs.assembly import assemble
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_of, members_tag
-from kronos.defs.experiments.sensors import state_of
+from kronos.defs.experiments.sensors import request, state_of
 from kronos.defs.resources import Kronos
 from kronos.services.experiments import cancel
-from kronos.services.scheduling import RunState
+from kronos.services.scheduling import Launch, RunState
 from kronos.settings import Settings, dagster_root
 from kronos.store.backtests import RunningBacktest, running_backtests
 from kronos.store.database import Database, Role
+from kronos_tests.databases import drop
+from kronos_tests.defs.daemon import Daemon, daemon_over
 from kronos_tests.defs.ticks import tick
 from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy
 
@@ -45,6 +48,13 @@ def world(database: Database, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def kronos(world: World) -> Kronos:
     return Kronos(world.settings)
+
+
+@pytest.fixture
+def daemon(world: World) -> Iterator[Daemon]:
+    with daemon_over(world.settings, world.database) as daemon:
+        yield daemon
+    drop(world.database.sibling(f"{world.database.name}_dagster"))
 
 
 def launched(kronos: Kronos, instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
@@ -275,9 +285,65 @@ def test_a_config_the_engine_refuses_is_rejected_with_the_reason(
     assert world.attempts(experiment.experiment_id)[0].outcome is AttemptOutcome.CRASHED
 
 
+def test_a_run_that_is_asked_for_again_under_its_key_is_started_once(world: World, daemon: Daemon) -> None:
+    """Asked for while it waits in the run queue, and once it has left it: nobody has taken the attempt up yet."""
+    world.queued()
+    daemon.sensors()
+    daemon.sensors()
+    (run,) = daemon.run_queue()
+    daemon.sensors()
+    assert daemon.run_queue() == []
+    assert daemon.asked(SCHEDULER) == [[open_attempt(world).attempt.launch]] * 3
+    assert [one.run_id for one in daemon.instance.get_runs()] == [run.run_id]
+    assert (run.tags["kronos/tier"], run.tags["kronos/resource_class"]) == ("3", "CPU_HEAVY")
+
+
 def test_members_are_told_by_a_tag() -> None:
     members = [(uuid4(), 3), (uuid4(), 1)]
     assert members_of({MEMBERS_TAG: members_tag(members)}) == members and members_of({}) == []
+
+
+def enqueued(daemon: Daemon, kronos: Kronos, classes: Iterable[ResourceClass]) -> None:
+    """Runs of backtests of these classes, each more important than the one before, wait in the run queue."""
+    job = assemble(kronos).resolve_job_def("experiment_backtests")
+    for place, name in enumerate(classes):
+        lead = uuid4()
+        launch = Launch(f"{lead}:1", "n", ((lead, 1),), -place, "PORTFOLIO", name.value)
+        daemon.enqueue(job, request(launch))
+
+
+def ended(daemon: Daemon, runs: Iterable[dg.DagsterRun]) -> None:
+    for run in runs:
+        daemon.instance.report_run_failed(run)
+
+
+def classes_of(runs: Iterable[dg.DagsterRun]) -> list[str]:
+    return [run.tags["kronos/resource_class"] for run in runs]
+
+
+def test_the_run_queue_launches_no_more_of_a_class_than_its_cap_and_the_next_when_one_ends(
+    kronos: Kronos, daemon: Daemon
+) -> None:
+    """Whoever put them there: each class alone, one more than its cap allows."""
+    for name, limit in CLASS_LIMITS.items():
+        enqueued(daemon, kronos, [name] * (limit + 1))
+        launched = daemon.run_queue()
+        assert classes_of(launched) == [name] * limit and daemon.run_queue() == []
+        ended(daemon, launched[:1])
+        last = daemon.run_queue()
+        assert classes_of(last) == [name]
+        ended(daemon, [*launched[1:], *last])
+
+
+def test_the_run_queue_launches_no_more_of_all_classes_than_may_run_together(kronos: Kronos, daemon: Daemon) -> None:
+    """Each class as often as its own cap allows: the most important go first."""
+    every = [name for name, limit in CLASS_LIMITS.items() for _ in range(limit)]
+    assert len(every) > MOST_BACKTESTS
+    enqueued(daemon, kronos, every)
+    launched = daemon.run_queue()
+    assert Counter(classes_of(launched)) == Counter(every[-MOST_BACKTESTS:]) and daemon.run_queue() == []
+    ended(daemon, launched[:1])
+    assert len(daemon.run_queue()) == 1
 
 
 def test_the_run_queue_holds_the_caps_the_scheduler_plans_with() -> None:

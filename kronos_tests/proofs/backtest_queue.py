@@ -1,7 +1,9 @@
 """Ten proposals become experiments and are tested by the real daemon, run queue and Postgres: caps and order hold.
 
-While they are, the page of the queue is read again and again, from the database and by the command, and held against
-the caps and against itself. Afterwards the times of all attempts tell whether a cap was exceeded between two looks.
+While they are, the page of the queue is read again and again and held against the caps, against itself, and against
+the Dagster runs and processes that are there between two readings of it (`queue_truth` says what follows from those).
+What the command says is held between two readings too. Afterwards the times of all attempts tell whether a cap was
+exceeded between two looks.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from uuid import UUID
 from kronos.core.backtests.attempts import Attempt, AttemptOutcome
 from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
 from kronos.core.vocabulary import ResourceClass
+from kronos.defs.experiments.sensors import experiment_job
 from kronos.errors import KronosError
 from kronos.services.backtest_queue import queue_status
 from kronos.services.experiments import list_experiments
+from kronos.services.workplace import Workplace
 from kronos.settings import Settings
 from kronos_tests.backtesting import (
     all_reviewed,
@@ -36,11 +40,14 @@ from kronos_tests.backtesting import (
     supervised,
     up,
 )
+from kronos_tests.instances import dagster_of
+from kronos_tests.queue_truth import Page, contradictions, look_outside, moved_back, page_of, still_under_way, told
 
 CASES = ["ten"]
 EXPERIMENTS = 10
 LONGEST_S = 3_000.0
 _EVERY_S = 2.0
+_COMMAND_EVERY = 10
 
 
 def run(case: str, experiments: int = EXPERIMENTS) -> dict[str, object]:
@@ -59,12 +66,15 @@ def run(case: str, experiments: int = EXPERIMENTS) -> dict[str, object]:
         broken = [*seen.broken, *over_caps(chain(*attempts.values()), _classes(settings))]
     once = all([one.outcome for one in each] == [AttemptOutcome.COMPLETED] for each in attempts.values())
     return {
-        "holds": finished and once and ordered and not broken and seen.looks > 0,
+        "holds": finished and once and ordered and not broken and bool(seen.under_way and seen.playing and seen.told),
         "finished": finished,
         "each_started_and_completed_once": once,
         "in_order_of_priority": ordered,
         "broken": broken,
         "looks": seen.looks,
+        "seen_under_way": seen.under_way,
+        "seen_playing": seen.playing,
+        "told_by_the_command": seen.told,
         "most_at_once": most_at_once(chain(*attempts.values())),
         "seconds_from_admission_to_end": sorted(round(_seconds(each)) for each in attempts.values()),
     }
@@ -89,24 +99,48 @@ def over_caps(attempts: Iterable[Attempt], class_of: Mapping[UUID, ResourceClass
 
 @dataclass
 class _Seen:
-    """What the page said, again and again."""
+    """What the page said, again and again.
+
+    under_way, playing: how often an attempt was found at work as the page said, and a process that played one.
+    """
 
     settings: Settings
     looks: int = 0
+    under_way: int = 0
+    playing: int = 0
+    told: int = 0
     broken: list[str] = field(default_factory=list)
+    _page: Page | None = None
     _last: float = 0.0
 
     def look(self) -> bool:
-        """Read the page; False, so that waiting goes on."""
+        """Read the page and what there is; False, so that waiting goes on."""
         if time.monotonic() - self._last >= _EVERY_S:
             self._last = time.monotonic()
             with at_work(self.settings) as workplace:
-                page = queue_status(workplace.database, workplace.policy.scheduler).to_json_dict()
-            self.broken += _broken(page)
-            self.looks += 1
-            if self.looks % 10 == 1:
-                self.broken += _broken(self._command())
+                self._look(workplace)
         return False
+
+    def _look(self, workplace: Workplace) -> None:
+        earlier, before = self._page, self._read(workplace)
+        with dagster_of(self.settings, workplace.database) as instance:
+            outside = look_outside(self.settings, instance, experiment_job.name)
+        after = self._read(workplace)
+        self.broken += [*(moved_back(earlier, before) if earlier else ()), *contradictions(before, outside, after)]
+        self.under_way += len(still_under_way(before, after))
+        self.playing += len(outside.playing)
+        if self.looks % _COMMAND_EVERY == 0:
+            said = self._command()
+            page = told(said, after)
+            self.broken += [*_broken(said), *moved_back(after, page), *moved_back(page, self._read(workplace))]
+            self.told += 1
+        self.looks += 1
+
+    def _read(self, workplace: Workplace) -> Page:
+        status = queue_status(workplace.database, workplace.policy.scheduler)
+        self.broken += _broken(status.to_json_dict())
+        self._page = page = page_of(status)
+        return page
 
     def _command(self) -> dict[str, Any]:
         command = [sys.executable, "-m", "kronos.cli", "experiment", "queue", "--json"]

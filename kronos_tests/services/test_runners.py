@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from kronos.core.backtests.runner import ChosenRunner
+from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
+from kronos.core.frames import DECISIONS
+from kronos.core.scenarios.battery import Battery, ShockOverlay
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import BacktestFailed, BadValue
+from kronos.sandbox.backtest import produce
+from kronos.sandbox.engines.contract import SANDBOX_DECISIONS
+from kronos.sandbox.rows import decision_rows, outcome_rows
 from kronos.services.attempts import Bench
 from kronos.services.backtest import run_backtest
 from kronos.services.bench import bench_over
@@ -20,7 +30,9 @@ from kronos.services.experiments import experiment_results
 from kronos.services.runners import choose_runner
 from kronos.store.backtests import specs_of
 from kronos.store.database import Database, Role
+from kronos.store.source_writer import copy_rows
 from kronos_tests.backtesting import numbers
+from kronos_tests.backtests.upstream import QUICK, upstream
 from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
 
 PROGRAM = """
@@ -44,11 +56,15 @@ COMMAND = {
     "alters": True,
     "scenarios": True,
 }
+GAPS = ShockOverlay(name="gaps", about="falls", gap=-0.05, gap_count=3, years=2.0)
+"""Over all of an experiment's dates: where it begins later, the API's runner takes the rows before for missing."""
 
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path) -> Iterator[World]:
-    terms = policy().model_copy(update={"backtests": short(probes=1, neighbours=0, fold_months=12)})
+    terms = policy().model_copy(
+        update={"backtests": short(probes=1, neighbours=0, fold_months=12, battery=Battery(scenarios=(GAPS,)))}
+    )
     with backtest_world(database, tmp_path, terms) as found:
         yield found
 
@@ -76,6 +92,41 @@ def test_a_command_gives_what_the_same_engine_gives_here_and_what_it_says_is_hea
     ours = results(world, world.bench(), world.queued())
     assert theirs.replace('"command"', '"sandbox"') == ours
     assert {"playing fold-001", "playing fold-002", "playing scenario-gaps"} <= set(said)
+
+
+def plays(database: Database, body: Mapping[str, Any]) -> None:
+    """What upstream makes of a job: the reference engine's rows, in its own tables."""
+    kronos = body["kronos"]
+    subject = {"config_id": kronos["config_id"], "config_body": body["config_overrides"]}
+    task = {
+        **{name: value for name, value in kronos.items() if name != "config_id"},
+        **{"subjects": [subject], "markets": [body["market_id"]], "seed": body["seed"]},
+        **{"start": body["start_date"], "end": body["end_date"]},
+    }
+    made = produce(Task.model_validate_json(json.dumps(task)))
+    unread = [pl.lit(None, dtype).alias(name) for name, dtype in SANDBOX_DECISIONS.items() if name not in DECISIONS]
+    with database.connect(Role.UPSTREAM) as session:
+        copy_rows(session, "engine_decisions", decision_rows(made.decisions.with_columns(unread)))
+        copy_rows(session, "decision_outcomes", outcome_rows(made.outcomes))
+
+
+def test_upstream_gives_what_the_same_engine_gives_here_and_how_far_it_is_is_heard(world: World) -> None:
+    said: list[str] = []
+    with upstream() as control:
+        control.plays, control.more = partial(plays, world.database), {"progress": 0.5}
+        api: dict[str, Any] = {
+            "kind": "prometheus_api",
+            "url": control.url,
+            "markets": ["US_EQ"],
+            "scenarios": True,
+            **QUICK,
+        }
+        theirs = results(world, bench_with(world, {"PORTFOLIO": api}, said), world.queued())
+    here = ChosenRunner("sandbox", lambda: world.runner, ("US_EQ",))
+    ours = results(world, replace(world.bench(), choose=lambda _: here), world.queued())
+    assert theirs.replace('"prometheus_api"', '"sandbox"') == ours and '"refused"' not in ours
+    words = {line.rpartition(": ")[2] for line in said}
+    assert {"PENDING 0.5", "RUNNING 0.5", "SUCCESS 0.5", "1 of 4 pieces", "4 of 4 pieces"} <= words
 
 
 def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
