@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -13,6 +13,7 @@ import polars as pl
 from kronos.backtests.contract import held_to_task
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
+from kronos.core.scenarios.battery import HistoricalWindow
 from kronos.core.vocabulary import Mode
 from kronos.sources.decisions import TABLE as DECISION_TABLE
 from kronos.sources.outcomes import TABLE as OUTCOME_TABLE
@@ -64,13 +65,20 @@ def _lacks(task: Task, decisions: pl.DataFrame, outcomes: pl.DataFrame, longest_
     days = decisions["as_of_date"].unique().sort().to_list()
     if not days:
         return "its tables hold no decision"
-    for before, after in pairwise([task.start, *days, task.end]):
+    for before, after in pairwise([_first_day(task), *days, task.end]):
         if (after - before).days > longest_gap_days:
             return f"its tables hold no decision between {before} and {after}"
     came = outcomes.join(decisions, on="decision_id", how="semi")
     if came.is_empty() and days[0] + _SOON <= task.data_until:
         return "its tables hold no outcome of any decision"
     return None
+
+
+def _first_day(task: Task) -> date:
+    """From when on decisions are expected: of a scenario the last years alone are played."""
+    if task.scenario is None or isinstance(task.scenario, HistoricalWindow):
+        return task.start
+    return task.scenario.played_from(task.start, task.end)
 
 
 def written_twice(decisions: pl.DataFrame) -> str | None:

@@ -9,7 +9,7 @@ has sessions.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from typing import Final
 
@@ -48,8 +48,6 @@ from kronos.settings import SANDBOX_START
 
 REFERENCE: Final = "US_EQ"
 """Its sessions are the sandbox's, its regimes those of every market's region, its benchmark the common factor."""
-
-_DAYS_PER_YEAR: Final = 365.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +90,7 @@ def scenario_market(market: Market, scenario: Scenario, start: date, end: date, 
 
 def _stage(scenario: Played, start: date, end: date) -> _Stage:
     reference = load_markets()[REFERENCE].until(end)
-    opened = max(start, end - timedelta(days=round(scenario.years * _DAYS_PER_YEAR)))
-    days = reference.rows_between(opened, end)
+    days = reference.rows_between(scenario.played_from(start, end), end)
     if len(days) < LEAST_SESSIONS:
         raise BadValue(f"sessions of scenario {scenario.name!r}", len(days), f"at least {LEAST_SESSIONS} to be played")
     return _Stage(reference, days)

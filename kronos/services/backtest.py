@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import polars as pl
@@ -115,7 +116,7 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced) -> dict[str
     facts = build_facts(
         decisions,
         outcomes,
-        pipeline.source.contexts(task.start, task.end) if task.scenario is None else _NO_CONTEXTS,
+        _contexts(pipeline, task, decisions) if task.scenario is None else _NO_CONTEXTS,
         sessions,
         empty(_NO_HORIZONS),
         pipeline.policy,
@@ -132,6 +133,12 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced) -> dict[str
     key = dict(zip(PIECE_KEY, (experiment_of(task.experiment_id), task.piece), strict=True))
     labels = [pl.lit(value).alias(name) for name, value in key.items()]
     return {BACKTESTS + name: df.select(*labels, *df.columns) for name, df in frames.items()}
+
+
+def _contexts(pipeline: Pipeline, task: Task, decisions: pl.DataFrame) -> Contexts:
+    """What the source knew when the piece's decisions would have been made; it need not hold any of that time."""
+    first: Any = decisions["decided_at"].min()
+    return pipeline.source.contexts(task.start, task.end, decided_from=first)
 
 
 def _counts(produced: Produced) -> dict[str, int]:

@@ -119,10 +119,15 @@ class SourceReader:
             raw.filter(_refused(decisions)).select("decision_id", "experiment_id").unique(maintain_order=True),
         )
 
-    def contexts(self, start: date, end: date) -> Contexts:
-        """Every usable context row that can matter to decisions dated from start to end."""
+    def contexts(self, start: date, end: date, *, decided_from: datetime | None = None) -> Contexts:
+        """Every usable context row that can matter to decisions dated from start to end.
+
+        decided_from: when the first of them was made; None: they are the source's own.
+        """
         with self._connection.snapshot():
-            known = self._first_decided(start, end)
+            known = None
+            if self._recorded_by is RecordedBy.RECORDED:
+                known = decided_from or self._first_decided(start, end)
             return Contexts(*(self._context_window(kind, start, end, known) for kind in KINDS))
 
     def horizons(self) -> pl.DataFrame:
@@ -207,9 +212,7 @@ class SourceReader:
         return usable_contexts(raw, kind, self._recorded_by)
 
     def _first_decided(self, start: date, end: date) -> datetime | None:
-        """When the first decision of the range was made; None where recording times do not count."""
-        if self._recorded_by is not RecordedBy.RECORDED:
-            return None
+        """When the source's first decision of the range was made; None: it has none."""
         first: datetime | None = self._read("first_decided", start, end, EARLIEST_DATE)["decided_at"].item()
         return first
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from kronos.core.backtests.runner import Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, QUARANTINE
 from kronos.core.policy import ObservationPolicy
-from kronos.core.scenarios.battery import HistoricalWindow
+from kronos.core.scenarios.battery import HistoricalWindow, ShockOverlay
 from kronos.errors import BacktestFailed, BadValue
 from kronos.settings import Dialect, RecordedBy
 from kronos.sources.reader import SourceBatch, SourceReader
@@ -45,6 +45,8 @@ from kronos_tests.frames import Row, frame
 TOKEN = "s3cr3t-t0ken"
 ONE = TASK.model_copy(update={"subjects": TASK.subjects[:1], "markets": ("US_EQ",)})
 """A task of a single job."""
+LONG = ONE.model_copy(update={"end": date(2020, 9, 30), "data_until": date(2020, 10, 7)})
+"""Longer than its scenario is played."""
 WINDOW = HistoricalWindow(name="crash", about="", start=START, end=END)
 
 
@@ -477,6 +479,18 @@ def test_missing_rows_are_a_failed_backtest(control: Upstream, keep: Any, match:
     some = batch([row for row in made if keep(row["as_of_date"])], came)
     with failing(match, final=False):
         runner(control, some, longest_gap_days=4).run(ONE, nothing)
+
+
+def test_of_a_scenario_that_is_played_in_the_last_years_the_earlier_ones_are_not_missing(control: Upstream) -> None:
+    gaps = ShockOverlay(name="gaps", about="", gap=-0.05, gap_count=1, years=0.25)
+    played = gaps.played_from(LONG.start, LONG.end)
+    task = LONG.model_copy(update={"scenario": gaps})
+    made, came = rows(task)
+    for first, lacks in ((played, False), (played + timedelta(days=40), True)):
+        later = batch([row for row in made if row["as_of_date"] >= first], came)
+        expected = failing(f"no decision between {played}", final=False) if lacks else nullcontext()
+        with expected:
+            runner(control, later, longest_gap_days=20, scenarios=True).run(task, nothing)
 
 
 def test_decisions_without_any_outcome_are_a_failed_backtest(control: Upstream) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from kronos.cli.render_backtests import print_scenarios
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.backtests.runner import Produced
-from kronos.core.backtests.spec import Task
+from kronos.core.backtests.spec import Subject, Task
 from kronos.core.changes.chain import verify
 from kronos.core.changes.model import Experiment
 from kronos.core.frames import PIECE_KEY
@@ -27,13 +27,24 @@ from kronos.errors import BacktestFailed
 from kronos.lake.backtests import BacktestRecord
 from kronos.lake.tables import BACKTESTS, TABLES
 from kronos.sandbox.backtest import produce
-from kronos.services.backtest import run_backtest
+from kronos.services.backtest import piece_tables, run_backtest
 from kronos.services.experiments import cancel, experiment_results, requeue
 from kronos.store.backtests import specs_of, tell
 from kronos.store.change_log import entries
 from kronos.store.database import Database, Role
 from kronos_tests import backtesting
-from kronos_tests.services.backtest_world import BATTERY, END, PIECES, START, Direct, World, backtest_world, policy
+from kronos_tests.builders import at, decision, insert, regime
+from kronos_tests.services.backtest_world import (
+    BATTERY,
+    BODY,
+    END,
+    PIECES,
+    START,
+    Direct,
+    World,
+    backtest_world,
+    policy,
+)
 
 QUEUED, RUNNING, REVIEW, REJECTED = (
     ExperimentStatus.QUEUED_FOR_BACKTEST,
@@ -113,6 +124,22 @@ def test_a_window_that_is_not_wholly_within_the_dates_is_not_read(world: World) 
     whole = experiment_results(world.database, done.experiment_id).whole
     assert whole is not None and whole.detail["windows_left_out"] == {}
     assert whole.detail["scenarios"]["half"]["refused"] == f"not within the dates {START} to {END}"
+
+
+@pytest.mark.parametrize("upstream_decided", [None, date(1996, 1, 8), date(1996, 1, 3)])
+def test_labels_are_those_known_at_the_pieces_decisions_whatever_upstream_decided(
+    world: World, upstream_decided: date | None
+) -> None:
+    """The newest label before the piece came days late: until then the one before it counted."""
+    insert(world.database, regimes=[regime(date(1996, 1, 2), "STRESS", recorded_at=at(date(1996, 1, 5), 6))])
+    if upstream_decided is not None:
+        insert(world.database, engine_decisions=[decision("live", upstream_decided)])
+    fold = {"start": date(1996, 1, 3), "end": date(1996, 1, 9), "train_until": date(1995, 12, 1), "data_until": END}
+    subjects = (Subject(config_id="new", config_body=BODY),)
+    task = Task(piece="fold", experiment_id="x", engine_name="PORTFOLIO", markets=("US_EQ",), subjects=subjects, **fold)
+    facts = piece_tables(world.pipeline, task, produce(task))[BACKTESTS + "facts"]
+    first = facts.filter(pl.col("as_of_date") <= date(1996, 1, 4))
+    assert set(first["regime"]) == {"CALM"} and "STRESS" in facts["regime"]
 
 
 def test_the_default_battery_names_the_windows_of_other_dates(world: World) -> None:

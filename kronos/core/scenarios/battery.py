@@ -6,13 +6,15 @@ battery's seed and the scenario's name, so adding a scenario changes no other.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from kronos.core.canonical import canonical_hash
+
+_DAYS_PER_YEAR: Final = 365.25
 
 
 class _Strict(BaseModel):
@@ -65,6 +67,10 @@ class _Played(_Strict):
     cost_multiplier: Annotated[
         Number, Field(ge=1, le=100, description="times the market's usual cost of trading: liquidity that is gone")
     ] = 1.0
+
+    def played_from(self, start: date, end: date) -> date:
+        """First of the dates within [start, end] that are played."""
+        return max(start, end - timedelta(days=round(self.years * _DAYS_PER_YEAR)))
 
 
 class BlockBootstrap(_Played):
