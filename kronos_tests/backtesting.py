@@ -152,7 +152,7 @@ def numbers(result: Mapping[str, Any], specs: Sequence[BacktestSpec]) -> str:
 
 
 def _lasting(period: Mapping[str, Any], specs: Mapping[str, Any]) -> dict[str, Any]:
-    provenance = {name: value for name, value in period["provenance"].items() if name != "lake"}
+    provenance = {name: value for name, value in period["provenance"].items() if name not in ("lake", "build")}
     kept = {name: value for name, value in period.items() if name not in ("experiment_id", "attempt", "recorded_at")}
     return kept | {"provenance": provenance | {"spec": specs[provenance["spec"]]}}
 

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 import polars as pl
 
+from kronos.core.backtests.spec import is_of
 from kronos.core.frames import PIECE_KEY
 from kronos.lake.tables import BACKTESTS, Lake
 
@@ -28,10 +29,15 @@ class Record(Protocol):
 
 
 class BacktestRecord:
-    """The backtests of one experiment, as they were at the marks; without marks as they are now."""
+    """The backtests of one experiment, as they were at the marks; without marks as they are now.
 
-    def __init__(self, lake: Lake, experiment_id: str, marks: Mapping[str, str] | None = None) -> None:
-        self._lake, self._experiment_id, self._marks = lake, experiment_id, marks or {}
+    build: whose rows they are (`spec.build_of`); None: all there are, of results that were kept without one.
+    """
+
+    def __init__(
+        self, lake: Lake, experiment_id: str, marks: Mapping[str, str] | None = None, build: str | None = None
+    ) -> None:
+        self._lake, self._experiment_id, self._marks, self._build = lake, experiment_id, marks or {}, build
 
     def scan(self, table: str, months: Iterable[str] | None = None) -> pl.LazyFrame:
         """A table of the experiment, all months or these; what backtests do not have is empty."""
@@ -39,7 +45,10 @@ class BacktestRecord:
             return self._lake.scan(table, ())
         name = TABLES[table]
         rows = self._lake.scan(name, months, mark=self._marks.get(name))
-        return rows.filter(pl.col("experiment") == self._experiment_id).drop(*PIECE_KEY)
+        rows = rows.filter(pl.col("experiment") == self._experiment_id)
+        if self._build is not None:
+            rows = rows.filter(is_of(pl.col("piece"), self._build))
+        return rows.drop(*PIECE_KEY)
 
     def version(self, table: str) -> int | None:
         """Newest version of a table, of any experiment's."""

@@ -14,7 +14,7 @@ from uuid import UUID
 import polars as pl
 
 from kronos.core.backtests.runner import ChosenRunner, Produced, Runner
-from kronos.core.backtests.spec import BacktestSpec, Task, experiment_of, is_probe, tasks
+from kronos.core.backtests.spec import BacktestSpec, Task, build_of, experiment_of, is_probe, kept_as, tasks
 from kronos.core.cells import build_cells
 from kronos.core.changes.model import Experiment
 from kronos.core.facts import FactsBatch, build_facts
@@ -34,6 +34,7 @@ from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, t
 from kronos.services.backtest_results import conclude
 from kronos.services.backtest_rows import rows_of
 from kronos.services.backtest_spec import backtest_spec
+from kronos.services.code_version import require_unchanged
 from kronos.services.experiments import find_experiment
 from kronos.services.pipeline import Pipeline
 from kronos.services.probes import probe
@@ -83,7 +84,7 @@ def _work(
         for task in wanted:
             if task.piece not in done:
                 heartbeat.between_pieces()
-                record = _made(bench, attempt, task, spec.freshness_sessions, runner, heartbeat)
+                record = _made(bench, attempt, spec, task, runner, heartbeat)
                 with bench.workplace.database.connect(Role.ORCHESTRATOR) as session:
                     store.record_piece(session, experiment_id, spec.digest, bench.workplace.code_version, record)
                 done[task.piece] = record
@@ -93,23 +94,32 @@ def _work(
     return [done[task.piece] for task in wanted]
 
 
-def _made(bench: Bench, attempt: int, task: Task, freshness: int, runner: Runner, heartbeat: Heartbeat) -> PieceRecord:
-    """Run a task, add its rows up and write them; of a probe nothing but what it found."""
+def _made(
+    bench: Bench, attempt: int, spec: BacktestSpec, task: Task, runner: Runner, heartbeat: Heartbeat
+) -> PieceRecord:
+    """Run a task, add its rows up and write them; of a probe nothing but what it found.
+
+    A runner's child process loads the code that is there when it begins: what it gave counts as this process's only if
+    that is still the same.
+    """
     started = time.monotonic()
     if is_probe(task.piece):
-        found = probe(task, freshness, runner, heartbeat)
+        found = probe(task, spec.freshness_sessions, runner, heartbeat)
+        require_unchanged()
         return PieceRecord(task.piece, attempt, {}, {}, _since(started), None, found)
     produced, refused, neighbours = rows_of(task, runner, heartbeat)
+    require_unchanged()
     heartbeat()
-    tables = piece_tables(bench.pipeline, task, produced)
+    kept = kept_as(task.piece, build_of(spec.digest, bench.workplace.code_version))
+    tables = piece_tables(bench.pipeline, task, produced, kept)
     heartbeat()
-    where = {"experiment": [experiment_of(task.experiment_id)], "piece": [task.piece]}
+    where = {"experiment": [experiment_of(task.experiment_id)], "piece": [kept]}
     marks = {table: bench.pipeline.lake.replace(table, df, where) for table, df in tables.items()}
     return PieceRecord(task.piece, attempt, marks, _counts(produced), _since(started), refused, neighbours or None)
 
 
-def piece_tables(pipeline: Pipeline, task: Task, produced: Produced) -> dict[str, pl.DataFrame]:
-    """Facts and cells of a task's rows, by the same code as those of live decisions."""
+def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) -> dict[str, pl.DataFrame]:
+    """Facts and cells of a task's rows, by the same code as those of live decisions; kept: the piece's name there."""
     decisions, outcomes = produced.decisions, produced.outcomes
     longest = max([0, *outcomes["horizon"].unique()])
     sessions = market_sessions(pipeline.policy, decisions["market_id"].unique(), task.start, task.end, longest)
@@ -130,7 +140,7 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced) -> dict[str
         "calibration_cells": cells.calibration,
         "confusion_cells": cells.confusion,
     }
-    key = dict(zip(PIECE_KEY, (experiment_of(task.experiment_id), task.piece), strict=True))
+    key = dict(zip(PIECE_KEY, (experiment_of(task.experiment_id), kept), strict=True))
     labels = [pl.lit(value).alias(name) for name, value in key.items()]
     return {BACKTESTS + name: df.select(*labels, *df.columns) for name, df in frames.items()}
 

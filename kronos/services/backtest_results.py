@@ -10,7 +10,7 @@ from typing import Any
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.backtests.results import beside_numbers, figures
-from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, scenario_of, stream_of
+from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, build_of, scenario_of, stream_of
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.reports.model import EnginePerformanceReport
@@ -49,8 +49,8 @@ def conclude(
     `BacktestFailed`, finally, when the proposed config decided nothing.
     """
     experiment_id = experiment.experiment_id
-    marks = newest_marks(pieces)
-    record = BacktestRecord(bench.pipeline.lake, str(experiment_id), marks)
+    marks, build = newest_marks(pieces), build_of(spec.digest, bench.workplace.code_version)
+    record = BacktestRecord(bench.pipeline.lake, str(experiment_id), marks, build)
     performance = Performance(record, bench.pipeline.policy, bench.pipeline.recorded_by)
     read = _Reports(performance, spec, heartbeat)
     periods = read.periods(_refused(pieces), _neighbours_refused(spec, pieces))
@@ -75,7 +75,8 @@ def conclude(
 
 
 def newest_marks(pieces: Iterable[PieceRecord]) -> dict[str, str]:
-    """Per table the newest version any piece was written in: it holds the rows of all."""
+    """Per table the newest version any piece was written in: it holds the rows of all, which only their own build
+    writes again, and then the same."""
     newest: dict[str, str] = {}
     for piece in pieces:
         for table, mark in piece.lake.items():
@@ -190,6 +191,7 @@ def _provenance(
         "battery_seed": spec.battery.seed,
         "code_version": bench.workplace.code_version,
         "lake": dict(marks),
+        "build": build_of(spec.digest, bench.workplace.code_version),
         "data": [spec.start.isoformat(), spec.end.isoformat()],
         "markets": list(spec.markets),
         "rows": dict(sorted(counted.items())),

@@ -26,12 +26,12 @@ from kronos.core.scenarios.battery import windows
 from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
+from kronos.lake.tables import Lake
 from kronos.services.performance import Performance
 from kronos.services.pipeline import Pipeline
 from kronos.store import verdicts as store
 from kronos.store.backtests import PieceRecord, pieces_of, specs_of
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import list_configs
 from kronos.store.experiments import results_of
 from kronos.store.trials import count_trials
 
@@ -53,6 +53,10 @@ class Backtest:
     def marks(self) -> Mapping[str, str]:
         """Per lake table the version that holds the rows."""
         return dict(self.whole.provenance["lake"])
+
+    def record(self, lake: Lake) -> BacktestRecord:
+        """The rows behind the result."""
+        return BacktestRecord(lake, self.spec.experiment_id, self.marks, self.whole.provenance.get("build"))
 
 
 def read_backtest(database: Database, experiment: Experiment) -> Backtest:
@@ -80,7 +84,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
     with pipeline.database.connect(Role.READER) as session:
-        duplicates = store.duplicates_of(session, experiment.engine_name, experiment.proposed_config_id)
+        duplicates = store.duplicates_of(session, experiment.experiment_id, spec.incumbent)
         search = _search(session, backtest, policy)
     return GateEvidence(
         engine_name=experiment.engine_name,
@@ -111,7 +115,7 @@ def _compared(pipeline: Pipeline, backtest: Backtest) -> GateSeries | None:
     spec = backtest.spec
     if spec.incumbent is None:
         return None
-    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    record = backtest.record(pipeline.lake)
     performance = Performance(record, pipeline.policy, pipeline.recorded_by)
     try:
         return performance.gate_series(
@@ -155,13 +159,9 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
     of anyone's search, and counting them would make the suite kinder than the gates are to a candidate.
     """
     experiment = backtest.experiment
-    body = next(
-        one.config_body
-        for one in list_configs(session, experiment.engine_name)
-        if one.config_id == experiment.proposed_config_id
-    )
     counted = count_trials(session, experiment.engine_name)
-    declared = body.get("control", {}).get("trials", 1) if isinstance(body.get("control"), dict) else 0
+    control = next(one.control for one in backtest.spec.subjects if one.config_id == experiment.proposed_config_id)
+    declared = 0 if control is None else getattr(control, "trials", 1)
     looks = store.looks_at(session, experiment.engine_name, experiment.experiment_id)
     this = (experiment.experiment_id, experiment.attempt)
     earlier = [one for one in looks if (one.experiment_id, one.attempt) != this]
@@ -176,7 +176,7 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
 def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePolicy) -> dict[str, frozenset[str]]:
     """Which of the two configs' outcomes report costs and turnover."""
     spec, both = backtest.spec, [backtest.experiment.proposed_config_id, backtest.spec.incumbent]
-    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    record = backtest.record(pipeline.lake)
     chosen = record.scan(FACTS).filter(pl.col("config_id").is_in(both), experiment_id=spec.experiment_id)
     names = [f"{name}_h{horizon}" for name in ("return", *REPORTED)]
     facts = chosen.select("config_id", pl.col(f"^({'|'.join(names)})$")).collect()
@@ -266,7 +266,7 @@ def _loss(figures: Mapping[str, Any], metric: str) -> float | None:
 
 def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric: str) -> Actions:
     spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
-    record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
+    record = backtest.record(pipeline.lake)
     chosen = record.scan(FACTS).filter(config_id=proposed, experiment_id=spec.experiment_id)
     facts = chosen.select("market_id", "entity_id", "as_of_date", "weight").collect()
     facts = facts.sort("market_id", "as_of_date", "entity_id", pl.col("weight"))

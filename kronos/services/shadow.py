@@ -21,6 +21,8 @@ from kronos.lake.tables import Lake
 from kronos.services.experiments import find_experiment
 from kronos.services.market_hours import session_closes
 from kronos.services.workplace import Workplace
+from kronos.store.database import Role
+from kronos.store.experiments import results_of
 
 FACTS: Final = "decision_facts"
 
@@ -31,7 +33,7 @@ def shadow_evidence(workplace: Workplace, lake: Lake, experiment_id: str | UUID,
     # named before the rows are read: what is written meanwhile is not claimed to have been seen
     marks = {table: mark for table in (FACTS, TABLES[FACTS]) if (mark := lake.mark(table)) is not None}
     shadow = read_shadow(lake, experiment).collect()
-    replay = read_replay(lake, str(experiment.experiment_id), experiment.proposed_config_id).collect()
+    replay = read_replay(_record(workplace, lake, experiment), experiment).collect()
     return replace(evidence_of(experiment, shadow, replay, workplace.policy, now.date()), marks=marks)
 
 
@@ -60,9 +62,19 @@ def read_shadow(lake: Lake, experiment: Experiment) -> pl.LazyFrame:
     )
 
 
-def read_replay(lake: Lake, experiment_id: str, config_id: str) -> pl.LazyFrame:
-    """Facts of the config in the experiment's replay, without its scenarios; empty while no backtest is kept."""
-    return BacktestRecord(lake, experiment_id).scan(FACTS).filter(config_id=config_id, experiment_id=experiment_id)
+def read_replay(record: BacktestRecord, experiment: Experiment) -> pl.LazyFrame:
+    """Facts of the proposed config in the experiment's replay, without its scenarios."""
+    own, config = str(experiment.experiment_id), experiment.proposed_config_id
+    return record.scan(FACTS).filter(config_id=config, experiment_id=own)
+
+
+def _record(workplace: Workplace, lake: Lake, experiment: Experiment) -> BacktestRecord:
+    """The rows behind the experiment's result; before there is one all that are kept."""
+    with workplace.database.connect(Role.READER) as session:
+        results = results_of(session, experiment.experiment_id)
+    newest = max(results, key=lambda one: one.attempt, default=None)
+    build = None if newest is None else newest.provenance.get("build")
+    return BacktestRecord(lake, str(experiment.experiment_id), build=build)
 
 
 def _closes(shadow: pl.DataFrame, policy: ObservationPolicy) -> pl.DataFrame:

@@ -100,9 +100,12 @@ def unjudged(session: Session, seconds: float, code_version: str) -> list[Unjudg
     return [Unjudged(*row) for row in rows]
 
 
-def duplicates_of(session: Session, engine_name: str, config_id: str) -> tuple[str, ...]:
-    """Other configs of the engine's real search with the very parameters of this one."""
-    values = {"engine_name": engine_name, "config_id": config_id}
+def duplicates_of(session: Session, experiment_id: UUID, incumbent: str | None) -> tuple[str, ...]:
+    """Configs with the very parameters of the one that an experiment proposes, of which nothing new is learned.
+
+    The incumbent, the active config, and what an earlier experiment proposed that was judged within the last year.
+    """
+    values = {"experiment_id": experiment_id, "incumbent": incumbent}
     return tuple(row[0] for row in session.execute(query("verdicts", "duplicates"), values).fetchall())
 
 

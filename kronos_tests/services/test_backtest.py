@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
@@ -23,12 +24,14 @@ from kronos.core.changes.model import Experiment
 from kronos.core.frames import PIECE_KEY
 from kronos.core.scenarios.battery import WINDOWS, Battery, HistoricalWindow
 from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus
-from kronos.errors import BacktestFailed
+from kronos.errors import BacktestFailed, ChangeRefused
 from kronos.lake.backtests import BacktestRecord
 from kronos.lake.tables import BACKTESTS, TABLES
 from kronos.sandbox.backtest import produce
+from kronos.services import backtest as backtest_service
 from kronos.services.backtest import piece_tables, run_backtest
 from kronos.services.experiments import cancel, experiment_results, requeue
+from kronos.services.gate_evidence import read_backtest
 from kronos.store.backtests import specs_of, tell
 from kronos.store.change_log import entries
 from kronos.store.database import Database, Role
@@ -137,7 +140,7 @@ def test_labels_are_those_known_at_the_pieces_decisions_whatever_upstream_decide
     fold = {"start": date(1996, 1, 3), "end": date(1996, 1, 9), "train_until": date(1995, 12, 1), "data_until": END}
     subjects = (Subject(config_id="new", config_body=BODY),)
     task = Task(piece="fold", experiment_id="x", engine_name="PORTFOLIO", markets=("US_EQ",), subjects=subjects, **fold)
-    facts = piece_tables(world.pipeline, task, produce(task))[BACKTESTS + "facts"]
+    facts = piece_tables(world.pipeline, task, produce(task), "fold@build")[BACKTESTS + "facts"]
     first = facts.filter(pl.col("as_of_date") <= date(1996, 1, 4))
     assert set(first["regime"]) == {"CALM"} and "STRESS" in facts["regime"]
 
@@ -164,6 +167,39 @@ def test_provenance_is_enough_to_run_it_again(world: World) -> None:
     assert whole.provenance["code_version"] == "test" and set(whole.provenance["lake"]) == {
         name for name in TABLES if name.startswith(BACKTESTS)
     }
+
+
+def test_what_other_code_wrote_meanwhile_is_not_taken_for_its_own(world: World) -> None:
+    """Code `one` is preempted, code `two` makes the same pieces and is preempted too, and `one` goes on."""
+    experiment = world.queued()
+    for code, fails in (("one", "fold-003"), ("two", "fold-004"), ("one", None)):
+        label = pl.lit(code).alias("label")
+        world.runner.gives = lambda task, label=label: replace(
+            made := produce(task), decisions=made.decisions.with_columns(label)
+        )
+        world.runner.fails = {fails: BacktestFailed("told to leave")} if fails else {}
+        bench = replace(world.bench(), workplace=replace(world.workplace, code_version=code))
+        with pytest.raises(BacktestFailed) if fails else nullcontext():
+            run_backtest(bench, experiment.experiment_id, world.admitted(experiment), "run")
+    backtest = read_backtest(world.database, world.now(experiment))
+    assert backtest.whole.provenance["code_version"] == "one"
+    replay = backtest.record(world.pipeline.lake).scan("decision_facts").collect()
+    assert set(replay["label"]) == {"one"}
+    days = replay.filter(config_id=experiment.proposed_config_id, experiment_id=str(experiment.experiment_id))
+    assert (days["as_of_date"].min(), days["as_of_date"].dt.year().n_unique()) == (START, 2)
+
+
+def test_what_was_made_while_the_code_was_changed_does_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed() -> None:
+        raise ChangeRefused("the code was a when this process began and is b now: begin again")
+
+    monkeypatch.setattr(backtest_service, "require_unchanged", changed)
+    experiment = world.queued()
+    with pytest.raises(ChangeRefused, match="begin again"):
+        ran(world, experiment)
+    (attempt,) = world.attempts(experiment.experiment_id)
+    assert (attempt.outcome, attempt.pieces_after) == (AttemptOutcome.CRASHED, 0) and "begin again" in str(attempt.why)
+    assert world.now(experiment).status is QUEUED
 
 
 def test_a_resumed_backtest_equals_an_undisturbed_one(world: World) -> None:

@@ -18,6 +18,7 @@ from kronos.core.changes.request import ExperimentRequest
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.fidelity_model import Fidelity, Gap, Safety
 from kronos.errors import NotFound
+from kronos.lake.backtests import BacktestRecord
 from kronos.lake.tables import Lake
 from kronos.services.experiments import create_experiment
 from kronos.services.market_hours import session_closes
@@ -94,7 +95,7 @@ def test_its_shadow_is_what_names_it_or_no_experiment(lake: Lake, experiment: Ex
 
 
 def test_its_replay_is_without_scenarios_and_other_configs(lake: Lake, experiment: Experiment) -> None:
-    own, config = str(experiment.experiment_id), experiment.proposed_config_id
+    own = str(experiment.experiment_id)
     replay = decided(experiment, "BACKTEST", experiment_id=own)
     facts = pl.concat(
         [
@@ -106,7 +107,7 @@ def test_its_replay_is_without_scenarios_and_other_configs(lake: Lake, experimen
     lake.replace("backtest_facts", facts, {"experiment": [own], "piece": ["fold-001"]})
     other = facts.with_columns(experiment=pl.lit("another"))
     lake.replace("backtest_facts", other, {"experiment": ["another"], "piece": ["fold-001"]})
-    assert read_replay(lake, own, config).collect().select(replay.columns).equals(replay)
+    assert read_replay(BacktestRecord(lake, own), experiment).collect().select(replay.columns).equals(replay)
 
 
 def test_without_a_backtest_there_is_no_answer(workplace: Workplace, lake: Lake, experiment: Experiment) -> None:

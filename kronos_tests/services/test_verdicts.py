@@ -22,14 +22,17 @@ from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.sandbox.backtest import produce
+from kronos.sandbox.configs import CONFIGS
 from kronos.services.backtest import run_backtest
 from kronos.services.controls import collect_suites, start_suites
-from kronos.services.experiments import requeue
+from kronos.services.experiments import cancel, requeue
 from kronos.services.gate_evidence import gate_evidence, read_backtest
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
-from kronos.store.database import Database
-from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
+from kronos.services.workplace import any_config
+from kronos.store.database import Database, Role
+from kronos.store.trials import count_trials
+from kronos_tests.services.backtest_world import BODY, NOW, World, backtest_world, policy, short
 from kronos_tests.services.control_world import judge_suite
 
 
@@ -88,6 +91,46 @@ def test_the_incumbents_own_parameters_are_a_duplicate(world: World) -> None:
     with tried(world, proposed_config=body) as experiment:
         found = judged(world, experiment)
     assert found.verdict is GateVerdict.INVALID and "DUPLICATE" in reasons(found, Gate.INTEGRITY)
+
+
+def original(world: World, experiment: Experiment) -> bool:
+    (said,) = {"ORIGINAL", "DUPLICATE"} & reasons(judged(world, experiment), Gate.INTEGRITY)
+    return said == "ORIGINAL"
+
+
+def test_a_registered_config_that_was_never_judged_can_be_proposed(world: World) -> None:
+    """What Kronos proposes by itself is nothing else."""
+    body = next(one.body for one in CONFIGS if one.engine_name == "PORTFOLIO" and not one.incumbent)
+    with tried(world, proposed_config=body) as experiment:
+        assert original(world, experiment)
+
+
+def test_who_hands_in_the_same_parameters_later_is_the_duplicate_once_the_first_is_judged(world: World) -> None:
+    with tried(world, lookback=42) as first:
+        cancel(world.workplace, world.queued(lookback=42).experiment_id, "ann", "again by mistake")
+        with tried(world, lookback=42) as second:
+            assert original(world, second), "nobody has judged these parameters yet"
+            assert original(world, first)
+        with tried(world, lookback=42) as third:
+            assert not original(world, third)
+
+
+def test_a_config_body_says_nothing_of_the_number_of_trials(world: World) -> None:
+    """Only a control may tell from how many it was chosen: outside the sandbox a body may hold any key."""
+
+    def without_the_key(task: Task) -> Produced:
+        bodies = [{name: it for name, it in one.config_body.items() if name != "control"} for one in task.subjects]
+        plain = zip(task.subjects, bodies, strict=True)
+        subjects = tuple(one.model_copy(update={"config_body": body}) for one, body in plain)
+        return produce(task.model_copy(update={"subjects": subjects}))
+
+    world.runner.gives = without_the_key
+    elsewhere = replace(world, workplace=replace(world.workplace, check_config=any_config))
+    sly = {**BODY, "lookback": 50, "control": {"trials": -1_000}}
+    with tried(elsewhere, proposed_config=sly) as experiment:
+        found = judge_experiment(elsewhere.workplace, world.pipeline, experiment.experiment_id, NOW.date())
+    with world.database.connect(Role.READER) as session:
+        assert found.report["about"]["trials"] == count_trials(session, "PORTFOLIO").real > 1
 
 
 def test_evidence_that_ends_too_long_before_the_datas_present_is_stale(world: World) -> None:

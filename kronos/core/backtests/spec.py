@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from kronos.core.canonical import canonical_hash
@@ -25,6 +27,7 @@ SEPARATOR: Final = "/"
 
 _SCENARIO: Final = "scenario-"
 _PROBE: Final = "probe-"
+_BUILD: Final = "@"
 _DAY: Final = timedelta(days=1)
 
 
@@ -180,6 +183,21 @@ def count_pieces(start: date, end: date, months: int, battery: Battery, probes: 
 def is_probe(piece: str) -> bool:
     """Whether a piece only tries what its subjects look at, and leaves no rows."""
     return piece.startswith(_PROBE)
+
+
+def build_of(spec_digest: str, code_version: str) -> str:
+    """Names what one code makes of one spec: twelve hex digits of their SHA-256."""
+    return sha256(f"{spec_digest} {code_version}".encode()).hexdigest()[:12]
+
+
+def kept_as(piece: str, build: str) -> str:
+    """Name of a piece in the lake: no other code and no other spec ever writes over it."""
+    return f"{piece}{_BUILD}{build}"
+
+
+def is_of(kept: pl.Expr, build: str) -> pl.Expr:
+    """Whether pieces in the lake are of a build."""
+    return kept.str.ends_with(f"{_BUILD}{build}")
 
 
 def scenario_of(piece: str) -> str | None:

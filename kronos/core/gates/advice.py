@@ -9,7 +9,7 @@ _RUNNER = "Mend what the runner gives, then run the backtest again."
 
 ADVICE: Final[dict[str, str]] = {
     # integrity
-    "DUPLICATE": "Change a parameter, or look at the verdict of the config that has these already.",
+    "DUPLICATE": "Change a parameter, or continue testing the experiment whose config has these already.",
     "STALE": "Continue testing up to a later end date (`kronos experiment requeue`).",
     "FROM_THE_FUTURE": "Find out why decisions are dated after the data's present.",
     "COVERAGE": "Find the missing outcomes: at least the policy's share of those due has to be there.",

@@ -25,7 +25,8 @@ def _original(evidence: GateEvidence) -> Finding:
     if evidence.duplicates:
         named = ", ".join(evidence.duplicates)
         return invalid("duplicate", "DUPLICATE", f"the same parameters as {named}: nothing new is tested")
-    return passed("duplicate", "ORIGINAL", "no other config of the engine has these parameters")
+    said = "neither the active config nor one that was judged within a year before has these parameters"
+    return passed("duplicate", "ORIGINAL", said)
 
 
 def _fresh_evidence(evidence: GateEvidence, terms: IntegrityTerms) -> Finding:
