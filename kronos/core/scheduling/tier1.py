@@ -25,7 +25,7 @@ class JobState:
 
 @dataclass(frozen=True)
 class RunState:
-    """Newest engine run of a region: its phase, and since when it is in it."""
+    """Newest engine run of a region for one date: its phase, and since when it is in it."""
 
     region: str
     phase: str
@@ -42,7 +42,7 @@ def tier1_states(
     """One state per market. regions: market -> region of every market that is in use; now: of the reading.
     longest: an engine run that is at work for longer died without saying so.
 
-    Busy while any of its jobs, or its region's engine run, is at work; a job that names no market keeps all of them
+    Busy while any of its jobs, or an engine run of its region, is at work; a job that names no market keeps all of them
     busy. A market of which neither a job nor a run is known has a state that was never read: nobody knows.
     """
     runs = [run if now - run.since <= longest else replace(run, phase=Phase.FAILED) for run in runs]

@@ -93,6 +93,14 @@ def test_an_engine_run_at_work_for_too_long_has_died() -> None:
     assert states(runs=[beyond])["US_EQ"] == Tier1("US_EQ", False, at(ago(24.01)), at(NOW))
 
 
+def test_a_region_at_work_for_one_date_is_busy_whatever_its_other_dates_have_come_to() -> None:
+    late, next_one = RunState("US", "SIGNALS_DONE", ago(0.5)), RunState("US", "WAITING_FOR_DATA", ago(5))
+    died = RunState("US", "DATA_READY", ago(30))
+    for runs in ([late, next_one, died], [died, next_one, late]):
+        assert states(runs=runs)["US_EQ"] == Tier1("US_EQ", True, at(ago(0.5)), at(NOW))
+    assert states(runs=[next_one, died])["US_EQ"] == Tier1("US_EQ", False, at(ago(5)), at(NOW))
+
+
 JOBS = st.builds(
     JobState, st.sampled_from(["", *REGIONS]), st.booleans(), st.none() | st.floats(0, 99).map(ago), st.none()
 )
