@@ -16,7 +16,7 @@ from kronos.backtests.waiting import Heard
 from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.changes.model import Experiment
 from kronos.errors import BacktestFailed, BadValue
-from kronos.services.markets import markets_in_use
+from kronos.services.markets import markets_in_use, told_markets
 from kronos.services.pipeline import Pipeline
 from kronos.settings import Settings
 
@@ -71,7 +71,7 @@ def choose_runner(
     named = parsed_runners(policy.backtests.runners)
     choice = named.get(engine) or named.get(EVERY_ENGINE)
     if choice is not None:
-        markets = choice.markets or tuple(markets_in_use(pipeline, now.date(), engine))
+        markets = choice.markets or tuple(told_markets(markets_in_use(pipeline, now.date(), engine)))
         return _chosen(settings, pipeline, choice, limits, markets, now, heard)
     if settings.sandbox:
         # only who backtests loads the prices

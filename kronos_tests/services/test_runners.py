@@ -27,13 +27,15 @@ from kronos.services.attempts import Bench
 from kronos.services.backtest import run_backtest
 from kronos.services.bench import bench_over
 from kronos.services.experiments import experiment_results
+from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.runners import choose_runner
 from kronos.store.backtests import specs_of
 from kronos.store.database import Database, Role
 from kronos.store.source_writer import copy_rows
 from kronos_tests.backtesting import numbers
 from kronos_tests.backtests.upstream import QUICK, upstream
-from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
+from kronos_tests.builders import decision, insert
+from kronos_tests.services.backtest_world import LAST_SESSION, NOW, World, backtest_world, policy, short
 
 PROGRAM = """
 from dagster_pipes import open_dagster_pipes
@@ -133,6 +135,18 @@ def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
     runners = {"*": COMMAND, "PORTFOLIO": {"kind": "command", "command": ["true"], "markets": ["US_FUT"]}}
     bench = bench_with(world, runners, [])
     assert bench.choose(world.queued()).markets == ("US_FUT",)
+
+
+def test_where_no_market_is_named_it_is_tested_where_the_engine_decided(world: World) -> None:
+    """A decision that names none does not make one of it, unless no other says more."""
+    lost = [decision("lost", LAST_SESSION, context_id="none", market_id=None)]
+    lost.append(decision("nowhere", LAST_SESSION, engine_name="REGIME", context_id="none", market_id=None))
+    insert(world.database, engine_decisions=lost)
+    refresh_facts(world.pipeline, ["1996-12"], today=NOW.date())
+    refresh_cells(world.pipeline, ["1996-12"])
+    bench, experiment = bench_with(world, {"*": {"kind": "command", "command": ["true"]}}, []), world.queued()
+    assert bench.choose(experiment).markets == ("US_EQ",)
+    assert bench.choose(replace(experiment, engine_name="REGIME")).markets == ("UNKNOWN",)
 
 
 def test_without_a_named_runner_the_sandbox_plays_its_own_engines(world: World) -> None:
