@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -17,8 +17,10 @@ from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.changes.model import Experiment
 from kronos.errors import BacktestFailed, BadValue
 from kronos.services.markets import markets_in_use, told_markets
+from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
 from kronos.settings import Settings
+from kronos.sources.reader import SourceBatch
 
 SANDBOX: Final = "sandbox"
 EVERY_ENGINE: Final = "*"
@@ -72,7 +74,7 @@ def choose_runner(
     choice = named.get(engine) or named.get(EVERY_ENGINE)
     if choice is not None:
         markets = choice.markets or tuple(told_markets(markets_in_use(pipeline, now.date(), engine)))
-        return _chosen(settings, pipeline, choice, limits, markets, now, heard)
+        return _chosen(settings, pipeline, choice, limits, markets, heard)
     if settings.sandbox:
         # only who backtests loads the prices
         from kronos.sandbox.engines import ENGINES
@@ -89,7 +91,6 @@ def _chosen(
     choice: ApiChoice | CommandChoice,
     limits: Limits,
     markets: tuple[str, ...],
-    now: datetime,
     heard: Heard,
 ) -> ChosenRunner:
     if not markets:
@@ -97,10 +98,9 @@ def _chosen(
     if isinstance(choice, CommandChoice):
         return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits, heard=heard), markets)
     token = settings.control_token.get_secret_value() if settings.control_token else None
-    return ChosenRunner(
-        choice.kind,
-        lambda: PrometheusApiRunner(
-            choice, lambda start, end: pipeline.source.read(start, end, today=now.date()), token=token, heard=heard
-        ),
-        markets,
-    )
+
+    def read(start: date, end: date) -> SourceBatch:
+        # what upstream stamps while its jobs run is later than our beginning, and no future
+        return pipeline.source.read(start, end, today=current_instant(settings, pipeline.database).date())
+
+    return ChosenRunner(choice.kind, lambda: PrometheusApiRunner(choice, read, token=token, heard=heard), markets)

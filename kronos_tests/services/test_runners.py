@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 
 from kronos.core.backtests.runner import ChosenRunner
-from kronos.core.backtests.spec import Task
+from kronos.core.backtests.spec import Subject, Task
 from kronos.core.changes.model import Experiment
 from kronos.core.frames import DECISIONS
 from kronos.core.scenarios.battery import Battery, ShockOverlay
@@ -30,12 +31,13 @@ from kronos.services.experiments import experiment_results
 from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.runners import choose_runner
 from kronos.store.backtests import specs_of
+from kronos.store.clock import move_clock
 from kronos.store.database import Database, Role
 from kronos.store.source_writer import copy_rows
 from kronos_tests.backtesting import numbers
 from kronos_tests.backtests.upstream import QUICK, upstream
 from kronos_tests.builders import decision, insert
-from kronos_tests.services.backtest_world import LAST_SESSION, NOW, World, backtest_world, policy, short
+from kronos_tests.services.backtest_world import LAST_SESSION, NOW, START, World, backtest_world, policy, short
 
 PROGRAM = """
 from dagster_pipes import open_dagster_pipes
@@ -60,6 +62,19 @@ COMMAND = {
 }
 GAPS = ShockOverlay(name="gaps", about="falls", gap=-0.05, gap_count=3, years=1.0)
 """Over the second of an experiment's two years."""
+
+
+ONE_DAY = Task(
+    piece="fold-001",
+    experiment_id="e",
+    engine_name="PORTFOLIO",
+    markets=("US_EQ",),
+    subjects=(Subject(config_id="new", config_body={}),),
+    start=LAST_SESSION,
+    end=LAST_SESSION,
+    train_until=START,
+    data_until=LAST_SESSION,
+)
 
 
 @pytest.fixture
@@ -129,6 +144,24 @@ def test_upstream_gives_what_the_same_engine_gives_here_and_how_far_it_is_is_hea
     assert theirs.replace('"prometheus_api"', '"sandbox"') == ours and '"refused"' not in ours
     words = {line.rpartition(": ")[2] for line in said}
     assert {"PENDING 0.5", "RUNNING 0.5", "SUCCESS 0.5", "1 of 4 pieces", "4 of 4 pieces"} <= words
+
+
+def test_rows_that_upstream_stamps_days_after_the_attempt_began_are_not_of_the_future(world: World) -> None:
+    later = NOW + timedelta(days=3)
+
+    def days_later(body: Mapping[str, Any]) -> None:
+        stream = body["kronos"]["experiment_id"]
+        made = decision("new", LAST_SESSION, config_id="new", timestamp=later, mode="BACKTEST", experiment_id=stream)
+        insert(world.database, engine_decisions=[made])
+        with world.database.connect(Role.ORCHESTRATOR) as session:
+            assert move_clock(session, LAST_SESSION, later.date(), later)
+
+    with upstream() as control:
+        control.plays = days_later
+        api = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
+        runner = bench_with(world, {"*": api}, []).choose(world.queued()).open()
+        produced = runner.run(ONE_DAY, lambda: None)
+    assert (produced.decisions["decided_at"].to_list(), produced.rejected.height) == ([later], 0)
 
 
 def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
