@@ -32,7 +32,7 @@ from kronos.core.frames import (
 from kronos.lake.tables import BACKTESTS
 from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, taken_up
 from kronos.services.backtest_results import conclude
-from kronos.services.backtest_rows import rows_of
+from kronos.services.backtest_rows import rows_of, within_data
 from kronos.services.backtest_spec import backtest_spec
 from kronos.services.experiments import find_experiment
 from kronos.services.pipeline import Pipeline
@@ -101,6 +101,7 @@ def _made(bench: Bench, attempt: int, task: Task, freshness: int, runner: Runner
         return PieceRecord(task.piece, attempt, {}, {}, _since(started), None, found)
     produced, refused, neighbours = rows_of(task, runner, heartbeat)
     heartbeat()
+    produced = within_data(bench.pipeline.policy, task, produced)
     tables = piece_tables(bench.pipeline, task, produced)
     heartbeat()
     where = {"experiment": [experiment_of(task.experiment_id)], "piece": [task.piece]}
