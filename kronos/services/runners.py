@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -12,13 +13,16 @@ from kronos.backtests.command import CommandConfig, CommandRunner
 from kronos.backtests.isolated import Isolated
 from kronos.backtests.processes import Limits
 from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
+from kronos.backtests.upstream_rows import Expected
 from kronos.backtests.waiting import Heard
 from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.changes.model import Experiment
+from kronos.core.policy import ObservationPolicy
 from kronos.errors import BacktestFailed, BadValue
 from kronos.services.markets import markets_in_use, told_markets
 from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
+from kronos.services.sessions import market_sessions
 from kronos.settings import Settings
 from kronos.sources.reader import SourceBatch
 
@@ -74,7 +78,7 @@ def choose_runner(
     choice = named.get(engine) or named.get(EVERY_ENGINE)
     if choice is not None:
         markets = choice.markets or tuple(told_markets(markets_in_use(pipeline, now.date(), engine)))
-        return _chosen(settings, pipeline, choice, limits, markets, heard)
+        return _chosen(settings, pipeline, engine, choice, limits, markets, heard)
     if settings.sandbox:
         # only who backtests loads the prices
         from kronos.sandbox.engines import ENGINES
@@ -88,6 +92,7 @@ def choose_runner(
 def _chosen(
     settings: Settings,
     pipeline: Pipeline,
+    engine: str,
     choice: ApiChoice | CommandChoice,
     limits: Limits,
     markets: tuple[str, ...],
@@ -103,4 +108,14 @@ def _chosen(
         # what upstream stamps while its jobs run is later than our beginning, and no future
         return pipeline.source.read(start, end, today=current_instant(settings, pipeline.database).date())
 
-    return ChosenRunner(choice.kind, lambda: PrometheusApiRunner(choice, read, token=token, heard=heard), markets)
+    expected = Expected(pipeline.policy.horizon_of(engine), partial(_has_session, pipeline.policy))
+    return ChosenRunner(
+        choice.kind,
+        lambda: PrometheusApiRunner(choice, read, expected=expected, token=token, heard=heard),
+        markets,
+    )
+
+
+def _has_session(policy: ObservationPolicy, market: str, first: date, last: date) -> bool:
+    sessions = market_sessions(policy, [market], first, last)["session"]
+    return bool(sessions.is_between(first, last).any())

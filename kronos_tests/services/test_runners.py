@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -158,10 +158,28 @@ def test_rows_that_upstream_stamps_days_after_the_attempt_began_are_not_of_the_f
 
     with upstream() as control:
         control.plays = days_later
-        api = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
+        api: dict[str, Any] = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
         runner = bench_with(world, {"*": api}, []).choose(world.queued()).open()
         produced = runner.run(ONE_DAY, lambda: None)
     assert (produced.decisions["decided_at"].to_list(), produced.rejected.height) == ([later], 0)
+
+
+def test_upstream_owes_no_decision_on_a_sunday_and_no_outcome_before_the_primary_horizon(world: World) -> None:
+    terms = world.pipeline.policy.model_copy(update={"primary_horizon": {"PORTFOLIO": 21}})
+    far = replace(world, pipeline=replace(world.pipeline, policy=terms))
+
+    def decides(body: Mapping[str, Any]) -> None:
+        stream, day = body["kronos"]["experiment_id"], date.fromisoformat(body["start_date"])
+        made = decision("new", day, config_id="new", mode="BACKTEST", experiment_id=stream)
+        insert(world.database, engine_decisions=[made] if day.weekday() < 5 else [])
+
+    with upstream() as control:
+        control.plays = decides
+        api: dict[str, Any] = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
+        runner = bench_with(far, {"*": api}, []).choose(world.queued()).open()
+        for day, decisions in ((date(1996, 12, 1), 0), (date(1996, 12, 2), 1)):
+            task = ONE_DAY.model_copy(update={"start": day, "end": day})
+            assert runner.run(task, lambda: None).decisions.height == decisions
 
 
 def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
