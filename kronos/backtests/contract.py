@@ -10,6 +10,7 @@ import polars as pl
 
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
+from kronos.core.calendar import due_dates
 from kronos.core.frames import OUTCOMES
 from kronos.core.vocabulary import Mode
 from kronos.sources.decisions import TABLE as DECISION_TABLE
@@ -18,6 +19,7 @@ from kronos.sources.outcomes import TABLE as OUTCOME_TABLE
 from kronos.sources.rules import Rule, breaches, broken_by_any, on, shown
 
 _REFUSED: Final = "refused"
+_TOO_LATE: Final = "AFTER_DATA_UNTIL"
 _EPOCH: Final = date(1970, 1, 1)
 
 
@@ -57,6 +59,24 @@ def held_to_task(
     )
 
 
+def held_to_sessions(task: Task, produced: Produced, sessions: pl.DataFrame) -> Produced:
+    """Leave out what the market's calendar evaluates later than the task may look: outcomes that tell no date.
+
+    sessions: frames.SESSIONS of the decisions' markets, as far as their outcomes' horizons reach; raises `BadValue`
+    where they end before.
+    """
+    decided = produced.decisions.select("decision_id", "market_id", "as_of_date")
+    joined = produced.outcomes.join(decided, on="decision_id", how="left", maintain_order="left")
+    due = due_dates(joined.filter(pl.col("eval_date").is_null()), sessions)
+    dated = joined.join(due, on=["market_id", "as_of_date", "horizon"], how="left", maintain_order="left")
+    late = pl.col("eval_date").is_null() & (pl.col("due_date") > task.data_until)
+    told = pl.concat_str(shown("due_date"), shown("horizon"), separator=", ")
+    rules = [Rule(_TOO_LATE, late, told)]
+    rejected = breaches(dated, rules, OUTCOME_TABLE, _outcome_key())
+    kept = dated.filter(~broken_by_any(rules)).select(*OUTCOMES)
+    return Produced(produced.decisions, kept, pl.concat([produced.rejected, rejected]))
+
+
 def _decision_rules(task: Task) -> list[Rule]:
     configs = [subject.config_id for subject in task.subjects]
     return [
@@ -75,13 +95,13 @@ def _is(column: str, name: str, allowed: Sequence[str]) -> Rule:
 
 def _gone_rules(task: Task) -> list[Rule]:
     last = (task.data_until - _EPOCH).days
-    # where no evaluation date is told it is at least a calendar day per session later
+    # where no evaluation date is told it is at least a calendar day per session later; `held_to_sessions` knows better
     evaluated = pl.coalesce(_days("eval_date"), _days("as_of_date") + pl.col("horizon").cast(pl.Int64))
     told = pl.concat_str(shown("eval_date"), shown("horizon"), separator=", ")
     return [
         Rule("ORPHAN_OUTCOME", pl.col(_REFUSED).is_null(), shown("decision_id")),
         HORIZON_RULE,
-        Rule("AFTER_DATA_UNTIL", evaluated > last, told),
+        Rule(_TOO_LATE, evaluated > last, told),
     ]
 
 

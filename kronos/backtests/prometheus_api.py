@@ -20,7 +20,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from kronos.backtests.http_client import Answer, HttpClient, HttpConfig, Json, Seconds
-from kronos.backtests.upstream_rows import rows_of, what_lacks, written_twice
+from kronos.backtests.upstream_rows import EVERY_DAY, Expected, rows_of, what_lacks, written_twice
 from kronos.backtests.waiting import Heard, by_deadline, pause, unheard
 from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import SEPARATOR, Subject, Task
@@ -145,12 +145,21 @@ def _text(config_body: Mapping[str, Any], key: str) -> str | None:
 
 
 class PrometheusApiRunner:
-    """Has upstream run the task; `read` sees upstream's tables, `token` goes into the Authorization header."""
+    """Has upstream run the task; `read` sees upstream's tables, `token` goes into the Authorization header.
+
+    expected: what rows have to be there once its jobs are over.
+    """
 
     def __init__(
-        self, config: PrometheusApiConfig, read: Read, *, token: str | None = None, heard: Heard = unheard
+        self,
+        config: PrometheusApiConfig,
+        read: Read,
+        *,
+        expected: Expected = EVERY_DAY,
+        token: str | None = None,
+        heard: Heard = unheard,
     ) -> None:
-        self._config, self._read, self._heard = config, read, heard
+        self._config, self._read, self._expected, self._heard = config, read, expected, heard
         self._client = HttpClient(config, token)
 
     def unsupported(self, scenario: Scenario) -> str | None:
@@ -201,7 +210,7 @@ class PrometheusApiRunner:
                 raise BacktestFailed(
                     f"upstream wrote decision {twin!r} of {task.piece} twice, with two ids", final=True
                 )
-            lacking = what_lacks(task, produced, self._config.longest_gap_days)
+            lacking = what_lacks(task, produced, self._config.longest_gap_days, self._expected)
             if lacking is None:
                 return produced
             if time.monotonic() > until:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final
@@ -12,7 +12,7 @@ import polars as pl
 
 from kronos.backtests.contract import held_to_task
 from kronos.core.backtests.runner import Produced
-from kronos.core.backtests.spec import Task
+from kronos.core.backtests.spec import Task, is_probe
 from kronos.core.scenarios.battery import HistoricalWindow
 from kronos.core.vocabulary import Mode
 from kronos.sources.decisions import TABLE as DECISION_TABLE
@@ -23,8 +23,24 @@ _DECIDED_BY: Final = r"^(.*?)/-?\d*/[^/]*(?:/#-?\d+)?$"
 """The decision in the key of an outcome's quarantine row; an id may hold a slash itself."""
 _OF_THE_WRITING: Final = ("decision_id", "decided_at")
 """What differs when the same decision is written twice."""
-_SOON: Final = timedelta(days=14)
-"""Long enough for the outcome of a decision one session ahead, whatever the holidays."""
+_HOLIDAYS: Final = timedelta(days=14)
+_PER_SESSION: Final = timedelta(days=2)
+"""With the holidays more than enough calendar days for any number of sessions."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What upstream owes a task. horizon: sessions after which a decision has an outcome.
+
+    has_session: whether a market has a session from the first date to the last; without one nothing is decided.
+    """
+
+    horizon: int
+    has_session: Callable[[str, date, date], bool]
+
+
+EVERY_DAY: Final = Expected(1, lambda market, first, last: True)
+"""Of a market that trades every day, by an engine that looks a day ahead."""
 
 
 def rows_of(task: Task, streams: Sequence[str], batch: SourceBatch) -> Produced:
@@ -50,28 +66,33 @@ def rows_of(task: Task, streams: Sequence[str], batch: SourceBatch) -> Produced:
     return replace(produced, rejected=pl.concat([quarantined, produced.rejected]))
 
 
-def what_lacks(task: Task, produced: Produced, longest_gap_days: int) -> str | None:
+def what_lacks(task: Task, produced: Produced, longest_gap_days: int, expected: Expected) -> str | None:
     """Why the rows cannot be the whole of the task; None: nothing speaks against it."""
+    markets = [one for one in task.markets if expected.has_session(one, _first_day(task), task.end)]
+    # a probe compares decisions, nothing else is read
+    horizon = None if is_probe(task.piece) else expected.horizon
     for subject in task.subjects:
-        for market in task.markets:
+        for market in markets:
             decisions = produced.decisions.filter(config_id=subject.config_id, market_id=market)
-            lacking = _lacks(task, decisions, produced.outcomes, longest_gap_days)
+            lacking = _lacks(task, decisions, produced.outcomes, longest_gap_days, horizon)
             if lacking is not None:
                 return f"{lacking} of config {subject.config_id!r} in {market}{_refusals(produced.rejected)}"
     return None
 
 
-def _lacks(task: Task, decisions: pl.DataFrame, outcomes: pl.DataFrame, longest_gap_days: int) -> str | None:
+def _lacks(
+    task: Task, decisions: pl.DataFrame, outcomes: pl.DataFrame, longest_gap_days: int, horizon: int | None
+) -> str | None:
     days = decisions["as_of_date"].unique().sort().to_list()
     if not days:
         return "its tables hold no decision"
     for before, after in pairwise([_first_day(task), *days, task.end]):
         if (after - before).days > longest_gap_days:
             return f"its tables hold no decision between {before} and {after}"
+    if horizon is None or days[0] + _HOLIDAYS + horizon * _PER_SESSION > task.data_until:
+        return None
     came = outcomes.join(decisions, on="decision_id", how="semi")
-    if came.is_empty() and days[0] + _SOON <= task.data_until:
-        return "its tables hold no outcome of any decision"
-    return None
+    return "its tables hold no outcome of any decision" if came.is_empty() else None
 
 
 def _first_day(task: Task) -> date:

@@ -32,7 +32,7 @@ from kronos.core.frames import (
 from kronos.lake.tables import BACKTESTS
 from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, taken_up
 from kronos.services.backtest_results import conclude
-from kronos.services.backtest_rows import rows_of
+from kronos.services.backtest_rows import rows_of, within_data
 from kronos.services.backtest_spec import backtest_spec
 from kronos.services.code_version import require_unchanged
 from kronos.services.experiments import find_experiment
@@ -110,6 +110,7 @@ def _made(
     produced, refused, neighbours = rows_of(task, runner, heartbeat)
     require_unchanged()
     heartbeat()
+    produced = within_data(bench.pipeline.policy, task, produced)
     kept = kept_as(task.piece, build_of(spec.digest, bench.workplace.code_version))
     tables = piece_tables(bench.pipeline, task, produced, kept)
     heartbeat()

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from kronos.backtests.contract import held_to_sessions
 from kronos.core.backtests.runner import Produced, Runner, Watch
 from kronos.core.backtests.spec import Subject, Task
 from kronos.core.controls.transforms import controlled
+from kronos.core.policy import ObservationPolicy
 from kronos.errors import BacktestFailed, BadValue
+from kronos.services.sessions import market_sessions
 
 _DAYS_PER_SESSION: Final = 1.5
 _HOLIDAYS: Final = timedelta(days=10)
@@ -45,6 +48,15 @@ def rows_of(task: Task, runner: Runner, watch: Watch) -> tuple[Produced, str | N
                     raise
                 refused[one.config_id] = {"refused": str(failed)}
     return together(made), None, refused
+
+
+def within_data(policy: ObservationPolicy, task: Task, produced: Produced) -> Produced:
+    """The rows without outcomes that the markets' calendars evaluate after the task's data ends."""
+    undated = produced.outcomes.filter(pl.col("eval_date").is_null())
+    if undated.is_empty():
+        return produced
+    markets, longest = produced.decisions["market_id"].unique(), max(undated["horizon"].unique())
+    return held_to_sessions(task, produced, market_sessions(policy, markets, task.start, task.end, longest))
 
 
 def run_controlled(task: Task, runner: Runner, watch: Watch) -> Produced:

@@ -20,7 +20,7 @@ from kronos.core.scheduling.periods import (
     runs_of_neighbours,
 )
 from kronos.services.market_hours import session_closes
-from kronos.services.markets import live_activity
+from kronos.services.markets import live_activity, told_markets
 from kronos.services.pipeline import Pipeline
 from kronos.store import meta_runs
 from kronos.store.meta_runs import Claim
@@ -119,7 +119,7 @@ def _expected(pipeline: Pipeline, first: date, last: date) -> list[RegionSession
     since = first - ACTIVE_FOR
     runs = pipeline.source.region_phases(since, last)
     activity = live_activity(pipeline, since, last)
-    markets = {*activity["market_id"], *_markets_of(pipeline.policy, runs["region"].unique())}
+    markets = told_markets({*activity["market_id"], *_markets_of(pipeline.policy, runs["region"].unique())})
     return expected_sessions(session_closes(pipeline.policy, markets, first, last), runs, activity)
 
 

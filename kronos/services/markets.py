@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 import polars as pl
@@ -9,7 +10,7 @@ import polars as pl
 from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.periods import Cadence, periods_between
-from kronos.core.vocabulary import Cube, Mode
+from kronos.core.vocabulary import UNKNOWN, Cube, Mode
 from kronos.services.pipeline import Pipeline
 
 
@@ -31,3 +32,9 @@ def markets_in_use(pipeline: Pipeline, today: date, engine_name: str | None = No
     if engine_name is not None:
         decided = decided.filter(engine_name=engine_name)
     return sorted(decided["market_id"].unique())
+
+
+def told_markets(markets: Iterable[str]) -> list[str]:
+    """Sorted, without `UNKNOWN`, where decisions stand that name no market, unless it is the only one."""
+    found = set(markets)
+    return sorted(found - {UNKNOWN} or found)

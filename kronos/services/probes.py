@@ -10,6 +10,7 @@ import polars as pl
 from kronos.core.backtests.probes import Method, ProbeRuns, differing, last_decisions, probe_runs, report
 from kronos.core.backtests.runner import Ability, Runner, Watch
 from kronos.core.backtests.spec import Task
+from kronos.core.frames import DECISIONS, empty
 from kronos.errors import BacktestFailed
 from kronos.services.backtest_rows import run_controlled
 
@@ -23,10 +24,11 @@ def probe(task: Task, freshness_sessions: int, runner: Runner, watch: Watch) -> 
     def decided(one: Task) -> pl.DataFrame:
         return run_controlled(one, runner, watch).decisions
 
-    real = decided(runs.real)
-    unaltered = runner.unable(Ability.ALTER)
+    unrepeated, unaltered = runner.unable(Ability.REPEAT), runner.unable(Ability.ALTER)
+    # where it can do neither nothing is held beside it
+    real = decided(runs.real) if None in (unrepeated, unaltered) else empty(DECISIONS)
     answers = {
-        "repeat": _asked(runner.unable(Ability.REPEAT), lambda: differing(real, decided(runs.real), runs.day)),
+        "repeat": _asked(unrepeated, lambda: differing(real, decided(runs.real), runs.day)),
         "future": _asked(None, lambda: _altered_future(real, runs, decided), method=Method.ALTERED)
         if unaltered is None
         else _asked(None, lambda: _truncated(runs, decided), method=Method.TRUNCATED),

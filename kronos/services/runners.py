@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -12,13 +13,18 @@ from kronos.backtests.command import CommandConfig, CommandRunner
 from kronos.backtests.isolated import Isolated
 from kronos.backtests.processes import Limits
 from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
+from kronos.backtests.upstream_rows import Expected
 from kronos.backtests.waiting import Heard
 from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.changes.model import Experiment
+from kronos.core.policy import ObservationPolicy
 from kronos.errors import BacktestFailed, BadValue
-from kronos.services.markets import markets_in_use
+from kronos.services.markets import markets_in_use, told_markets
+from kronos.services.observatory import current_instant
 from kronos.services.pipeline import Pipeline
+from kronos.services.sessions import market_sessions
 from kronos.settings import Settings
+from kronos.sources.reader import SourceBatch
 
 SANDBOX: Final = "sandbox"
 EVERY_ENGINE: Final = "*"
@@ -71,8 +77,8 @@ def choose_runner(
     named = parsed_runners(policy.backtests.runners)
     choice = named.get(engine) or named.get(EVERY_ENGINE)
     if choice is not None:
-        markets = choice.markets or tuple(markets_in_use(pipeline, now.date(), engine))
-        return _chosen(settings, pipeline, choice, limits, markets, now, heard)
+        markets = choice.markets or tuple(told_markets(markets_in_use(pipeline, now.date(), engine)))
+        return _chosen(settings, pipeline, engine, choice, limits, markets, heard)
     if settings.sandbox:
         # only who backtests loads the prices
         from kronos.sandbox.engines import ENGINES
@@ -86,10 +92,10 @@ def choose_runner(
 def _chosen(
     settings: Settings,
     pipeline: Pipeline,
+    engine: str,
     choice: ApiChoice | CommandChoice,
     limits: Limits,
     markets: tuple[str, ...],
-    now: datetime,
     heard: Heard,
 ) -> ChosenRunner:
     if not markets:
@@ -97,10 +103,19 @@ def _chosen(
     if isinstance(choice, CommandChoice):
         return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits, heard=heard), markets)
     token = settings.control_token.get_secret_value() if settings.control_token else None
+
+    def read(start: date, end: date) -> SourceBatch:
+        # what upstream stamps while its jobs run is later than our beginning, and no future
+        return pipeline.source.read(start, end, today=current_instant(settings, pipeline.database).date())
+
+    expected = Expected(pipeline.policy.horizon_of(engine), partial(_has_session, pipeline.policy))
     return ChosenRunner(
         choice.kind,
-        lambda: PrometheusApiRunner(
-            choice, lambda start, end: pipeline.source.read(start, end, today=now.date()), token=token, heard=heard
-        ),
+        lambda: PrometheusApiRunner(choice, read, expected=expected, token=token, heard=heard),
         markets,
     )
+
+
+def _has_session(policy: ObservationPolicy, market: str, first: date, last: date) -> bool:
+    sessions = market_sessions(policy, [market], first, last)["session"]
+    return bool(sessions.is_between(first, last).any())

@@ -175,7 +175,7 @@ class SourceReader:
         return self._read("tier1_jobs", since, alive)
 
     def tier1_runs(self, since: datetime) -> pl.DataFrame:
-        """region, phase, since: the newest engine run of each region that changed since."""
+        """region, phase, since: the newest engine run of each region and date that changed since."""
         return self._read("tier1_runs", since)
 
     def row_counts(self) -> pl.DataFrame:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kronos.backtests.command import held_to_files
-from kronos.backtests.contract import held_to_task
+from kronos.backtests.contract import held_to_sessions, held_to_task
 from kronos.core.backtests.runner import Produced
 from kronos.core.frames import DECISIONS, OUTCOME_VALUES, OUTCOMES
 from kronos_tests.backtests.tasks import DATA_UNTIL, END, TASK, decision, outcome
-from kronos_tests.frames import Row, at, frame
+from kronos_tests.frames import Row, at, frame, weekdays
 
 NAN = float("nan")
 
@@ -95,6 +95,21 @@ def test_an_id_used_twice_is_rejected_twice() -> None:
 def test_an_outcome_that_cannot_be_is_left_out(changes: dict[str, Any], rule: str, value: str) -> None:
     produced = held([decision()], [outcome() | changes])
     assert produced.outcomes.is_empty() and (rule, value) in reasons(produced)
+
+
+def test_an_outcome_that_tells_no_date_is_left_out_where_its_sessions_end_too_late() -> None:
+    """Of six weekdays after Monday the 9th the sixth is the 17th; of ten the tenth is the 23rd, three days too late."""
+    monday = date(2020, 3, 9)
+    told = [outcome(day=None, horizon=horizon) for horizon in (6, 10)]
+    made = held_to_task(TASK, frame(DECISIONS, [decision(day=monday)]), frame(OUTCOMES, told))
+    produced = held_to_sessions(TASK, made, weekdays())
+    assert made.outcomes.height == 2 and produced.outcomes.equals(made.outcomes.filter(horizon=6))
+    assert reasons(produced) == [("AFTER_DATA_UNTIL", "due_date=2020-03-23, horizon=10")]
+
+
+def test_an_outcome_that_tells_its_date_is_taken_at_its_word() -> None:
+    told = Produced(frame(DECISIONS, [decision()]), frame(OUTCOMES, [outcome(day=DATA_UNTIL, horizon=40)]))
+    assert held_to_sessions(TASK, told, weekdays(days=5)).outcomes.equals(told.outcomes)
 
 
 @pytest.mark.parametrize(

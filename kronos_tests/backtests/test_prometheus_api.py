@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from kronos.backtests.http_client import _origin
 from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRunner
+from kronos.backtests.upstream_rows import EVERY_DAY, Expected
 from kronos.core.backtests.runner import Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, QUARANTINE
@@ -500,6 +501,41 @@ def test_decisions_without_any_outcome_are_a_failed_backtest(control: Upstream) 
         "no outcome of any decision of config 'new' in US_EQ; rejected were 1 rows, the first by R: v", final=False
     ):
         runner(control, some).run(ONE, nothing)
+
+
+def test_outcomes_are_missing_only_once_the_engines_horizon_is_over_whatever_the_holidays(control: Upstream) -> None:
+    """Of decisions from the 2nd of March on: six weeks and the holidays after it for 21 sessions."""
+    config, made = PrometheusApiConfig(url=control.url, **QUICK), rows(LONG)[0]
+    for until, lacks in ((date(2020, 4, 26), False), (date(2020, 4, 27), True)):
+        task = LONG.model_copy(update={"end": date(2020, 4, 24), "data_until": until})
+        some = batch([row for row in made if row["as_of_date"] <= task.end], [])
+        expected = replace(EVERY_DAY, horizon=21)
+        asking = PrometheusApiRunner(config, lambda s, e, some=some: written(control, some), expected=expected)
+        with failing("no outcome of any decision", final=False) if lacks else nullcontext():
+            assert asking.run(task, nothing).outcomes.is_empty()
+
+
+def test_a_probe_needs_no_outcomes(control: Upstream) -> None:
+    probe = ONE.model_copy(update={"piece": "probe-001-cut"})
+    assert runner(control, batch(rows(ONE)[0], [])).run(probe, nothing).decisions.height == 12
+
+
+def test_where_a_market_has_no_session_no_decision_is_missing(control: Upstream) -> None:
+    sunday = TASK.model_copy(update={"start": date(2020, 3, 8), "end": date(2020, 3, 8)})
+    asked = list[tuple[str, date, date]]()
+
+    def has_session(market: str, first: date, last: date) -> bool:
+        asked.append((market, first, last))
+        return market == "EU_EQ"
+
+    made = [row for row in rows(sunday)[0] if row["market_id"] == "EU_EQ"]
+    config, expected = PrometheusApiConfig(url=control.url, **QUICK), Expected(21, has_session)
+    for held, lacks in ((made, False), ([], True)):
+        some = batch(held, [])
+        asking = PrometheusApiRunner(config, lambda s, e, some=some: written(control, some), expected=expected)
+        with failing("no decision of config 'new' in EU_EQ", final=False) if lacks else nullcontext():
+            assert asking.run(sunday, nothing).decisions.height == 2
+    assert set(asked) == {("US_EQ", sunday.start, sunday.end), ("EU_EQ", sunday.start, sunday.end)}
 
 
 def test_rows_that_come_late_are_waited_for(control: Upstream) -> None:

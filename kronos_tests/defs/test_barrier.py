@@ -14,8 +14,10 @@ from kronos.services import barrier
 from kronos.services.barrier import Judged, Request, claim_requests, judge_periods, open_periods
 from kronos.services.observatory import open_pipeline
 from kronos.services.pipeline import Pipeline
+from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.store import meta_runs
 from kronos.store.meta_runs import Claim
+from kronos_tests.builders import decision, insert
 from kronos_tests.defs.world import LIVE_FROM, World, evening
 
 MONDAY, TUESDAY, FRIDAY = date(2020, 2, 3), date(2020, 2, 4), date(2020, 2, 7)
@@ -73,6 +75,22 @@ def test_a_failed_run_that_is_repeated_counts_by_its_newest(world: World, pipeli
     assert _judge(pipeline, Cadence.DAILY, "2020-02-04", evening(TUESDAY)).verdict.label == "PARTIAL(EU)"
     world.complete("EU", TUESDAY)
     assert _judge(pipeline, Cadence.DAILY, "2020-02-04", evening(TUESDAY)).verdict.label == "READY"
+
+
+def test_decisions_that_name_no_market_are_no_region_to_wait_for(world: World, pipeline: Pipeline) -> None:
+    world.play(date(2020, 2, 3), TUESDAY)
+    insert(world.database, engine_decisions=[decision("lost", TUESDAY, context_id="none", market_id=None)])
+    refresh_facts(pipeline, ["2020-02"], today=TUESDAY)
+    refresh_cells(pipeline, ["2020-02"])
+    assert _judge(pipeline, Cadence.DAILY, "2020-02-04", evening(TUESDAY)).verdict.label == "READY"
+
+
+def test_where_no_decision_names_a_market_they_are_all_there_is_to_wait_for(world: World, pipeline: Pipeline) -> None:
+    insert(world.database, engine_decisions=[decision("lost", TUESDAY, context_id="none", market_id=None)])
+    refresh_facts(pipeline, ["2020-02"], today=TUESDAY)
+    refresh_cells(pipeline, ["2020-02"])
+    late = evening(date(2020, 2, 5))
+    assert _judge(pipeline, Cadence.DAILY, "2020-02-04", late).verdict.label == "PARTIAL(UNKNOWN)"
 
 
 def test_a_week_waits_for_its_last_session(world: World, pipeline: Pipeline) -> None:

@@ -145,6 +145,26 @@ def test_labels_are_those_known_at_the_pieces_decisions_whatever_upstream_decide
     assert set(first["regime"]) == {"CALM"} and "STRESS" in facts["regime"]
 
 
+def test_outcomes_that_the_calendar_evaluates_after_the_data_ends_are_rejected(world: World) -> None:
+    """Those of 21 sessions from the 9th of December: 21 calendar days would still be in time."""
+
+    def undated(task: Task) -> Produced:
+        made = produce(task)
+        late = made.decisions.filter(as_of_date=date(1996, 12, 9)).select("decision_id")
+        again = made.outcomes.join(late, on="decision_id").unique("decision_id").with_columns(
+            pl.lit(21, pl.Int32).alias("horizon"), pl.lit(None, pl.Date).alias("eval_date")
+        )  # fmt: skip
+        return replace(made, outcomes=pl.concat([made.outcomes, again]))
+
+    world.runner.gives = undated
+    done = ran(world, world.queued())
+    assert done is not None
+    whole = experiment_results(world.database, done.experiment_id).whole
+    assert whole is not None and whole.provenance["rows"]["rejected AFTER_DATA_UNTIL"] > 0
+    evaluated = rows(world, done, "decision_facts").select(pl.max_horizontal("^eval_date_h.*$").max())
+    assert evaluated.item() <= END
+
+
 def test_the_default_battery_names_the_windows_of_other_dates(world: World) -> None:
     object.__setattr__(world.pipeline.policy.backtests, "battery", None)
     done = ran(world, world.queued())

@@ -74,6 +74,14 @@ def test_a_runner_that_cannot_be_probed_so_says_why() -> None:
     assert found["future"]["method"] == "TRUNCATED" and found["future"]["differing"] == 0
 
 
+def test_a_runner_is_asked_only_for_what_is_compared() -> None:
+    """One that can neither repeat nor alter: for the longer run and the one that is cut."""
+    fixed, able = Fixed(), Direct()
+    probed("STABILITY", runner=fixed)
+    probed("STABILITY", runner=able)
+    assert (len(fixed.ran), len(able.ran)) == (2, 4)
+
+
 def test_an_engine_that_refuses_the_altered_data_says_why() -> None:
     class Picky(Direct):
         def run(self, task: Task, watch: Watch) -> Produced:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 
 from kronos.core.backtests.runner import ChosenRunner
-from kronos.core.backtests.spec import Task
+from kronos.core.backtests.spec import Subject, Task
 from kronos.core.changes.model import Experiment
 from kronos.core.frames import DECISIONS
 from kronos.core.scenarios.battery import Battery, ShockOverlay
@@ -27,13 +28,16 @@ from kronos.services.attempts import Bench
 from kronos.services.backtest import run_backtest
 from kronos.services.bench import bench_over
 from kronos.services.experiments import experiment_results
+from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.runners import choose_runner
 from kronos.store.backtests import specs_of
+from kronos.store.clock import move_clock
 from kronos.store.database import Database, Role
 from kronos.store.source_writer import copy_rows
 from kronos_tests.backtesting import numbers
 from kronos_tests.backtests.upstream import QUICK, upstream
-from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
+from kronos_tests.builders import decision, insert
+from kronos_tests.services.backtest_world import LAST_SESSION, NOW, START, World, backtest_world, policy, short
 
 PROGRAM = """
 from dagster_pipes import open_dagster_pipes
@@ -58,6 +62,19 @@ COMMAND = {
 }
 GAPS = ShockOverlay(name="gaps", about="falls", gap=-0.05, gap_count=3, years=1.0)
 """Over the second of an experiment's two years."""
+
+
+ONE_DAY = Task(
+    piece="fold-001",
+    experiment_id="e",
+    engine_name="PORTFOLIO",
+    markets=("US_EQ",),
+    subjects=(Subject(config_id="new", config_body={}),),
+    start=LAST_SESSION,
+    end=LAST_SESSION,
+    train_until=START,
+    data_until=LAST_SESSION,
+)
 
 
 @pytest.fixture
@@ -129,10 +146,58 @@ def test_upstream_gives_what_the_same_engine_gives_here_and_how_far_it_is_is_hea
     assert {"PENDING 0.5", "RUNNING 0.5", "SUCCESS 0.5", "1 of 4 pieces", "4 of 4 pieces"} <= words
 
 
+def test_rows_that_upstream_stamps_days_after_the_attempt_began_are_not_of_the_future(world: World) -> None:
+    later = NOW + timedelta(days=3)
+
+    def days_later(body: Mapping[str, Any]) -> None:
+        stream = body["kronos"]["experiment_id"]
+        made = decision("new", LAST_SESSION, config_id="new", timestamp=later, mode="BACKTEST", experiment_id=stream)
+        insert(world.database, engine_decisions=[made])
+        with world.database.connect(Role.ORCHESTRATOR) as session:
+            assert move_clock(session, LAST_SESSION, later.date(), later)
+
+    with upstream() as control:
+        control.plays = days_later
+        api: dict[str, Any] = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
+        runner = bench_with(world, {"*": api}, []).choose(world.queued()).open()
+        produced = runner.run(ONE_DAY, lambda: None)
+    assert (produced.decisions["decided_at"].to_list(), produced.rejected.height) == ([later], 0)
+
+
+def test_upstream_owes_no_decision_on_a_sunday_and_no_outcome_before_the_primary_horizon(world: World) -> None:
+    terms = world.pipeline.policy.model_copy(update={"primary_horizon": {"PORTFOLIO": 21}})
+    far = replace(world, pipeline=replace(world.pipeline, policy=terms))
+
+    def decides(body: Mapping[str, Any]) -> None:
+        stream, day = body["kronos"]["experiment_id"], date.fromisoformat(body["start_date"])
+        made = decision("new", day, config_id="new", mode="BACKTEST", experiment_id=stream)
+        insert(world.database, engine_decisions=[made] if day.weekday() < 5 else [])
+
+    with upstream() as control:
+        control.plays = decides
+        api: dict[str, Any] = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
+        runner = bench_with(far, {"*": api}, []).choose(world.queued()).open()
+        for day, decisions in ((date(1996, 12, 1), 0), (date(1996, 12, 2), 1)):
+            task = ONE_DAY.model_copy(update={"start": day, "end": day})
+            assert runner.run(task, lambda: None).decisions.height == decisions
+
+
 def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
     runners = {"*": COMMAND, "PORTFOLIO": {"kind": "command", "command": ["true"], "markets": ["US_FUT"]}}
     bench = bench_with(world, runners, [])
     assert bench.choose(world.queued()).markets == ("US_FUT",)
+
+
+def test_where_no_market_is_named_it_is_tested_where_the_engine_decided(world: World) -> None:
+    """A decision that names none does not make one of it, unless no other says more."""
+    lost = [decision("lost", LAST_SESSION, context_id="none", market_id=None)]
+    lost.append(decision("nowhere", LAST_SESSION, engine_name="REGIME", context_id="none", market_id=None))
+    insert(world.database, engine_decisions=lost)
+    refresh_facts(world.pipeline, ["1996-12"], today=NOW.date())
+    refresh_cells(world.pipeline, ["1996-12"])
+    bench, experiment = bench_with(world, {"*": {"kind": "command", "command": ["true"]}}, []), world.queued()
+    assert bench.choose(experiment).markets == ("US_EQ",)
+    assert bench.choose(replace(experiment, engine_name="REGIME")).markets == ("UNKNOWN",)
 
 
 def test_without_a_named_runner_the_sandbox_plays_its_own_engines(world: World) -> None:

@@ -18,14 +18,16 @@ from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceCl
 from kronos.services.attempts import hand_back
 from kronos.services.backtest_queue import queue_status
 from kronos.services.experiments import cancel, changing
+from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.scheduling import RunState, Scheduling, StateOf, Ticked, tick
 from kronos.services.scheduling_snapshot import CountRuns, RunQueue
 from kronos.store.backtests import RunningBacktest, end_attempt, renew, take_up
+from kronos.store.clock import move_clock
 from kronos.store.database import Database, Role
 from kronos.store.experiments import move_experiment
 from kronos.store.scheduler import KeptDecision, decisions_of
-from kronos_tests.builders import insert
-from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, no_runs, policy
+from kronos_tests.builders import decision, insert
+from kronos_tests.services.backtest_world import LAST_SESSION, NOW, PIECES, World, backtest_world, no_runs, policy
 
 QUEUED, RUNNING, REJECTED = (
     ExperimentStatus.QUEUED_FOR_BACKTEST,
@@ -134,6 +136,20 @@ def test_what_others_take_of_the_run_queue_is_not_given_away(world: World) -> No
     assert sorted(world.now(one).attempt for one in many) == [0, 1]
     waits = last(world, next(one for one in many if world.now(one).attempt == 0))
     assert (waits.action, waits.reason, waits.blocker) == ("WAIT", "RUN_LIMIT", "run queue")
+
+
+def test_decisions_that_name_no_market_have_weekdays_protected_and_hold_nothing_up_beyond(world: World) -> None:
+    insert(world.database, engine_decisions=[decision("lost", LAST_SESSION, context_id="none", market_id=None)])
+    refresh_facts(world.pipeline, ["1996-12"], today=NOW.date())
+    refresh_cells(world.pipeline, ["1996-12"])
+    experiment = world.queued()
+    ticked(world)
+    assert last(world, experiment).reason == "PROTECTED_WINDOW"
+    saturday = datetime(1997, 1, 4, 12, tzinfo=UTC)
+    with world.database.connect(Role.ORCHESTRATOR) as session:
+        assert move_clock(session, LAST_SESSION, saturday.date(), saturday)
+    ticked(world)
+    assert last(world, experiment).action == "ADMIT"
 
 
 def test_a_wait_that_lasts_is_one_row(world: World) -> None:

@@ -146,14 +146,19 @@ def test_what_neither_began_nor_ended_lately_is_left_out(source: Source) -> None
     assert source.jobs(job("d", "SUCCESS", old, 1)) == [("US_EQ", False, None, ago(1))]
 
 
-def test_the_newest_engine_run_of_each_region_counts(source: Source) -> None:
+def test_each_date_of_a_region_has_its_own_engine_run(source: Source) -> None:
+    """A session that is late, or run again, is at work though the next one already waits for its data."""
     yesterday = DAY - timedelta(days=1)
     rows = [
-        engine_run(yesterday, phase="FAILED", updated_at=ago(1)),
-        engine_run(DAY, phase="SIGNALS_DONE", updated_at=ago(2)),
+        engine_run(yesterday, phase="SIGNALS_DONE", updated_at=ago(1)),
+        engine_run(DAY, phase="WAITING_FOR_DATA", updated_at=ago(5)),
         engine_run(yesterday, "EU", updated_at=ago(20)),
     ]
-    assert source.runs(*rows) == [("EU", "COMPLETED", ago(20)), ("US", "SIGNALS_DONE", ago(2))]
+    assert source.runs(*rows) == [
+        ("EU", "COMPLETED", ago(20)),
+        ("US", "WAITING_FOR_DATA", ago(5)),
+        ("US", "SIGNALS_DONE", ago(1)),
+    ]
 
 
 @pytest.mark.parametrize("phase", Phase)

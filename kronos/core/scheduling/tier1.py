@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kronos.core.scheduling.snapshot import NEVER, Tier1
-from kronos.core.vocabulary import Phase
+from kronos.core.vocabulary import UNKNOWN, Phase
 
 _AT_WORK: Final = frozenset({Phase.DATA_READY, Phase.SIGNALS_DONE, Phase.UNIVERSES_DONE, Phase.BOOKS_DONE})
 
@@ -25,7 +25,7 @@ class JobState:
 
 @dataclass(frozen=True)
 class RunState:
-    """Newest engine run of a region: its phase, and since when it is in it."""
+    """Newest engine run of a region for one date: its phase, and since when it is in it."""
 
     region: str
     phase: str
@@ -42,11 +42,14 @@ def tier1_states(
     """One state per market. regions: market -> region of every market that is in use; now: of the reading.
     longest: an engine run that is at work for longer died without saying so.
 
-    Busy while any of its jobs, or its region's engine run, is at work; a job that names no market keeps all of them
-    busy. A market of which neither a job nor a run is known has a state that was never read: nobody knows.
+    Busy while any of its jobs, or an engine run of its region, is at work; a job that names no market keeps all of them
+    busy. A market of which neither a job nor a run is known has a state that was never read: nobody knows. `UNKNOWN`,
+    where decisions stand that name no market, has no engines of its own to be read: beside another market it has no
+    state then, by itself it stays unread.
     """
     runs = [run if now - run.since <= longest else replace(run, phase=Phase.FAILED) for run in runs]
-    return tuple(_state(market, regions[market], jobs, runs, now) for market in sorted(regions))
+    states = [_state(market, regions[market], jobs, runs, now) for market in sorted(regions)]
+    return tuple(one for one in states if len(states) == 1 or one.market != UNKNOWN or one.taken_at != NEVER)
 
 
 def _state(market: str, region: str, jobs: Collection[JobState], runs: Collection[RunState], now: datetime) -> Tier1:

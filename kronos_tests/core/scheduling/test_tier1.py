@@ -93,6 +93,31 @@ def test_an_engine_run_at_work_for_too_long_has_died() -> None:
     assert states(runs=[beyond])["US_EQ"] == Tier1("US_EQ", False, at(ago(24.01)), at(NOW))
 
 
+def test_a_region_at_work_for_one_date_is_busy_whatever_its_other_dates_have_come_to() -> None:
+    late, next_one = RunState("US", "SIGNALS_DONE", ago(0.5)), RunState("US", "WAITING_FOR_DATA", ago(5))
+    died = RunState("US", "DATA_READY", ago(30))
+    for runs in ([late, next_one, died], [died, next_one, late]):
+        assert states(runs=runs)["US_EQ"] == Tier1("US_EQ", True, at(ago(0.5)), at(NOW))
+    assert states(runs=[next_one, died])["US_EQ"] == Tier1("US_EQ", False, at(ago(5)), at(NOW))
+
+
+@pytest.mark.parametrize("runs", [[RunState("US", "COMPLETED", ago(1))], []])
+def test_decisions_that_name_no_market_need_no_state_of_their_own_beside_a_market(runs: list[RunState]) -> None:
+    """No job and no region of upstream's is ever called that, so nobody would know for ever."""
+    found = tier1_states({"UNKNOWN": "UNKNOWN", "US_EQ": "US"}, [], runs, NOW, LONGEST)
+    assert found == tier1_states({"US_EQ": "US"}, [], runs, NOW, LONGEST)
+
+
+def test_decisions_that_name_no_market_are_unread_where_there_is_no_other() -> None:
+    found = tier1_states({"UNKNOWN": "UNKNOWN"}, [ended("US_EQ")], [RunState("US", "COMPLETED", ago(1))], NOW, LONGEST)
+    assert found == (Tier1("UNKNOWN", False, NEVER, NEVER),)
+
+
+def test_what_is_read_of_the_market_nobody_names_counts_all_the_same() -> None:
+    (unknown, _) = tier1_states({"UNKNOWN": "UNKNOWN", "US_EQ": "US"}, [running("UNKNOWN")], [], NOW, LONGEST)
+    assert unknown == Tier1("UNKNOWN", True, at(ago(1)), at(NOW))
+
+
 JOBS = st.builds(
     JobState, st.sampled_from(["", *REGIONS]), st.booleans(), st.none() | st.floats(0, 99).map(ago), st.none()
 )

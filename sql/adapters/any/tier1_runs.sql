@@ -1,5 +1,6 @@
--- The newest engine run of each region that changed since $1: its phase, and when it took it.
-SELECT DISTINCT ON (region)
+-- The newest engine run of each region and date that changed since $1: its phase, and when it took it. A date that is
+-- late or run again is work, whatever later dates have come to.
+SELECT DISTINCT ON (region, as_of_date)
     region::text AS region,
     phase::text AS phase,
     updated_at::timestamptz AS since
