@@ -67,6 +67,7 @@ ADVICE: Final[dict[str, str]] = {
     "RESTS_ON_ONE_YEAR": "An edge that is there without its best year.",
     "ONE_YEAR_ONLY": _LONGER,
     "RESTS_ON_ONE_MARKET": "An edge that is there without its best market.",
+    "NO_OTHER_MARKET": "Dates in further markets, of the config and of the incumbent, or one market alone.",
     "NO_NEIGHBOURS": "Parameters that can be changed a little, with a runner that accepts them.",
     "A_SPIKE": "Parameters whose neighbours are good too.",
     # hard constraints

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import polars as pl
 
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_pairs import Slices, daily_slices
-from kronos.core.reports.comparison_series import SHARPE, compared_series, cost_series, score_series
+from kronos.core.reports.comparison_series import (
+    SHARPE,
+    compared_series,
+    cost_series,
+    score_series,
+    without_each_market,
+)
 from kronos.core.reports.evidence import Evidence
 
 
@@ -37,21 +44,22 @@ def gate_series(
     """None when the incumbent neither earns nor forecasts in the window. at_one: the same record at horizon 1.
 
     Gates on wealth use horizon 1, whatever the engine's primary horizon is. Slices that only another config has are
-    there too: losses in them count.
+    there too: losses in them count. So are whole books with one market left out.
     """
     compared = compared_series(held, policy, window, incumbent, of_any=True)
     if compared is None:
         return None
-    series = daily_slices(compared.rows)
+    rest = without_each_market(held, policy, window, incumbent, compared.metric)
+    series, factors = daily_slices(pl.concat([compared.rows, rest.rows])), {**compared.factors, **rest.factors}
     if compared.metric != SHARPE:
-        return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "")
+        return GateSeries(compared.metric, held.horizon, series, factors, {}, {}, {}, "")
     single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent, of_any=True)
     scored = score_series(held, policy, window, incumbent)
     return GateSeries(
         metric=compared.metric,
         horizon=held.horizon,
         series=series,
-        factors=compared.factors,
+        factors=factors,
         wealth={} if single is None or single.metric != SHARPE else daily_slices(single.rows),
         costs=whole_books(daily_slices(cost_series(held, policy, window))),
         scores={} if scored is None else whole_books(daily_slices(scored[1])),

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from kronos.core.frames import Schema
+from kronos.core.frames import Schema, empty
 from kronos.core.metrics.metric import Column
 from kronos.core.metrics.registry import RATIOS
 from kronos.core.policy import ComparisonPolicy, ObservationPolicy
@@ -25,6 +25,8 @@ from kronos.core.vocabulary import Dimension
 SHARPE: Final = "sharpe"
 DIMENSIONS: Final = (Dimension.OVERALL, Dimension.REGIME, Dimension.MARKET)
 WINDOW: Final = "window"
+WITHOUT: Final = "without"
+"""Dimension of whole books with one market left out: `without:<market>`."""
 
 COMPARED: Final[Schema] = {
     "config_id": pl.String,
@@ -86,6 +88,29 @@ def score_series(
     if rows.filter(pl.col("config_id") == incumbent)["value"].count() == 0:
         return None
     return metric, rows.select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items())
+
+
+def without_each_market(
+    held: Evidence, policy: ObservationPolicy, window: Window, incumbent: str, metric: str
+) -> ComparedSeries:
+    """The whole book of every config as it were without each market in turn, capital split over those that are left.
+
+    metric: what is compared. A config without other markets has no rows there; none has any in a single market.
+    """
+    grouping, parts = Grouping(held.codes, pooled=False), [empty(COMPARED)]
+    factors: dict[str, float] = {}
+    for market in held.markets if len(held.markets) > 1 else ():
+        rest = held.without_market(market)
+        axis, series = observe(rest, grouping, window, (Dimension.OVERALL,), policy)
+        annualisation = yearly_sessions(rest, axis, book_markets(axis, grouping), policy)
+        if metric == SHARPE:
+            rows = _excess_returns(series, grouping, annualisation)
+        else:
+            rows = pl.concat(list(_daily_means(series, axis, grouping, metric)))
+        rows = rows.with_columns(slice=pl.lit(f"{WITHOUT}:{market}"))
+        parts.append(rows.select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items()))
+        factors |= _factors(rows, incumbent, annualisation)
+    return ComparedSeries(metric, held.horizon, pl.concat(parts), factors)
 
 
 def cost_series(held: Evidence, policy: ObservationPolicy, window: Window) -> pl.DataFrame:

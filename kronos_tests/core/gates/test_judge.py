@@ -66,15 +66,42 @@ def _rare_regime(pack: GateEvidence) -> GateEvidence:
     return replace(pack, series=series, wealth=series)
 
 
+def _markets(pack: GateEvidence, **books: dict[str, np.ndarray]) -> GateEvidence:
+    """Books of A and B by config: of what is left without A there is B, and the other way round."""
+    days, other, series = pack.series["incumbent"][OVERALL_SLICE].days, {"A": "B", "B": "A"}, dict(pack.series)
+    for config, held in books.items():
+        parts = {f"market:{name}": Daily(days, values) for name, values in held.items()}
+        parts |= {f"without:{other[name]}": Daily(days, values) for name, values in held.items()}
+        series[config] = {**series[config], **parts}
+    return replace(pack, series=series, wealth=series)
+
+
 def _two_markets(pack: GateEvidence, worse: float) -> GateEvidence:
     """All of the edge in one market; in the other the config is worse."""
-    days, theirs = pack.series["incumbent"][OVERALL_SLICE].days, overall(pack, "incumbent")
-    markets = {
-        "incumbent": {"market:A": Daily(days, theirs), "market:B": Daily(days, theirs)},
-        "c1": {"market:A": Daily(days, overall(pack, "c1")), "market:B": Daily(days, 0.9 * theirs - worse)},
-    }
-    series = {name: {**slices, **markets.get(name, {})} for name, slices in pack.series.items()}
-    return replace(pack, series=series, wealth=series)
+    theirs = overall(pack, "incumbent")
+    mine = {"A": overall(pack, "c1"), "B": 0.9 * theirs - worse}
+    return _markets(pack, incumbent={"A": theirs, "B": theirs}, c1=mine)
+
+
+def _all_in_another_market(pack: GateEvidence) -> GateEvidence:
+    """The incumbent decides in A alone; the config is worse there and has all its edge in B."""
+    theirs, mine = overall(pack, "incumbent"), overall(pack, "c1")
+    here = 0.9 * theirs - 1e-4
+    return _markets(pack, incumbent={"A": theirs}, c1={"A": here, "B": 2.0 * mine - here})
+
+
+def _cash_but_for(pack: GateEvidence) -> GateEvidence:
+    """The config leaves one of the incumbent's two markets, and is better where it stays."""
+    return _markets(pack, incumbent=dict.fromkeys("AB", overall(pack, "incumbent")), c1={"A": overall(pack, "c1")})
+
+
+def _without_lost(pack: GateEvidence) -> GateEvidence:
+    """Of what is left without B nothing is known."""
+    both = _markets(pack, incumbent=dict.fromkeys("AB", overall(pack, "incumbent")),
+                    c1=dict.fromkeys("AB", overall(pack, "c1")))  # fmt: skip
+    lost = {name: {one: daily for one, daily in slices.items() if one != "without:B"}
+            for name, slices in both.series.items()}  # fmt: skip
+    return replace(both, series=lost)
 
 
 def _one_good_year(pack: GateEvidence) -> GateEvidence:
@@ -251,6 +278,10 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "one good year": (_one_good_year, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_YEAR"),
     "one good market": (
         lambda pack: _two_markets(pack, 1e-3), Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "an edge in a market that the incumbent does not have": (
+        _all_in_another_market, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "an edge in the only market that is kept": (_cash_but_for, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "a book without one market that nobody knows": (_without_lost, Gate.STRESS, INCONCLUSIVE, "NO_OTHER_MARKET"),
     "no neighbours": (lambda pack: replace(pack, neighbours=()), Gate.STRESS, INCONCLUSIVE, "NO_NEIGHBOURS"),
     "worse neighbours": (_bad_neighbours, Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
     "a limit broken": (_breach, Gate.HARD_CONSTRAINTS, FAIL, "VIOLATED"),
@@ -311,6 +342,22 @@ def test_a_bearable_loss_where_the_incumbent_is_not_passes() -> None:
     (loss,) = [one for one in found.of(Gate.STRESS).findings if one.slice == "regime:CRISIS"]
     assert (loss.reason, loss.threshold) == ("BEARABLE", FEW.stress.loss_floor)
     assert found.verdict is GateVerdict.PASS
+
+
+def test_a_further_market_passes_where_the_config_is_better_in_the_first_and_earns_in_the_second() -> None:
+    mine = overall(good(), "c1")
+    pack = _markets(good(), incumbent={"A": overall(good(), "incumbent")}, c1={"A": mine, "B": mine})
+    assert finding(pack, Gate.STRESS, "STILL_BETTER").verdict is GateVerdict.PASS
+    assert judged(pack).verdict is GateVerdict.PASS
+
+
+def test_forecasts_in_a_market_without_the_incumbents_cannot_be_told_without_the_other() -> None:
+    pack = _markets(
+        forecasts(),
+        incumbent={"A": overall(forecasts(), "incumbent")},
+        c1=dict.fromkeys("AB", overall(forecasts(), "c1")),
+    )
+    assert finding(pack, Gate.STRESS, "NO_OTHER_MARKET").slice == "market:A"
 
 
 def test_forecasts_where_the_incumbent_makes_none_cannot_be_judged() -> None:

@@ -44,6 +44,27 @@ def test_a_market_that_only_another_config_decides_in_is_a_slice() -> None:
     assert found.factors["market:US_EQ"] > 0.0
 
 
+def test_a_book_without_a_market_shares_its_capital_among_those_that_are_left() -> None:
+    rng, capital = np.random.default_rng(3), {"US_EQ": 1.0, "US_ETF": 2.0, "FX": 6.0}
+    of = {market: rng.normal(0.0, 0.01, N) for market in capital}
+    about = {"calendar": None, "region": "US"}
+    markets = {name: {**about, "capital": one} for name, one in capital.items()}
+    policy = ObservationPolicy.model_validate({"markets": markets})
+    frames = [cells(values, config="incumbent", market=market) for market, values in of.items()]
+    held = evidence(pl.concat(frames), sessions(*capital, count=N + 60), horizon=1)
+    found = gate_series(held, held, policy, Window(START, weekdays(N)[-1]), "incumbent")
+    assert found is not None
+    rest = found.series["incumbent"]["without:US_EQ"].values
+    np.testing.assert_allclose(rest, (2.0 * of["US_ETF"] + 6.0 * of["FX"]) / 8.0, atol=1e-12)
+    assert found.factors["without:US_EQ"] > 0.0
+
+
+def test_who_decides_in_one_market_has_no_book_without_it() -> None:
+    found = series(part("incumbent"), part("other"), part("other", market="US_ETF"))
+    assert "without:US_EQ" in found.series["other"] and "without:US_EQ" not in found.series["incumbent"]
+    assert not [name for name in series(part("incumbent"), part("other")).series["other"] if "without" in name]
+
+
 def test_what_is_the_whole_book_to_every_config_is_no_slice_of_it() -> None:
     found = series(part("incumbent"), part("other"))
     assert not [name for name in found.series["other"] if name.startswith(("regime", "market"))]
