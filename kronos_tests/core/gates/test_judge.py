@@ -384,6 +384,48 @@ def test_calibration_of_a_config_that_earns_may_not_get_worse() -> None:
     assert judged(same).of(Gate.NO_DEGRADATION).verdict is GateVerdict.PASS
 
 
+def _scores(mine: Daily, every: int = 1) -> GateEvidence:
+    """Forecasts of a config that earns; the incumbent's score on some of the dates is 0.2."""
+    days = good().series["incumbent"][OVERALL_SLICE].days
+    theirs = 0.2 + 0.02 * np.random.default_rng(2).standard_normal(days.size)
+    theirs[np.arange(days.size) % every > 0] = np.nan
+    return replace(good(), score_metric="brier", scores={"incumbent": Daily(days, theirs), "c1": mine})
+
+
+def _forecasting(dates: slice, *, due: bool = True) -> Daily:
+    """A score of 0.1 on some of the dates; on the others a forecast is due, or nothing at all."""
+    days = good().series["incumbent"][OVERALL_SLICE].days
+    values = np.full(days.size, np.nan)
+    values[dates] = 0.1
+    return Daily(days, values) if due else Daily(days[dates], values[dates])
+
+
+@pytest.mark.parametrize("due", [True, False])
+@pytest.mark.parametrize("dates", [slice(6), slice(None, None, 20), slice(2000, None)])
+def test_a_config_that_hardly_forecasts_has_no_score_to_compare(dates: slice, due: bool) -> None:
+    found = finding(_scores(_forecasting(dates, due=due)), Gate.NO_DEGRADATION, "COVERAGE")
+    assert (found.metric, found.verdict) == ("calibration (brier)", INVALID) and found.value < 0.95  # type: ignore[operator]  # a number
+
+
+def test_forecasts_on_none_of_the_incumbents_dates_are_no_comparison() -> None:
+    pack = _scores(_forecasting(slice(1, None, 2)), every=2)
+    assert finding(pack, Gate.NO_DEGRADATION, "COVERAGE").value == 0.0
+
+
+def test_forecasts_on_more_dates_than_the_incumbents_are_compared_on_its_own() -> None:
+    pack = _scores(_forecasting(slice(None)), every=2)
+    assert judged(pack).of(Gate.NO_DEGRADATION).verdict is GateVerdict.PASS
+
+
+def test_a_config_that_begins_later_has_no_forecasts_to_miss_before() -> None:
+    """Its book and its forecasts begin after 300 dates, as with a longer lookback."""
+    pack = _scores(_forecasting(slice(300, None), due=False))
+    book = pack.series["c1"][OVERALL_SLICE]
+    later = {**pack.series["c1"], OVERALL_SLICE: Daily(book.days[300:], book.values[300:])}
+    found = judged(replace(pack, series={**pack.series, "c1": later})).of(Gate.NO_DEGRADATION).findings
+    assert [one.reason for one in found if one.metric == "calibration (brier)"] == ["NOT_INFERIOR"]
+
+
 def test_the_same_evidence_gives_the_same_findings_and_digest() -> None:
     first, second = (judged(good()) for _ in range(2))
     assert first == second and good().digest == replace(good()).digest
