@@ -91,6 +91,8 @@ def _scenario(evidence: GateEvidence, scenario: ScenarioLoss, policy: GatePolicy
     alone = scenario.incumbent is None and not scenario.refused and evidence.metric == SHARPE
     if scenario.proposed is None or (scenario.incumbent is None and not alone):
         return undecided("loss", "NOT_PLAYED", scenario.refused or "no number for it", slice=where)
+    if scenario.thin:
+        return undecided("loss", "THIN_SCENARIO", scenario.thin, value=scenario.proposed, slice=where)
     return _loss(evidence, where, scenario.proposed, scenario.incumbent, policy)
 
 

@@ -259,6 +259,9 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
     "a crash before the incumbent decided anything": (
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.41, None),)), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "a scenario that rests on little": (
+        lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.1, 0.2, thin="2 of 299"),)),
+        Gate.STRESS, INCONCLUSIVE, "THIN_SCENARIO"),
     "a rare regime": (_rare_regime, Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
     "losses in a regime of its own": (_alone("regime:CRISIS", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
     "losses in a market of its own": (_alone("market:CRYPTO", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
