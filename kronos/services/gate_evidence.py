@@ -19,7 +19,7 @@ from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLos
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.reported import REPORTED, reporting
 from kronos.core.gates.scenario_figures import judged_figures, loss_in, too_thin
-from kronos.core.gates.series import GateSeries, first_due, last_judged
+from kronos.core.gates.series import GateSeries, first_due, last_judged, turnover_a_session
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
@@ -97,7 +97,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         data_now=today,
         seed=spec.seed,
         costs={} if compared is None else _only(compared.costs, told["cost"]),
-        turnovers=_only(_turnovers(backtest), told["turnover"]) if metric == SHARPE else {},
+        turnovers=_only(_turnovers(backtest, compared), told["turnover"]),
         live=None if compared is None else _live(pipeline, backtest, metric),
         neighbours=neighbours,
         neighbours_refused=_neighbours_refused(backtest),
@@ -189,8 +189,10 @@ def _only(numbers: Mapping[str, _Number], configs: frozenset[str]) -> dict[str, 
     return {name: found for name, found in numbers.items() if name in configs}
 
 
-def _turnovers(backtest: Backtest) -> dict[str, float]:
-    return {name: found["turnover"] for name, found in _metrics(backtest).items() if "turnover" in found}
+def _turnovers(backtest: Backtest, compared: GateSeries | None) -> dict[str, float]:
+    if compared is None:
+        return {}
+    return turnover_a_session(compared, backtest.experiment.proposed_config_id, backtest.spec.incumbent or "")
 
 
 def _metrics(backtest: Backtest) -> dict[str, Mapping[str, float]]:

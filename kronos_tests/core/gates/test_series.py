@@ -6,8 +6,9 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+import pytest
 
-from kronos.core.gates.series import GateSeries, gate_series, last_judged
+from kronos.core.gates.series import GateSeries, gate_series, last_judged, turnover_a_session
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_gaps import Daily
@@ -68,6 +69,32 @@ def test_who_decides_in_one_market_has_no_book_without_it() -> None:
 def test_what_is_the_whole_book_to_every_config_is_no_slice_of_it() -> None:
     found = series(part("incumbent"), part("other"))
     assert not [name for name in found.series["other"] if name.startswith(("regime", "market"))]
+
+
+def traded(config: str, every: int, turnover: float) -> pl.DataFrame:
+    """A config that decides on every n-th session, and trades as much each time."""
+    days = weekdays(N)[::every]
+    values = books()["bad"][: len(days)]
+    return cells(values, days=days, config=config, turnover=[turnover] * len(days), turnover_n=[1] * len(days))
+
+
+def test_turnover_is_of_every_session_whoever_decides_on_it() -> None:
+    """A weekly trader trades in a week what a daily one does, in one day."""
+    found = turnover_a_session(series(traded("incumbent", 1, 0.08), traded("other", 5, 0.4)), "other", "incumbent")
+    assert found["incumbent"] == pytest.approx(0.08) and found["other"] == pytest.approx(0.08, rel=0.02)
+
+
+def test_turnover_is_of_the_sessions_that_both_have() -> None:
+    """The incumbent is alone for the first 200 sessions: a fifth of a book each, then nothing."""
+    busy = [0.2] * 200 + [0.0] * (N - 200)
+    incumbent = cells(books()["bad"][:N], config="incumbent", turnover=busy, turnover_n=[1] * N)
+    other = cells(books()["bad"][200:N], days=weekdays(N)[200:], config="other", turnover=[0.1] * 100)
+    found = turnover_a_session(series(incumbent, other), "other", "incumbent")
+    assert found == pytest.approx({"other": 0.1, "incumbent": 0.0})
+
+
+def test_without_a_shared_session_there_is_no_turnover() -> None:
+    assert turnover_a_session(series(traded("incumbent", 1, 0.1)), "nobody", "incumbent") == {}
 
 
 def books_of(**values: list[float]) -> dict[str, dict[str, Daily]]:
