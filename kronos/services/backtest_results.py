@@ -13,6 +13,7 @@ from kronos.core.backtests.results import beside_numbers, figures
 from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, build_of, scenario_of, stream_of
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
+from kronos.core.gates.scenario_figures import DRAWDOWN
 from kronos.core.reports.model import EnginePerformanceReport
 from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe, windows_left_out
 from kronos.core.vocabulary import ExperimentStatus, Mode
@@ -25,6 +26,8 @@ from kronos.store.backtests import PieceRecord, end_attempt
 from kronos.store.experiments import move_experiment, record_result
 
 NO_DECISIONS = "no decisions: the config decides nothing on these dates"
+
+NO_SINGLE_SESSIONS = "no outcome of a single session is due: how far it fell from its peak is not known"
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class _Reports:
         else:
             start, end, stream = self.spec.start, self.spec.end, scenario.name
         configs = [one.config_id for one in self._compared]
-        return said | {"configs": {one: self._figures(one, start, end, stream) for one in configs}}
+        return said | {"configs": {one: self._lost(one, start, end, stream) for one in configs}}
 
     @property
     def _compared(self) -> list[Subject]:
@@ -150,13 +153,28 @@ class _Reports:
         except (NotFound, NothingObserved):
             return {"refused": NO_DECISIONS}
 
-    def _report(self, config_id: str, start: date, end: date, scenario: str = REPLAY) -> EnginePerformanceReport:
+    def _lost(self, config_id: str, start: date, end: date, scenario: str) -> dict[str, Any]:
+        """Figures in a scenario; as `wealth` those of single sessions, where the engine's own are of more."""
+        try:
+            own = self._report(config_id, start, end, scenario)
+            held = figures(own.overall)
+            if own.horizon == 1 or DRAWDOWN not in held["metrics"]:
+                return held
+            single = self._report(config_id, start, end, scenario, horizon=1).overall
+        except (NotFound, NothingObserved):
+            return {"refused": NO_DECISIONS}
+        return held | {"wealth": figures(single) if single.coverage.due else {"refused": NO_SINGLE_SESSIONS}}
+
+    def _report(
+        self, config_id: str, start: date, end: date, scenario: str = REPLAY, horizon: int | None = None
+    ) -> EnginePerformanceReport:
         self.heartbeat()
         return self.performance.engine_performance(
             self.spec.engine_name,
             config_id,
             start,
             end,
+            horizon=horizon,
             mode=Mode.BACKTEST,
             experiment_id=stream_of(self.spec.experiment_id, scenario),
         )

@@ -18,17 +18,19 @@ from kronos.core.gates.constraints import recomputed
 from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.reported import REPORTED, reporting
-from kronos.core.gates.series import GateSeries, first_due, last_judged
+from kronos.core.gates.scenario_figures import judged_figures, loss_in, too_thin
+from kronos.core.gates.series import GateSeries, first_due, last_judged, turnover_a_session
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
-from kronos.core.scenarios.battery import windows
+from kronos.core.scenarios.battery import HistoricalWindow, windows
 from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
 from kronos.lake.tables import Lake
 from kronos.services.performance import Performance
 from kronos.services.pipeline import Pipeline
+from kronos.services.sessions import market_sessions
 from kronos.store import verdicts as store
 from kronos.store.backtests import PieceRecord, pieces_of, specs_of
 from kronos.store.database import Database, Role
@@ -99,14 +101,14 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         data_now=today,
         seed=spec.seed,
         costs={} if compared is None else _only(compared.costs, told["cost"]),
-        turnovers=_only(_turnovers(backtest), told["turnover"]) if metric == SHARPE else {},
+        turnovers=_only(_turnovers(backtest, compared), told["turnover"]),
         live=None if compared is None else _live(pipeline, backtest, metric),
         neighbours=neighbours,
         neighbours_refused=_neighbours_refused(backtest),
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
-        scenarios=_scenarios(backtest, metric, first_due(series, incumbent)),
+        scenarios=_scenarios(pipeline, backtest, policy, metric, first_due(series, incumbent)),
         actions=_actions(pipeline, backtest, policy, metric),
     )
 
@@ -187,8 +189,10 @@ def _only(numbers: Mapping[str, _Number], configs: frozenset[str]) -> dict[str, 
     return {name: found for name, found in numbers.items() if name in configs}
 
 
-def _turnovers(backtest: Backtest) -> dict[str, float]:
-    return {name: found["turnover"] for name, found in _metrics(backtest).items() if "turnover" in found}
+def _turnovers(backtest: Backtest, compared: GateSeries | None) -> dict[str, float]:
+    if compared is None:
+        return {}
+    return turnover_a_session(compared, backtest.experiment.proposed_config_id, backtest.spec.incumbent or "")
 
 
 def _metrics(backtest: Backtest) -> dict[str, Mapping[str, float]]:
@@ -233,35 +237,46 @@ def _neighbours_refused(backtest: Backtest) -> int:
     return len(backtest.spec.left_out) + len(refused)
 
 
-def _scenarios(backtest: Backtest, metric: str, began: date | None) -> tuple[ScenarioLoss, ...]:
+def _scenarios(
+    pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric: str, began: date | None
+) -> tuple[ScenarioLoss, ...]:
     """What the scenarios did to both, but for windows of history that no decision of either has to do with.
 
     Such a window is over before the incumbent decides for the first time (began): its signals take so long to be warm.
     Of a config that decides there already the loss counts, with nothing beside it.
     """
-    before = {one.name for one in windows(backtest.spec.battery) if began is not None and one.end < began}
+    held = windows(backtest.spec.battery)
+    before = {one.name for one in held if began is not None and one.end < began}
+    lengths = {one.name: _sessions_in(pipeline, backtest.spec, one) for one in held}
     found = []
     for name, one in sorted(backtest.whole.detail.get("scenarios", {}).items()):
-        refused, configs = one.get("refused", ""), one.get("configs", {})
-        mine, theirs = (
-            _loss(configs.get(config, {}), metric)
-            for config in (backtest.experiment.proposed_config_id, backtest.spec.incumbent or "")
-        )
-        alone = name in before and theirs is None and not refused
-        if alone and mine is None:
+        figures = _figures_in(backtest, one, metric)
+        mine, theirs = (loss_in(seen, metric) for seen in figures.values())
+        alone = name in before and theirs is None and "refused" not in one
+        if alone and mine is None and "refused" not in figures["the config"]:
             continue
-        missing = not alone and (mine is None or theirs is None)
-        why = refused or ("one of the two has no number there" if missing else "")
-        found.append(ScenarioLoss(name, one["about"], mine, theirs, why))
+        why = one.get("refused", "")
+        if not why and (mine is None or (theirs is None and not alone)):
+            told = [f"{whose}: {seen['refused']}" for whose, seen in figures.items() if "refused" in seen]
+            why = "; ".join(told) or "one of the two has no number there"
+        thin = {whose: too_thin(seen, metric, policy, lengths.get(name)) for whose, seen in figures.items()}
+        said = "; ".join(f"{whose}: {what}" for whose, what in thin.items() if what)
+        found.append(ScenarioLoss(name, one["about"], mine, theirs, why, said))
     return tuple(found)
 
 
-def _loss(figures: Mapping[str, Any], metric: str) -> float | None:
-    """Maximum drawdown as a positive share, or the mean score."""
-    numbers = figures.get("metrics", {})
-    if metric == SHARPE:
-        return None if "max_dd" not in numbers else abs(float(numbers["max_dd"]))
-    return None if metric not in numbers else float(numbers[metric])
+def _figures_in(backtest: Backtest, scenario: Mapping[str, Any], metric: str) -> dict[str, Mapping[str, Any]]:
+    """What is judged of the config and the incumbent in a scenario; empty for who decided nothing there."""
+    horizon, configs = int(backtest.whole.detail["horizon"]), scenario.get("configs", {})
+    both = {"the config": backtest.experiment.proposed_config_id, "the incumbent": backtest.spec.incumbent or ""}
+    return {whose: judged_figures(configs.get(config, {}), metric, horizon) for whose, config in both.items()}
+
+
+def _sessions_in(pipeline: Pipeline, spec: BacktestSpec, window: HistoricalWindow) -> int:
+    """Sessions of the market that has the fewest there."""
+    sessions = market_sessions(pipeline.policy, spec.markets, window.start, window.end)
+    inside = sessions.filter(pl.col("session").is_between(window.start, window.end))
+    return min(inside.filter(market_id=market).height for market in spec.markets)
 
 
 def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric: str) -> Actions:

@@ -21,13 +21,15 @@ from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
+from kronos.lake.backtests import BacktestRecord
 from kronos.sandbox.backtest import produce
 from kronos.sandbox.configs import CONFIGS
 from kronos.services.backtest import run_backtest
 from kronos.services.controls import collect_suites, start_suites
 from kronos.services.experiments import cancel, requeue
-from kronos.services.gate_evidence import gate_evidence, read_backtest
+from kronos.services.gate_evidence import Backtest, gate_evidence, read_backtest
 from kronos.services.gate_policies import change_gate_policy, gate_policy
+from kronos.services.performance import Performance
 from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
 from kronos.services.workplace import any_config
 from kronos.store.database import Database, Role
@@ -198,7 +200,7 @@ def test_a_window_of_history_before_the_incumbent_decides_is_about_what_decided_
     early = HistoricalWindow(name="early", about="", start=first - timedelta(days=60), end=first - timedelta(days=1))
     inside = HistoricalWindow(name="inside", about="", start=first, end=backtest.spec.end)
     battery = Battery(scenarios=(early, inside))
-    loss = {"metrics": {"max_dd": -0.1}}
+    loss = {"metrics": {"max_dd": -0.1}, "observations": {"max_dd": 500}, "coverage": {"valid": 500, "due": 500}}
 
     def losses(**configs: Any) -> list[ScenarioLoss]:
         told = {name: {"about": "", "configs": configs} for name in ("early", "inside")}
@@ -215,6 +217,48 @@ def test_a_window_of_history_before_the_incumbent_decides_is_about_what_decided_
         ScenarioLoss("early", "", 0.1, None), ScenarioLoss("inside", "", 0.1, None, silent)
     ]  # fmt: skip
     assert losses(**{str(backtest.spec.incumbent): loss})[0] == ScenarioLoss("early", "", None, 0.1, silent)
+    few = loss | {"observations": {"max_dd": 30}}
+    assert [one.thin for one in losses(**{proposed: few})] == [
+        "the config: 30 observations: 38 needed", "the config: 30 observations: 60 needed"
+    ]  # fmt: skip
+
+
+def test_losses_in_scenarios_are_those_of_single_sessions_whatever_the_horizon(world: World) -> None:
+    object.__setattr__(world.pipeline.policy, "primary_horizon", {"PORTFOLIO": 5})
+    with tried(world) as experiment:
+        backtest = read_backtest(world.database, experiment)
+    record = Performance(
+        BacktestRecord(world.pipeline.lake, str(experiment.experiment_id), backtest.marks),
+        world.pipeline.policy,
+        world.pipeline.recorded_by,
+    )
+    window = backtest.spec.battery.scenarios[0]
+    assert isinstance(window, HistoricalWindow)
+    single = record.engine_performance(
+        "PORTFOLIO", experiment.proposed_config_id, window.start, window.end, horizon=1, mode="BACKTEST",
+        experiment_id=str(experiment.experiment_id),
+    )  # fmt: skip
+    (summer,) = (one for one in _scenarios(world, backtest) if one.name == window.name)
+    assert summer.proposed == pytest.approx(-single.metrics["max_dd"]) and summer.refused == summer.thin == ""
+    shown = backtest.whole.detail["scenarios"][window.name]["configs"][experiment.proposed_config_id]
+    assert shown["metrics"]["max_dd"] != shown["wealth"]["metrics"]["max_dd"]
+
+
+def _scenarios(world: World, backtest: Backtest) -> tuple[ScenarioLoss, ...]:
+    return gate_evidence(world.pipeline, backtest, GatePolicy(), NOW.date()).scenarios
+
+
+def test_without_outcomes_of_single_sessions_no_scenario_is_judged(world: World) -> None:
+    object.__setattr__(world.pipeline.policy, "primary_horizon", {"PORTFOLIO": 5})
+
+    def slow(task: Task) -> Produced:
+        made = produce(task)
+        return Produced(made.decisions, made.outcomes.filter(pl.col("horizon") != 1))
+
+    world.runner.gives = slow
+    with tried(world) as experiment:
+        found = _scenarios(world, read_backtest(world.database, experiment))
+    assert found and all("no outcome of a single session is due" in one.refused for one in found)
 
 
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:

@@ -62,11 +62,13 @@ ADVICE: Final[dict[str, str]] = {
     "TOO_MUCH": "Take less risk there: its loss is too far beyond the incumbent's.",
     "TOO_FEW_DATES": "Dates in that regime or market: a longer period.",
     "NOT_PLAYED": "Let the scenario be played: by a runner that can, over dates that allow it.",
+    "THIN_SCENARIO": "Find the outcomes that are missing there, or dates on which both decide all through it.",
     "COSTS_EAT_IT": "An edge that survives the policy's multiple of the costs: trade less, or win more.",
     "NO_COSTS": "Let outcomes report costs.",
     "RESTS_ON_ONE_YEAR": "An edge that is there without its best year.",
     "ONE_YEAR_ONLY": _LONGER,
     "RESTS_ON_ONE_MARKET": "An edge that is there without its best market.",
+    "NO_OTHER_MARKET": "Dates in further markets, of the config and of the incumbent, or one market alone.",
     "NO_NEIGHBOURS": "Parameters that can be changed a little, with a runner that accepts them.",
     "A_SPIKE": "Parameters whose neighbours are good too.",
     # hard constraints

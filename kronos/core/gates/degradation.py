@@ -13,7 +13,8 @@ from kronos.core.gates.improvement import Tested, Untested
 from kronos.core.gates.losses import deepest_falls
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
 from kronos.core.gates.policy import DegradationTerms, GatePolicy
-from kronos.core.reports.comparison_gaps import imputed, matched
+from kronos.core.reports.comparison_gaps import Daily, imputed, matched
+from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
 from kronos.core.stats.long_run import standard_errors
 
@@ -28,7 +29,7 @@ def degradation(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy, te
     else:
         yield _bound(evidence, tested.difference, tested.lower_bound, terms, _level(evidence, pairing))
     if evidence.score_metric:
-        yield _calibration(evidence, terms)
+        yield _calibration(evidence, policy)
     if evidence.metric == SHARPE:
         yield _drawdown(evidence, policy)
         yield _turnover(evidence, terms)
@@ -67,15 +68,23 @@ def _certain(evidence: GateEvidence, pairing: Pairing, tested: Untested, terms: 
     return undecided("non-inferiority", tested.reason, tested.detail)
 
 
-def _calibration(evidence: GateEvidence, terms: DegradationTerms) -> Finding:
-    """The score of a config that earns and forecasts: not worse than the margin, whatever it earns."""
+def _calibration(evidence: GateEvidence, policy: GatePolicy) -> Finding:
+    """The score of a config that earns and forecasts: not worse than the margin, whatever it earns.
+
+    Where the incumbent forecasts it has to as well, from its first decision on: who stops has no better score for it.
+    """
+    terms, least = policy.degradation, policy.integrity.least_coverage
     name = f"calibration ({evidence.score_metric})"
     mine, theirs = evidence.scores.get(evidence.proposed), evidence.scores.get(evidence.rival)
     if theirs is None or np.isnan(theirs.values).all():
         return passed(name, "NOT_APPLICABLE", "the incumbent does not forecast")
     if mine is None or np.isnan(mine.values).all():
         return failed(name, "NO_FORECASTS", "the incumbent forecasts and the config does not")
-    both = matched(mine, theirs, losses=True)
+    both = matched(_due_with(mine, theirs, _began(evidence, mine)), theirs, losses=True)
+    if both.coverage < least:
+        numbers = {"value": both.coverage, "threshold": least, "requires": ">=", "unit": "share"}
+        said = f"the config forecasts on {both.coverage:.1%} of the {both.days.size} dates on which the incumbent does"
+        return invalid(name, "COVERAGE", f"{said}: the missing ones could say anything", **numbers)
     values = imputed(both, losses=True)
     edge = values[:, 0] - values[:, 1]
     difference, level = float(edge.mean()), abs(float(values[:, 1].mean()))
@@ -89,6 +98,21 @@ def _calibration(evidence: GateEvidence, terms: DegradationTerms) -> Finding:
     if difference < -margin:
         return failed(name, "INFERIOR", f"{said}: the margin is {margin:+.3g}", **numbers)
     return undecided(name, "COULD_BE_INFERIOR", f"{said}: the margin is {margin:+.3g}", **numbers)
+
+
+def _began(evidence: GateEvidence, scores: Daily) -> np.datetime64:
+    """The first date on which a decision or a forecast of the config was due."""
+    book = evidence.series.get(evidence.proposed, {}).get(OVERALL_SLICE)
+    firsts = [one.days[0] for one in (book, scores) if one is not None and one.days.size]
+    return min(firsts)
+
+
+def _due_with(daily: Daily, other: Daily, since: np.datetime64) -> Daily:
+    """A series that is due, and missing where it has nothing, on every date of the other's from some date on."""
+    days = np.union1d(daily.days, other.days[other.days >= since])
+    values = np.full(days.size, np.nan)
+    values[np.searchsorted(days, daily.days)] = daily.values
+    return Daily(days, values)
 
 
 def _drawdown(evidence: GateEvidence, policy: GatePolicy) -> Finding:

@@ -35,6 +35,7 @@ class ScenarioLoss:
     """What a scenario did to the config and the incumbent: maximum drawdown as a positive share, or the mean score.
 
     refused: why there is no number of one of them. Without it incumbent None is one that had not yet begun to decide.
+    thin: why the numbers there are rest on too little.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ScenarioLoss:
     proposed: float | None
     incumbent: float | None
     refused: str = ""
+    thin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

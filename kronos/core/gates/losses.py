@@ -17,9 +17,11 @@ def deepest_falls(
     """Maximum drawdowns of the config and the incumbent in a slice; INVALID where one of them cannot be told.
 
     A fall is read from the values that are there, so either's missing ones have to be as few as integrity allows.
+    Of the config every loss counts; of the incumbent those from the config's first date in the slice to its last: what
+    it lost while the config could not lose anything allows the config nothing.
     """
     mine, theirs = (evidence.wealth.get(name, {}).get(slice_id) for name in (evidence.proposed, evidence.rival))
-    falls = deepest_fall(mine), deepest_fall(theirs)
+    falls = deepest_fall(mine), deepest_fall(_within_span(theirs, mine))
     if mine is None or theirs is None or falls[0] is None or falls[1] is None:
         return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
     both = matched(mine, theirs, losses=False)
@@ -28,6 +30,14 @@ def deepest_falls(
         or _gaps(metric, "the incumbent", both.incumbent_coverage, policy, slice_id)
         or (falls[0], falls[1])
     )
+
+
+def _within_span(daily: Daily | None, other: Daily | None) -> Daily | None:
+    """A series from the other's first date to its last."""
+    if daily is None or other is None or other.days.size == 0:
+        return None
+    kept = (daily.days >= other.days[0]) & (daily.days <= other.days[-1])
+    return Daily(daily.days[kept], daily.values[kept])
 
 
 def own_fall(evidence: GateEvidence, metric: str, policy: GatePolicy, slice_id: str) -> float | Finding:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
+import polars as pl
 
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_pairs import Slices, daily_slices
-from kronos.core.reports.comparison_series import SHARPE, compared_series, cost_series, score_series
+from kronos.core.reports.comparison_series import (
+    SHARPE,
+    compared_series,
+    score_series,
+    traded_series,
+    without_each_market,
+)
 from kronos.core.reports.evidence import Evidence
+from kronos.core.stats.matrix import DateArray
 
 
 @dataclass(frozen=True, eq=False)
 class GateSeries:
-    """Series of every config of a record, by config; see `GateEvidence` for what each is."""
+    """Series of every config of a record, by config; see `GateEvidence` for what each is.
+
+    turnover: of each date with something due, as a share of the book.
+    """
 
     metric: str
     horizon: int
@@ -29,6 +40,7 @@ class GateSeries:
     costs: Mapping[str, Daily]
     scores: Mapping[str, Daily]
     score_metric: str
+    turnover: Mapping[str, Daily] = field(default_factory=dict)
 
 
 def gate_series(
@@ -37,25 +49,27 @@ def gate_series(
     """None when the incumbent neither earns nor forecasts in the window. at_one: the same record at horizon 1.
 
     Gates on wealth use horizon 1, whatever the engine's primary horizon is. Slices that only another config has are
-    there too: losses in them count.
+    there too: losses in them count. So are whole books with one market left out.
     """
     compared = compared_series(held, policy, window, incumbent, of_any=True)
     if compared is None:
         return None
-    series = daily_slices(compared.rows)
+    rest = without_each_market(held, policy, window, incumbent, compared.metric)
+    series, factors = daily_slices(pl.concat([compared.rows, rest.rows])), {**compared.factors, **rest.factors}
     if compared.metric != SHARPE:
-        return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "")
+        return GateSeries(compared.metric, held.horizon, series, factors, {}, {}, {}, "")
     single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent, of_any=True)
     scored = score_series(held, policy, window, incumbent)
     return GateSeries(
         metric=compared.metric,
         horizon=held.horizon,
         series=series,
-        factors=compared.factors,
+        factors=factors,
         wealth={} if single is None or single.metric != SHARPE else daily_slices(single.rows),
-        costs=whole_books(daily_slices(cost_series(held, policy, window))),
+        costs=whole_books(daily_slices(traded_series(held, policy, window, "cost"))),
         scores={} if scored is None else whole_books(daily_slices(scored[1])),
         score_metric="" if scored is None else scored[0],
+        turnover=whole_books(daily_slices(traded_series(held, policy, window, "turnover"))),
     )
 
 
@@ -64,12 +78,31 @@ def last_judged(series: Mapping[str, Slices], config_id: str, incumbent: str) ->
 
     series: by config and slice.
     """
-    mine, theirs = (series.get(name, {}).get(OVERALL_SLICE) for name in (config_id, incumbent))
-    if mine is None or theirs is None:
-        return None
-    known = [one.days[np.isfinite(one.values)] for one in (mine, theirs)]
-    shared = np.intersect1d(known[0], known[1], assume_unique=True)
+    shared = _shared(series, config_id, incumbent)
     return _date(shared[-1]) if shared.size else None
+
+
+def turnover_a_session(found: GateSeries, config_id: str, incumbent: str) -> dict[str, float]:
+    """Mean turnover of each of the two over the sessions on which both books have a value; empty without one.
+
+    A session without a decision trades nothing: who decides once a week trades in that week what it trades then.
+    """
+    shared = _shared(found.series, config_id, incumbent)
+    traded = {name: found.turnover[name] for name in (config_id, incumbent) if name in found.turnover}
+    return {
+        name: float(daily.values[np.isin(daily.days, shared)].sum()) / shared.size
+        for name, daily in traded.items()
+        if shared.size
+    }
+
+
+def _shared(series: Mapping[str, Slices], *config_ids: str) -> DateArray:
+    """Dates on which the books of two configs have a value."""
+    mine, theirs = (series.get(name, {}).get(OVERALL_SLICE) for name in config_ids)
+    if mine is None or theirs is None:
+        return np.zeros(0, dtype="datetime64[D]")
+    known = [one.days[np.isfinite(one.values)] for one in (mine, theirs)]
+    return np.intersect1d(known[0], known[1], assume_unique=True)
 
 
 def first_due(series: Mapping[str, Slices], config_id: str) -> date | None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from kronos.core.gates.contest import Contest, Pairing, contest_of, difference_of, pair_up, slices_of, unit_of
+from kronos.core.gates.contest import (
+    Contest,
+    Pairing,
+    contest_of,
+    difference_of,
+    factor_of,
+    pair_up,
+    slices_of,
+    unit_of,
+)
 from kronos.core.gates.evidence import GateEvidence, ScenarioLoss
 from kronos.core.gates.losses import deepest_falls, own_fall
 from kronos.core.gates.model import Finding, failed, invalid, passed, undecided
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
-from kronos.core.reports.comparison_series import SHARPE
-from kronos.core.stats.matrix import FloatArray
+from kronos.core.reports.comparison_series import SHARPE, WITHOUT
+from kronos.core.stats.matrix import FloatArray, is_constant
+from kronos.core.stats.sharpe import sharpe_ratios
 from kronos.core.vocabulary import UNKNOWN
 
 
@@ -81,6 +91,8 @@ def _scenario(evidence: GateEvidence, scenario: ScenarioLoss, policy: GatePolicy
     alone = scenario.incumbent is None and not scenario.refused and evidence.metric == SHARPE
     if scenario.proposed is None or (scenario.incumbent is None and not alone):
         return undecided("loss", "NOT_PLAYED", scenario.refused or "no number for it", slice=where)
+    if scenario.thin:
+        return undecided("loss", "THIN_SCENARIO", scenario.thin, value=scenario.proposed, slice=where)
     return _loss(evidence, where, scenario.proposed, scenario.incumbent, policy)
 
 
@@ -135,19 +147,44 @@ def _or_worst(value: float) -> float:
 
 
 def _one_market_out(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]:
-    """The mean of the markets' own differences without each in turn; nothing to say of a single market."""
-    own = {}
-    for name in slices_of(evidence, evidence.rival, "market"):
-        found = pair_up(evidence, policy, name).contest
-        if found is not None and len(found.days) >= policy.evidence.least_slice_dates:
-            own[name] = difference_of(evidence, found.proposed, found.incumbent, found.factor)
-    if len(own) < 2:
+    """Both books without each market in turn that either decides in; nothing to say where that is one market."""
+    held = {one: set(slices_of(evidence, one, "market")) for one in (evidence.proposed, evidence.rival)}
+    markets = sorted(set().union(*held.values()))
+    if len(markets) < 2:
         yield passed("one market left out", "ONE_MARKET", "decides in one market: there is none to leave out")
         return
-    rest = {name: (sum(own.values()) - value) / (len(own) - 1) for name, value in own.items()}
-    name = min(rest, key=lambda one: _or_worst(rest[one]))
-    said = f"the other markets' mean difference is {rest[name]:.3g} without {name.partition(':')[2]}, the worst to lose"
-    yield _still_better("one market left out", "RESTS_ON_ONE_MARKET", rest[name], said, unit_of(evidence))
+    found = {name: _without(evidence, name, held, policy) for name in markets}
+    told = {name: value for name, value in found.items() if value is not None}
+    for name in markets:
+        if name not in told:
+            said = f"without it there are not {policy.evidence.least_slice_dates} dates of both to compare"
+            yield undecided("one market left out", "NO_OTHER_MARKET", said, slice=name)
+    if told:
+        name = min(told, key=lambda one: _or_worst(told[one]))
+        said = f"the books differ by {told[name]:.3g} without {name.partition(':')[2]}, the worst to lose"
+        yield _still_better("one market left out", "RESTS_ON_ONE_MARKET", told[name], said, unit_of(evidence))
+
+
+def _without(evidence: GateEvidence, market: str, held: Mapping[str, set[str]], policy: GatePolicy) -> float | None:
+    """Difference of the two books without a market; None where it cannot be told.
+
+    Who decides nowhere else is left with cash, of which the Sharpe ratio is 0 and a score is nothing.
+    """
+    name, least = f"{WITHOUT}:{market.partition(':')[2]}", policy.evidence.least_slice_dates
+    mine, theirs = (evidence.series.get(one, {}).get(name) for one in (evidence.proposed, evidence.rival))
+    if mine is not None and theirs is not None:
+        both = contest_of(evidence, mine, theirs, name)
+        if both is None or len(both.days) < least:
+            return None
+        return difference_of(evidence, both.proposed, both.incumbent, both.factor)
+    left, idle = (mine, evidence.rival) if theirs is None else (theirs, evidence.proposed)
+    values = np.zeros(0) if left is None else left.values[np.isfinite(left.values)]
+    if evidence.metric != SHARPE or held[idle] != {market} or values.size < least:
+        return None
+    if is_constant(values[:, None])[0]:
+        return float("nan")
+    ratio = float(sharpe_ratios(values[:, None])[0]) * float(np.sqrt(factor_of(evidence, name)))
+    return ratio if theirs is None else -ratio
 
 
 def _neighbourhood(evidence: GateEvidence, policy: GatePolicy) -> Finding:

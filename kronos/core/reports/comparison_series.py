@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from kronos.core.frames import Schema
+from kronos.core.frames import Schema, empty
 from kronos.core.metrics.metric import Column
 from kronos.core.metrics.registry import RATIOS
 from kronos.core.policy import ComparisonPolicy, ObservationPolicy
@@ -25,6 +25,8 @@ from kronos.core.vocabulary import Dimension
 SHARPE: Final = "sharpe"
 DIMENSIONS: Final = (Dimension.OVERALL, Dimension.REGIME, Dimension.MARKET)
 WINDOW: Final = "window"
+WITHOUT: Final = "without"
+"""Dimension of whole books with one market left out: `without:<market>`."""
 
 COMPARED: Final[Schema] = {
     "config_id": pl.String,
@@ -88,23 +90,47 @@ def score_series(
     return metric, rows.select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items())
 
 
-def cost_series(held: Evidence, policy: ObservationPolicy, window: Window) -> pl.DataFrame:
-    """Cost of each date as a share of the whole book, of every config that earns, as COMPARED rows.
+def without_each_market(
+    held: Evidence, policy: ObservationPolicy, window: Window, incumbent: str, metric: str
+) -> ComparedSeries:
+    """The whole book of every config as it were without each market in turn, capital split over those that are left.
 
-    Capital is split over the markets a config is active in, as for its returns.
+    metric: what is compared. A config without other markets has no rows there; none has any in a single market.
+    """
+    grouping, parts = Grouping(held.codes, pooled=False), [empty(COMPARED)]
+    factors: dict[str, float] = {}
+    for market in held.markets if len(held.markets) > 1 else ():
+        rest = held.without_market(market)
+        axis, series = observe(rest, grouping, window, (Dimension.OVERALL,), policy)
+        annualisation = yearly_sessions(rest, axis, book_markets(axis, grouping), policy)
+        if metric == SHARPE:
+            rows = _excess_returns(series, grouping, annualisation)
+        else:
+            rows = pl.concat(list(_daily_means(series, axis, grouping, metric)))
+        rows = rows.with_columns(slice=pl.lit(f"{WITHOUT}:{market}"))
+        parts.append(rows.select(pl.col(name).cast(dtype) for name, dtype in COMPARED.items()))
+        factors |= _factors(rows, incumbent, annualisation)
+    return ComparedSeries(metric, held.horizon, pl.concat(parts), factors)
+
+
+def traded_series(held: Evidence, policy: ObservationPolicy, window: Window, measure: str) -> pl.DataFrame:
+    """`cost` or `turnover` of each date as a share of the whole book, of every config that earns, as COMPARED rows.
+
+    Only dates with something due have a row. Capital is split over the markets a config is active in, as for its
+    returns.
     """
     grouping = Grouping(held.codes, pooled=False)
     axis, series = observe(held, grouping, window, (Dimension.MARKET,), policy)
-    costs = pl.concat(list(_market_costs(series, axis, grouping)))
+    traded = pl.concat(list(_market_sums(series, axis, grouping, measure)))
     shares = axis.rows.select(pl.col("config_id", "market_id").cast(pl.String), "as_of_date", "share")
-    parts = costs.join(shares, on=["config_id", "market_id", "as_of_date"], maintain_order="left")
+    parts = traded.join(shares, on=["config_id", "market_id", "as_of_date"], maintain_order="left")
     book = parts.filter(pl.col("share").is_not_null()).group_by("config_id", "as_of_date", maintain_order=True)
-    summed = book.agg((pl.col("cost") * pl.col("share")).sum().alias("value")).sort("config_id", "as_of_date")
+    summed = book.agg((pl.col(measure) * pl.col("share")).sum().alias("value")).sort("config_id", "as_of_date")
     return summed.select("config_id", pl.lit(OVERALL_SLICE).alias("slice"), "as_of_date", "value")
 
 
-def _market_costs(series: Series, axis: Axis, grouping: Grouping) -> Iterator[pl.DataFrame]:
-    """Cost of each config, market and date with something due, as a share of that market's book."""
+def _market_sums(series: Series, axis: Axis, grouping: Grouping, measure: str) -> Iterator[pl.DataFrame]:
+    """A sum of each config, market and date with something due, as a share of that market's book."""
     for sums in series.sums:
         at, position = np.nonzero(sums.daily("due"))
         slices = [grouping.slice_of(group) for group in sums.groups.tolist()]
@@ -114,7 +140,7 @@ def _market_costs(series: Series, axis: Axis, grouping: Grouping) -> Iterator[pl
                 "config_id": pl.Series([one.book for one in slices], dtype=pl.String).gather(at),
                 "market_id": pl.Series([one.label for one in slices], dtype=pl.String).gather(at),
                 "as_of_date": pl.Series(days).cast(pl.Date),
-                "cost": sums.daily("cost")[at, position],
+                measure: sums.daily(measure)[at, position],
             }
         )
 

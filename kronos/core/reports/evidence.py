@@ -87,13 +87,24 @@ class Evidence:
         """The evidence of one config."""
         if self.codes["config_id"].categories.to_list() == [config_id]:
             return self
-        mine = pl.col("config_id").cast(pl.String) == config_id
+        return self._where(pl.col("config_id").cast(pl.String) == config_id)
+
+    @property
+    def markets(self) -> list[str]:
+        """Markets with a cell, sorted."""
+        return self.codes["market_id"].categories.to_list()
+
+    def without_market(self, market_id: str) -> Evidence:
+        """The evidence as if nothing had ever been decided in a market."""
+        return self._where(pl.col("market_id").cast(pl.String) != market_id)
+
+    def _where(self, kept: pl.Expr) -> Evidence:
         return replace(
             self,
-            outcomes={cube: frame.filter(mine) for cube, frame in self.outcomes.items()},
-            decisions={cube: frame.filter(mine) for cube, frame in self.decisions.items()},
-            calibration=self.calibration.filter(mine),
-            confusion=self.confusion.filter(mine),
+            outcomes={cube: frame.filter(kept) for cube, frame in self.outcomes.items()},
+            decisions={cube: frame.filter(kept) for cube, frame in self.decisions.items()},
+            calibration=self.calibration.filter(kept),
+            confusion=self.confusion.filter(kept),
         )
 
 

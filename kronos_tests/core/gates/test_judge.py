@@ -66,15 +66,42 @@ def _rare_regime(pack: GateEvidence) -> GateEvidence:
     return replace(pack, series=series, wealth=series)
 
 
+def _markets(pack: GateEvidence, **books: dict[str, np.ndarray]) -> GateEvidence:
+    """Books of A and B by config: of what is left without A there is B, and the other way round."""
+    days, other, series = pack.series["incumbent"][OVERALL_SLICE].days, {"A": "B", "B": "A"}, dict(pack.series)
+    for config, held in books.items():
+        parts = {f"market:{name}": Daily(days, values) for name, values in held.items()}
+        parts |= {f"without:{other[name]}": Daily(days, values) for name, values in held.items()}
+        series[config] = {**series[config], **parts}
+    return replace(pack, series=series, wealth=series)
+
+
 def _two_markets(pack: GateEvidence, worse: float) -> GateEvidence:
     """All of the edge in one market; in the other the config is worse."""
-    days, theirs = pack.series["incumbent"][OVERALL_SLICE].days, overall(pack, "incumbent")
-    markets = {
-        "incumbent": {"market:A": Daily(days, theirs), "market:B": Daily(days, theirs)},
-        "c1": {"market:A": Daily(days, overall(pack, "c1")), "market:B": Daily(days, 0.9 * theirs - worse)},
-    }
-    series = {name: {**slices, **markets.get(name, {})} for name, slices in pack.series.items()}
-    return replace(pack, series=series, wealth=series)
+    theirs = overall(pack, "incumbent")
+    mine = {"A": overall(pack, "c1"), "B": 0.9 * theirs - worse}
+    return _markets(pack, incumbent={"A": theirs, "B": theirs}, c1=mine)
+
+
+def _all_in_another_market(pack: GateEvidence) -> GateEvidence:
+    """The incumbent decides in A alone; the config is worse there and has all its edge in B."""
+    theirs, mine = overall(pack, "incumbent"), overall(pack, "c1")
+    here = 0.9 * theirs - 1e-4
+    return _markets(pack, incumbent={"A": theirs}, c1={"A": here, "B": 2.0 * mine - here})
+
+
+def _cash_but_for(pack: GateEvidence) -> GateEvidence:
+    """The config leaves one of the incumbent's two markets, and is better where it stays."""
+    return _markets(pack, incumbent=dict.fromkeys("AB", overall(pack, "incumbent")), c1={"A": overall(pack, "c1")})
+
+
+def _without_lost(pack: GateEvidence) -> GateEvidence:
+    """Of what is left without B nothing is known."""
+    both = _markets(pack, incumbent=dict.fromkeys("AB", overall(pack, "incumbent")),
+                    c1=dict.fromkeys("AB", overall(pack, "c1")))  # fmt: skip
+    lost = {name: {one: daily for one, daily in slices.items() if one != "without:B"}
+            for name, slices in both.series.items()}  # fmt: skip
+    return replace(both, series=lost)
 
 
 def _one_good_year(pack: GateEvidence) -> GateEvidence:
@@ -232,6 +259,9 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
     "a crash before the incumbent decided anything": (
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.41, None),)), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "a scenario that rests on little": (
+        lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.1, 0.2, thin="2 of 299"),)),
+        Gate.STRESS, INCONCLUSIVE, "THIN_SCENARIO"),
     "a rare regime": (_rare_regime, Gate.STRESS, INCONCLUSIVE, "TOO_FEW_DATES"),
     "losses in a regime of its own": (_alone("regime:CRISIS", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
     "losses in a market of its own": (_alone("market:CRYPTO", 0.004), Gate.STRESS, FAIL, "TOO_MUCH"),
@@ -251,6 +281,10 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "one good year": (_one_good_year, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_YEAR"),
     "one good market": (
         lambda pack: _two_markets(pack, 1e-3), Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "an edge in a market that the incumbent does not have": (
+        _all_in_another_market, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "an edge in the only market that is kept": (_cash_but_for, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
+    "a book without one market that nobody knows": (_without_lost, Gate.STRESS, INCONCLUSIVE, "NO_OTHER_MARKET"),
     "no neighbours": (lambda pack: replace(pack, neighbours=()), Gate.STRESS, INCONCLUSIVE, "NO_NEIGHBOURS"),
     "worse neighbours": (_bad_neighbours, Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
     "a limit broken": (_breach, Gate.HARD_CONSTRAINTS, FAIL, "VIOLATED"),
@@ -313,6 +347,22 @@ def test_a_bearable_loss_where_the_incumbent_is_not_passes() -> None:
     assert found.verdict is GateVerdict.PASS
 
 
+def test_a_further_market_passes_where_the_config_is_better_in_the_first_and_earns_in_the_second() -> None:
+    mine = overall(good(), "c1")
+    pack = _markets(good(), incumbent={"A": overall(good(), "incumbent")}, c1={"A": mine, "B": mine})
+    assert finding(pack, Gate.STRESS, "STILL_BETTER").verdict is GateVerdict.PASS
+    assert judged(pack).verdict is GateVerdict.PASS
+
+
+def test_forecasts_in_a_market_without_the_incumbents_cannot_be_told_without_the_other() -> None:
+    pack = _markets(
+        forecasts(),
+        incumbent={"A": overall(forecasts(), "incumbent")},
+        c1=dict.fromkeys("AB", overall(forecasts(), "c1")),
+    )
+    assert finding(pack, Gate.STRESS, "NO_OTHER_MARKET").slice == "market:A"
+
+
 def test_forecasts_where_the_incumbent_makes_none_cannot_be_judged() -> None:
     daily = Daily(good().series["c1"][OVERALL_SLICE].days[:300], np.full(300, 0.1))
     series = forecasts().series
@@ -335,6 +385,48 @@ def test_calibration_of_a_config_that_earns_may_not_get_worse() -> None:
     assert finding(pack, Gate.NO_DEGRADATION, "INFERIOR").metric == "calibration (brier)"
     same = replace(pack, scores={"incumbent": Daily(days, theirs), "c1": Daily(days, 1.001 * theirs)})
     assert judged(same).of(Gate.NO_DEGRADATION).verdict is GateVerdict.PASS
+
+
+def _scores(mine: Daily, every: int = 1) -> GateEvidence:
+    """Forecasts of a config that earns; the incumbent's score on some of the dates is 0.2."""
+    days = good().series["incumbent"][OVERALL_SLICE].days
+    theirs = 0.2 + 0.02 * np.random.default_rng(2).standard_normal(days.size)
+    theirs[np.arange(days.size) % every > 0] = np.nan
+    return replace(good(), score_metric="brier", scores={"incumbent": Daily(days, theirs), "c1": mine})
+
+
+def _forecasting(dates: slice, *, due: bool = True) -> Daily:
+    """A score of 0.1 on some of the dates; on the others a forecast is due, or nothing at all."""
+    days = good().series["incumbent"][OVERALL_SLICE].days
+    values = np.full(days.size, np.nan)
+    values[dates] = 0.1
+    return Daily(days, values) if due else Daily(days[dates], values[dates])
+
+
+@pytest.mark.parametrize("due", [True, False])
+@pytest.mark.parametrize("dates", [slice(6), slice(None, None, 20), slice(2000, None)])
+def test_a_config_that_hardly_forecasts_has_no_score_to_compare(dates: slice, due: bool) -> None:
+    found = finding(_scores(_forecasting(dates, due=due)), Gate.NO_DEGRADATION, "COVERAGE")
+    assert (found.metric, found.verdict) == ("calibration (brier)", INVALID) and found.value < 0.95  # type: ignore[operator]  # a number
+
+
+def test_forecasts_on_none_of_the_incumbents_dates_are_no_comparison() -> None:
+    pack = _scores(_forecasting(slice(1, None, 2)), every=2)
+    assert finding(pack, Gate.NO_DEGRADATION, "COVERAGE").value == 0.0
+
+
+def test_forecasts_on_more_dates_than_the_incumbents_are_compared_on_its_own() -> None:
+    pack = _scores(_forecasting(slice(None)), every=2)
+    assert judged(pack).of(Gate.NO_DEGRADATION).verdict is GateVerdict.PASS
+
+
+def test_a_config_that_begins_later_has_no_forecasts_to_miss_before() -> None:
+    """Its book and its forecasts begin after 300 dates, as with a longer lookback."""
+    pack = _scores(_forecasting(slice(300, None), due=False))
+    book = pack.series["c1"][OVERALL_SLICE]
+    later = {**pack.series["c1"], OVERALL_SLICE: Daily(book.days[300:], book.values[300:])}
+    found = judged(replace(pack, series={**pack.series, "c1": later})).of(Gate.NO_DEGRADATION).findings
+    assert [one.reason for one in found if one.metric == "calibration (brier)"] == ["NOT_INFERIOR"]
 
 
 def test_the_same_evidence_gives_the_same_findings_and_digest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import empyrical
 import numpy as np
 import pytest
@@ -9,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kronos.core.gates.losses import deepest_fall
+from kronos.core.gates.evidence import GateEvidence
+from kronos.core.gates.losses import deepest_fall, deepest_falls
+from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE
+from kronos_tests.core.gates.packs import good
 
 
 def daily(*values: float) -> Daily:
@@ -37,3 +43,29 @@ def test_missing_dates_are_left_out() -> None:
 @pytest.mark.parametrize("nothing", [None, daily(), daily(np.nan), daily(0.1, np.inf)])
 def test_without_finite_values_there_is_no_number(nothing: Daily | None) -> None:
     assert deepest_fall(nothing) is None
+
+
+CRASH, REST = [0.0, -0.6], [0.01, -0.1] * 100
+
+
+def crashing(slice_id: str, before: list[float], after: list[float]) -> GateEvidence:
+    """Both decide over the same dates, where the config loses 40 %; the incumbent also before or after."""
+    theirs = daily(*before, *REST, *after)
+    mine = Daily(theirs.days[len(before) :][: len(REST)], np.array([-0.4, *REST[1:]]))
+    wealth = {"incumbent": {slice_id: theirs}, "c1": {slice_id: mine}}
+    return replace(good(), wealth=wealth)
+
+
+@pytest.mark.parametrize("slice_id", [OVERALL_SLICE, "regime:STRESS", "market:A"])
+def test_the_incumbents_losses_before_and_after_the_configs_dates_allow_it_nothing(slice_id: str) -> None:
+    alone = deepest_falls(crashing(slice_id, [], []), "loss", GatePolicy(), slice_id)
+    assert deepest_falls(crashing(slice_id, CRASH, []), "loss", GatePolicy(), slice_id) == alone
+    assert deepest_falls(crashing(slice_id, [], CRASH), "loss", GatePolicy(), slice_id) == alone
+
+
+def test_the_configs_losses_before_the_incumbents_dates_count() -> None:
+    mine = daily(*CRASH, *REST)
+    later = Daily(mine.days[2:], mine.values[2:])
+    wealth = {"incumbent": {OVERALL_SLICE: later}, "c1": {OVERALL_SLICE: mine}}
+    falls = deepest_falls(replace(good(), wealth=wealth), "loss", GatePolicy())
+    assert isinstance(falls, tuple) and falls[0] > 0.6

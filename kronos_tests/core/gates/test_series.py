@@ -6,8 +6,9 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+import pytest
 
-from kronos.core.gates.series import GateSeries, gate_series, last_judged
+from kronos.core.gates.series import GateSeries, gate_series, last_judged, turnover_a_session
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_gaps import Daily
@@ -44,9 +45,56 @@ def test_a_market_that_only_another_config_decides_in_is_a_slice() -> None:
     assert found.factors["market:US_EQ"] > 0.0
 
 
+def test_a_book_without_a_market_shares_its_capital_among_those_that_are_left() -> None:
+    rng, capital = np.random.default_rng(3), {"US_EQ": 1.0, "US_ETF": 2.0, "FX": 6.0}
+    of = {market: rng.normal(0.0, 0.01, N) for market in capital}
+    about = {"calendar": None, "region": "US"}
+    markets = {name: {**about, "capital": one} for name, one in capital.items()}
+    policy = ObservationPolicy.model_validate({"markets": markets})
+    frames = [cells(values, config="incumbent", market=market) for market, values in of.items()]
+    held = evidence(pl.concat(frames), sessions(*capital, count=N + 60), horizon=1)
+    found = gate_series(held, held, policy, Window(START, weekdays(N)[-1]), "incumbent")
+    assert found is not None
+    rest = found.series["incumbent"]["without:US_EQ"].values
+    np.testing.assert_allclose(rest, (2.0 * of["US_ETF"] + 6.0 * of["FX"]) / 8.0, atol=1e-12)
+    assert found.factors["without:US_EQ"] > 0.0
+
+
+def test_who_decides_in_one_market_has_no_book_without_it() -> None:
+    found = series(part("incumbent"), part("other"), part("other", market="US_ETF"))
+    assert "without:US_EQ" in found.series["other"] and "without:US_EQ" not in found.series["incumbent"]
+    assert not [name for name in series(part("incumbent"), part("other")).series["other"] if "without" in name]
+
+
 def test_what_is_the_whole_book_to_every_config_is_no_slice_of_it() -> None:
     found = series(part("incumbent"), part("other"))
     assert not [name for name in found.series["other"] if name.startswith(("regime", "market"))]
+
+
+def traded(config: str, every: int, turnover: float) -> pl.DataFrame:
+    """A config that decides on every n-th session, and trades as much each time."""
+    days = weekdays(N)[::every]
+    values = books()["bad"][: len(days)]
+    return cells(values, days=days, config=config, turnover=[turnover] * len(days), turnover_n=[1] * len(days))
+
+
+def test_turnover_is_of_every_session_whoever_decides_on_it() -> None:
+    """A weekly trader trades in a week what a daily one does, in one day."""
+    found = turnover_a_session(series(traded("incumbent", 1, 0.08), traded("other", 5, 0.4)), "other", "incumbent")
+    assert found["incumbent"] == pytest.approx(0.08) and found["other"] == pytest.approx(0.08, rel=0.02)
+
+
+def test_turnover_is_of_the_sessions_that_both_have() -> None:
+    """The incumbent is alone for the first 200 sessions: a fifth of a book each, then nothing."""
+    busy = [0.2] * 200 + [0.0] * (N - 200)
+    incumbent = cells(books()["bad"][:N], config="incumbent", turnover=busy, turnover_n=[1] * N)
+    other = cells(books()["bad"][200:N], days=weekdays(N)[200:], config="other", turnover=[0.1] * 100)
+    found = turnover_a_session(series(incumbent, other), "other", "incumbent")
+    assert found == pytest.approx({"other": 0.1, "incumbent": 0.0})
+
+
+def test_without_a_shared_session_there_is_no_turnover() -> None:
+    assert turnover_a_session(series(traded("incumbent", 1, 0.1)), "nobody", "incumbent") == {}
 
 
 def books_of(**values: list[float]) -> dict[str, dict[str, Daily]]:
