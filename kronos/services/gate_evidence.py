@@ -1,6 +1,7 @@
 """The evidence pack of an experiment: everything the gates look at, read from the database and the lake.
 
-Nothing is read that says whether the experiment is a control: not its description, author, expectation or metadata.
+Nothing in it says whether the experiment is a control: not its description, author, expectation or metadata. The
+database alone knows, and gives a control no looks but its own.
 """
 
 from __future__ import annotations
@@ -152,7 +153,8 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
     """N, the look, and what the engine's other experiments of the year may have cost.
 
     A control is judged among the real trials and its own, those it says it was chosen from: other controls are no part
-    of anyone's search, and counting them would make the suite kinder than the gates are to a candidate.
+    of anyone's search, and counting them would make the suite kinder than the gates are to a candidate. The year's
+    budget is the candidates': what they spent says nothing of a control, which can promote nothing.
     """
     experiment = backtest.experiment
     body = next(
