@@ -91,14 +91,21 @@ def score_series(
 def cost_series(held: Evidence, policy: ObservationPolicy, window: Window) -> pl.DataFrame:
     """Cost of each date as a share of the whole book, of every config that earns, as COMPARED rows.
 
-    Capital is split over the markets a config is active in, as for its returns.
+    Capital is split over the markets a config is active in, and sessions without a decision in between are completed,
+    as for its returns: such a session costs nothing.
     """
     grouping = Grouping(held.codes, pooled=False)
     axis, series = observe(held, grouping, window, (Dimension.MARKET,), policy)
     costs = pl.concat(list(_market_costs(series, axis, grouping)))
-    shares = axis.rows.select(pl.col("config_id", "market_id").cast(pl.String), "as_of_date", "share")
-    parts = costs.join(shares, on=["config_id", "market_id", "as_of_date"], maintain_order="left")
-    book = parts.filter(pl.col("share").is_not_null()).group_by("config_id", "as_of_date", maintain_order=True)
+    keys = ["config_id", "market_id", "as_of_date"]
+    places = axis.rows.select(pl.col(keys[:2]).cast(pl.String), "as_of_date", "share").with_columns(
+        matured=pl.Series(axis.places.matured)
+    )
+    parts = places.filter(pl.col("share").is_not_null()).join(costs, on=keys, how="left", maintain_order="left")
+    # what has matured without anything due is a session without a decision
+    cost = pl.coalesce("cost", pl.when("matured").then(0.0))
+    known = parts.with_columns(cost).filter(pl.col("cost").is_not_null())
+    book = known.group_by("config_id", "as_of_date", maintain_order=True)
     summed = book.agg((pl.col("cost") * pl.col("share")).sum().alias("value")).sort("config_id", "as_of_date")
     return summed.select("config_id", pl.lit(OVERALL_SLICE).alias("slice"), "as_of_date", "value")
 

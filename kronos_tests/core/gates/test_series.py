@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+import pytest
 
 from kronos.core.gates.series import GateSeries, gate_series, last_judged
 from kronos.core.policy import ObservationPolicy
@@ -47,6 +48,38 @@ def test_a_market_that_only_another_config_decides_in_is_a_slice() -> None:
 def test_what_is_the_whole_book_to_every_config_is_no_slice_of_it() -> None:
     found = series(part("incumbent"), part("other"))
     assert not [name for name in found.series["other"] if name.startswith(("regime", "market"))]
+
+
+def test_a_session_without_a_decision_costs_nothing_and_is_known_to() -> None:
+    """Costs have the dates that returns have, whoever decides once a week."""
+    weekly = weekdays(N)[::5]
+    found = series(*(costing(one, weekly) for one in ("incumbent", "other")))
+    for name in ("incumbent", "other"):
+        costs, returns = found.costs[name], found.series[name][OVERALL_SLICE]
+        assert costs.days.tolist() == returns.days.tolist() and len(costs.days) == N - 4
+        assert costs.values[:6] == pytest.approx([1e-4, 0.0, 0.0, 0.0, 0.0, 1e-4])
+
+
+def test_a_market_without_a_decision_costs_its_share_of_the_book_nothing() -> None:
+    days = weekdays(N)
+    found = series(costing("incumbent", days), costing("incumbent", days[::5], market="US_ETF"))
+    assert found.costs["incumbent"].values[:3] == pytest.approx([1e-4, 0.5e-4, 0.5e-4])
+
+
+def test_what_is_not_evaluated_yet_has_no_cost() -> None:
+    """Idle or not: neither has it a return."""
+    days = weekdays(N)[::5]
+    held = evidence(costing("incumbent", days), sessions("US_EQ", count=N + 60), horizon=1)
+    window = Window(START, days[-1], as_of=days[40])
+    found = gate_series(held, held, ObservationPolicy(), window, "incumbent")
+    assert found is not None
+    returns = found.series["incumbent"][OVERALL_SLICE].days
+    assert found.costs["incumbent"].days.tolist() == returns.tolist() and returns[-1].item() < days[40]
+
+
+def costing(config: str, days: list[date], market: str = "US_EQ") -> pl.DataFrame:
+    returns = books()["bad"][: len(days)]
+    return cells(returns, days=days, config=config, market=market, cost=[1e-4] * len(days))
 
 
 def books_of(**values: list[float]) -> dict[str, dict[str, Daily]]:
