@@ -77,7 +77,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     found: dict[str, Any] = {} if compared is None else _of_series(compared)
     horizon = pipeline.policy.horizon_of(experiment.engine_name) if compared is None else compared.horizon
     series, incumbent = found.get("series", {}), spec.incumbent or ""
-    told = _told(pipeline, backtest, horizon, policy)
+    told, earns = _told(pipeline, backtest, horizon, policy), _earns(pipeline, backtest)
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
     with pipeline.database.connect(Role.READER) as session:
@@ -104,7 +104,8 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
         scenarios=_scenarios(backtest, metric, first_due(series, incumbent)),
-        actions=_actions(pipeline, backtest, policy, metric),
+        actions=_actions(pipeline, backtest, policy, earns=earns or metric == SHARPE),
+        earns=earns,
     )
 
 
@@ -183,6 +184,15 @@ def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePoli
     names = [f"{name}_h{horizon}" for name in ("return", *REPORTED)]
     facts = chosen.select("config_id", pl.col(f"^({'|'.join(names)})$")).collect()
     return reporting(facts, horizon, policy.integrity.least_coverage)
+
+
+def _earns(pipeline: Pipeline, backtest: Backtest) -> bool:
+    """Whether any outcome of the proposed config has a return, at whatever horizon: its own facts say so."""
+    record = BacktestRecord(pipeline.lake, backtest.spec.experiment_id, backtest.marks)
+    proposed = backtest.experiment.proposed_config_id
+    chosen = record.scan(FACTS).filter(config_id=proposed, experiment_id=backtest.spec.experiment_id)
+    returns = chosen.select(pl.col("^return_h[0-9]+$").count()).collect()
+    return bool(returns.height) and sum(returns.row(0)) > 0
 
 
 def _only(numbers: Mapping[str, _Number], configs: frozenset[str]) -> dict[str, _Number]:
@@ -266,7 +276,7 @@ def _loss(figures: Mapping[str, Any], metric: str) -> float | None:
     return None if metric not in numbers else float(numbers[metric])
 
 
-def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric: str) -> Actions:
+def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, *, earns: bool) -> Actions:
     spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
     record = BacktestRecord(pipeline.lake, spec.experiment_id, backtest.marks)
     chosen = record.scan(FACTS).filter(config_id=proposed, experiment_id=spec.experiment_id)
@@ -277,5 +287,5 @@ def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric:
         None if (found := numbers.get(name, {}).get("violations_hard_per_1000")) is None else found / 1000.0
         for name in (proposed, spec.incumbent or "")
     ]
-    breaches = recomputed(facts, spec.engine_name, policy.constraints, earns=metric == SHARPE)
+    breaches = recomputed(facts, spec.engine_name, policy.constraints, earns=earns)
     return Actions(facts.height, breaches, (reported[0], reported[1]))

@@ -22,6 +22,7 @@ from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.sandbox.backtest import produce
+from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
 from kronos.services.backtest import run_backtest
 from kronos.services.controls import collect_suites, start_suites
 from kronos.services.experiments import requeue
@@ -31,6 +32,8 @@ from kronos.services.verdicts import judge_experiment, unjudged_experiments, ver
 from kronos.store.database import Database
 from kronos_tests.services.backtest_world import NOW, World, backtest_world, policy, short
 from kronos_tests.services.control_world import judge_suite
+
+EARNED = ("return", "pnl", "cost", "turnover", "drawdown")
 
 
 @contextmanager
@@ -126,6 +129,28 @@ def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) ->
     with tried(world) as experiment:
         found = judged(world, experiment)
     assert "NO_COSTS" in reasons(found, Gate.STRESS) and "NO_TURNOVER" in reasons(found, Gate.NO_DEGRADATION)
+
+
+def test_beside_an_incumbent_that_only_forecasts_a_book_is_still_held_to_its_limits(world: World) -> None:
+    """And refused: their scores would say nothing of what it risks."""
+
+    def only_the_proposed_earns(task: Task) -> Produced:
+        made = produce(task)
+        theirs = pl.col("config_id") == HANDICAPPED_INCUMBENT
+        weight = pl.when(theirs).then(None).otherwise(10.0 * pl.col("weight")).alias("weight")
+        of_them = made.decisions.filter(theirs)["decision_id"]
+        earning = ~pl.col("decision_id").is_in(of_them.implode())
+        event = (pl.col("return") > 0.0).cast(pl.Float64).alias("event")
+        kept = [pl.when(earning).then(pl.col(name)).alias(name) for name in EARNED]
+        decisions = made.decisions.with_columns(weight, probability=pl.lit(0.6))
+        return Produced(decisions, made.outcomes.with_columns(event, *kept))
+
+    world.runner.gives = only_the_proposed_earns
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert found.report["about"]["metric"] != "sharpe" and found.verdict is GateVerdict.FAIL
+    assert "DIFFERENT_KIND" in reasons(found, Gate.INTEGRITY)
+    assert "VIOLATED" in reasons(found, Gate.HARD_CONSTRAINTS)
 
 
 def test_a_probe_that_was_refused_on_one_of_its_dates_is_no_probe(world: World) -> None:

@@ -94,7 +94,8 @@ class GateEvidence:
     the incumbent. data_until: last date on which both have a value. wealth: returns of one session, by config and
     slice. costs: cost of each date, by config that reports it. scores: mean scores of each date, of engines that earn
     and forecast. turnovers: mean turnover a session, by config that reports it. live: the incumbent's LIVE series.
-    neighbours_refused: neighbours that the runner would not run.
+    neighbours_refused: neighbours that the runner would not run. earns: whether any outcome of the proposed config has
+    a return; by what metric the two are compared depends on the incumbent.
     """
 
     engine_name: str
@@ -121,6 +122,7 @@ class GateEvidence:
     duplicates: tuple[str, ...] = ()
     scenarios: tuple[ScenarioLoss, ...] = ()
     actions: Actions | None = None
+    earns: bool = True
 
     @property
     def rival(self) -> str:
