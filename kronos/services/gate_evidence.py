@@ -19,7 +19,7 @@ from kronos.core.gates.constraints import recomputed
 from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.reported import REPORTED, reporting
-from kronos.core.gates.series import GateSeries, first_due, last_judged
+from kronos.core.gates.series import GateSeries, first_due
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
@@ -92,7 +92,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         **{"series": {}, "factors": {}, **found},
         search=search,
         # where nothing can be judged it is as old as it can be
-        data_until=last_judged(series, experiment.proposed_config_id, incumbent) or spec.start,
+        data_until=(compared and compared.judged_until(experiment.proposed_config_id, incumbent)) or spec.start,
         data_now=today,
         seed=spec.seed,
         costs={} if compared is None else _only(compared.costs, told["cost"]),

@@ -102,9 +102,9 @@ def test_evidence_that_ends_too_long_before_the_datas_present_is_stale(world: Wo
     assert "STALE" in reasons(found, Gate.INTEGRITY)
 
 
-def test_evidence_is_as_old_as_the_last_date_with_a_value(world: World) -> None:
+def test_evidence_is_as_old_as_the_last_outcome_that_is_there(world: World) -> None:
     """Dates that are due and have no outcome do not make it fresh."""
-    until = date(1996, 8, 30)
+    until, known = date(1996, 8, 30), date(1996, 9, 3)
 
     def without_the_last_outcomes(task: Task) -> Produced:
         made = produce(task)
@@ -114,7 +114,7 @@ def test_evidence_is_as_old_as_the_last_date_with_a_value(world: World) -> None:
     world.runner.gives = without_the_last_outcomes
     with tried(world) as experiment:
         found = judged(world, experiment)
-    assert found.data_until == until and "STALE" in reasons(found, Gate.INTEGRITY)
+    assert found.data_until == known and "STALE" in reasons(found, Gate.INTEGRITY)
 
 
 def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) -> None:

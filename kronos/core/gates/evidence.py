@@ -90,12 +90,12 @@ class GateEvidence:
     """Everything that is judged; nothing in it says whether the experiment is a control, or who asked for it.
 
     metric: `sharpe` (series hold returns) or a score's id (series hold losses). series: by config and slice, of the
-    proposed config, the incumbent, its neighbours and further trials. factors: observations a year in each slice of
-    the incumbent. data_until: last date on which both have a value. wealth: returns of one session, by config and
-    slice. costs: cost of each date, by config that reports it. scores: mean scores of each date, of engines that earn
-    and forecast. turnovers: mean turnover a session, by config that reports it. live: the incumbent's LIVE series.
-    neighbours_refused: neighbours that the runner would not run. earns: whether any outcome of the proposed config has
-    a return; by what metric the two are compared depends on the incumbent.
+    proposed config, the incumbent, its neighbours and further trials. factors: observations a year in each slice of the
+    incumbent. data_until: when the outcomes of the last date on which both have a value were known. wealth: returns of
+    one session, by config and slice. costs: cost of each date, by config that reports it. scores: mean scores of each
+    date, of engines that earn and forecast. turnovers: mean turnover a session, by config that reports it. live: the
+    incumbent's LIVE series. neighbours_refused: neighbours that the runner would not run. earns: whether any outcome of
+    the proposed config has a return; by what metric the two are compared depends on the incumbent.
     """
 
     engine_name: str

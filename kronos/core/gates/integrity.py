@@ -34,7 +34,7 @@ def _original(evidence: GateEvidence) -> Finding:
 def _fresh_evidence(evidence: GateEvidence, terms: IntegrityTerms) -> Finding:
     age = (evidence.data_now - evidence.data_until).days
     numbers = {"value": float(age), "threshold": float(terms.most_stale_days), "requires": "<=", "unit": "days"}
-    said = f"decisions are judged up to {evidence.data_until}, the data reaches {evidence.data_now}"
+    said = f"outcomes are judged up to {evidence.data_until}, the data reaches {evidence.data_now}"
     if age < 0:
         return invalid("evidence age", "FROM_THE_FUTURE", said, **numbers)
     if age > terms.most_stale_days:

@@ -7,19 +7,29 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import polars as pl
 
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_pairs import Slices, daily_slices
-from kronos.core.reports.comparison_series import SHARPE, compared_series, cost_series, score_series
+from kronos.core.reports.comparison_series import (
+    SHARPE,
+    compared_series,
+    cost_series,
+    evaluation_dates,
+    score_series,
+)
 from kronos.core.reports.evidence import Evidence
 
 
 @dataclass(frozen=True, eq=False)
 class GateSeries:
-    """Series of every config of a record, by config; see `GateEvidence` for what each is."""
+    """Series of every config of a record, by config; see `GateEvidence` for what each is.
+
+    evaluated: by config_id and as_of_date when what came of that date's decisions was known.
+    """
 
     metric: str
     horizon: int
@@ -29,6 +39,19 @@ class GateSeries:
     costs: Mapping[str, Daily]
     scores: Mapping[str, Daily]
     score_metric: str
+    evaluated: pl.DataFrame
+
+    def judged_until(self, config_id: str, incumbent: str) -> date | None:
+        """When the outcomes of the last date on which both have a value were known; None without such a date.
+
+        Of the two the earlier: at a horizon of h sessions about h sessions after the decisions.
+        """
+        last = last_judged(self.series, config_id, incumbent)
+        if last is None:
+            return None
+        of_both = pl.col("config_id").is_in([config_id, incumbent]) & (pl.col("as_of_date") == last)
+        known: date | None = self.evaluated.filter(of_both).select(pl.col("evaluated").min()).item()
+        return known
 
 
 def gate_series(
@@ -42,9 +65,9 @@ def gate_series(
     compared = compared_series(held, policy, window, incumbent, of_any=True)
     if compared is None:
         return None
-    series = daily_slices(compared.rows)
+    series, evaluated = daily_slices(compared.rows), evaluation_dates(held, policy, window)
     if compared.metric != SHARPE:
-        return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "")
+        return GateSeries(compared.metric, held.horizon, series, compared.factors, {}, {}, {}, "", evaluated)
     single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent, of_any=True)
     scored = score_series(held, policy, window, incumbent)
     return GateSeries(
@@ -56,6 +79,7 @@ def gate_series(
         costs=whole_books(daily_slices(cost_series(held, policy, window))),
         scores={} if scored is None else whole_books(daily_slices(scored[1])),
         score_metric="" if scored is None else scored[0],
+        evaluated=evaluated,
     )
 
 

@@ -13,7 +13,7 @@ from kronos.core.frames import Schema
 from kronos.core.metrics.metric import Column
 from kronos.core.metrics.registry import RATIOS
 from kronos.core.policy import ComparisonPolicy, ObservationPolicy
-from kronos.core.reports.axis import Axis, Window
+from kronos.core.reports.axis import Axis, Window, build_axis
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.evidence import Evidence
 from kronos.core.reports.groups import GROUP, Grouping, Slice
@@ -108,6 +108,15 @@ def cost_series(held: Evidence, policy: ObservationPolicy, window: Window) -> pl
     book = known.group_by("config_id", "as_of_date", maintain_order=True)
     summed = book.agg((pl.col("cost") * pl.col("share")).sum().alias("value")).sort("config_id", "as_of_date")
     return summed.select("config_id", pl.lit(OVERALL_SLICE).alias("slice"), "as_of_date", "value")
+
+
+def evaluation_dates(held: Evidence, policy: ObservationPolicy, window: Window) -> pl.DataFrame:
+    """config_id, as_of_date and `evaluated`: when the last of what has matured of a config's date was known."""
+    axis = build_axis(held, Grouping(held.codes, pooled=False), window, policy)
+    rows = axis.rows.filter(pl.Series(axis.places.matured)).select(
+        pl.col("config_id").cast(pl.String), "as_of_date", pl.col("due_date").alias("evaluated")
+    )
+    return rows.group_by("config_id", "as_of_date", maintain_order=True).agg(pl.col("evaluated").max())
 
 
 def _market_costs(series: Series, axis: Axis, grouping: Grouping) -> Iterator[pl.DataFrame]:

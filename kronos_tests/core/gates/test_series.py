@@ -92,6 +92,20 @@ def test_the_last_judged_date_is_one_on_which_both_have_a_value() -> None:
     assert last_judged(found, "mine", "theirs") == last_judged(found, "theirs", "mine") == date(2020, 1, 2)
 
 
+@pytest.mark.parametrize("horizon", [1, 21, 63])
+def test_evidence_reaches_as_far_as_its_last_outcome_whatever_the_horizon(horizon: int) -> None:
+    """The newest decision that can be judged is as many sessions old."""
+    days = weekdays(N)
+    known = N - 10 - horizon
+    frames = [cells(books()["bad"][:N], days=days, config=one, horizon=horizon) for one in ("incumbent", "other")]
+    frames[1] = cells([*books()["bad"][:known], *[None] * (N - known)], days=days, config="other", horizon=horizon)
+    held, at_one = (evidence(pl.concat(frames), sessions("US_EQ", count=N + 90), horizon=h) for h in (horizon, 1))
+    found = gate_series(held, at_one, ObservationPolicy(), Window(START, days[-1]), "incumbent")
+    assert found is not None and last_judged(found.series, "other", "incumbent") == days[known - 1]
+    assert found.judged_until("other", "incumbent") == days[known - 1 + horizon] == days[N - 11]
+    assert found.judged_until("nobody", "incumbent") is None
+
+
 def test_without_a_shared_value_there_is_no_last_judged_date() -> None:
     found = books_of(mine=[0.1, np.nan, np.nan], theirs=[np.nan, np.nan, 0.3])
     assert last_judged(found, "mine", "theirs") is None
