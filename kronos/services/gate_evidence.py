@@ -134,14 +134,14 @@ def _of_series(compared: GateSeries) -> dict[str, Any]:
 
 
 def _live(pipeline: Pipeline, backtest: Backtest, metric: str) -> Daily | None:
-    """The incumbent's LIVE series over the backtest's dates."""
+    """The incumbent's LIVE series over the backtest's dates, in its markets: a replay has no others."""
     spec = backtest.spec
     if spec.incumbent is None:
         return None
     performance = Performance(pipeline.lake, pipeline.policy, pipeline.recorded_by)
     try:
         found = performance.gate_series(
-            spec.engine_name, spec.incumbent, spec.start, spec.end, config_id=spec.incumbent
+            spec.engine_name, spec.incumbent, spec.start, spec.end, config_id=spec.incumbent, markets=spec.markets
         )
     except (NotFound, NothingObserved, BadValue):
         return None

@@ -15,12 +15,14 @@ import pytest
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
+from kronos.core.frames import CELLS
 from kronos.core.gates.evidence import ScenarioLoss
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
+from kronos.lake.backtests import BacktestRecord
 from kronos.sandbox.backtest import produce
 from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
 from kronos.services.backtest import run_backtest
@@ -151,6 +153,23 @@ def test_beside_an_incumbent_that_only_forecasts_a_book_is_still_held_to_its_lim
     assert found.report["about"]["metric"] != "sharpe" and found.verdict is GateVerdict.FAIL
     assert "DIFFERENT_KIND" in reasons(found, Gate.INTEGRITY)
     assert "VIOLATED" in reasons(found, Gate.HARD_CONSTRAINTS)
+
+
+def test_a_replay_is_held_against_what_the_incumbent_did_in_the_replays_markets(world: World) -> None:
+    """Elsewhere it may trade as it likes: the replay says nothing of that."""
+    with tried(world) as experiment:
+        backtest = read_backtest(world.database, experiment)
+        record = BacktestRecord(world.pipeline.lake, str(experiment.experiment_id), backtest.marks)
+        of_replay = {"config_id": HANDICAPPED_INCUMBENT, "experiment_id": str(experiment.experiment_id)}
+        replayed = record.scan("cells").filter(**of_replay).collect()
+        live = replayed.select(*CELLS).with_columns(mode=pl.lit("LIVE"), experiment_id=pl.lit(""))
+        elsewhere = live.filter(pl.col("market_id") == "US_EQ").with_columns(
+            market_id=pl.lit("EU_EQ"), weighted_return=-3.0 * pl.col("weighted_return")
+        )
+        found = pl.concat([live, elsewhere])
+        world.pipeline.lake.write_months("cells", found, sorted(found["month"].unique()))
+        assert "EU_EQ" not in backtest.spec.markets
+        assert "AS_LIVE" in reasons(judged(world, experiment), Gate.IMPROVEMENT)
 
 
 def test_a_probe_that_was_refused_on_one_of_its_dates_is_no_probe(world: World) -> None:
