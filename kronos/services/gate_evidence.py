@@ -1,6 +1,7 @@
 """The evidence pack of an experiment: everything the gates look at, read from the database and the lake.
 
-Nothing is read that says whether the experiment is a control: not its description, author, expectation or metadata.
+Nothing in it says whether the experiment is a control: not its description, author, expectation or metadata. The
+database alone knows, and gives a control no looks but its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kronos.core.gates.evidence import Actions, GateEvidence, Probe, ScenarioLos
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.reported import REPORTED, reporting
 from kronos.core.gates.scenario_figures import judged_figures, loss_in, too_thin
-from kronos.core.gates.series import GateSeries, first_due, last_judged, turnover_a_session
+from kronos.core.gates.series import GateSeries, first_due, turnover_a_session
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.comparison_series import SHARPE
@@ -82,7 +83,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     found: dict[str, Any] = {} if compared is None else _of_series(compared)
     horizon = pipeline.policy.horizon_of(experiment.engine_name) if compared is None else compared.horizon
     series, incumbent = found.get("series", {}), spec.incumbent or ""
-    told = _told(pipeline, backtest, horizon, policy)
+    told, earns = _told(pipeline, backtest, horizon, policy), _earns(pipeline, backtest)
     neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
     known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
     with pipeline.database.connect(Role.READER) as session:
@@ -97,7 +98,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         **{"series": {}, "factors": {}, **found},
         search=search,
         # where nothing can be judged it is as old as it can be
-        data_until=last_judged(series, experiment.proposed_config_id, incumbent) or spec.start,
+        data_until=(compared and compared.judged_until(experiment.proposed_config_id, incumbent)) or spec.start,
         data_now=today,
         seed=spec.seed,
         costs={} if compared is None else _only(compared.costs, told["cost"]),
@@ -109,7 +110,8 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
         scenarios=_scenarios(pipeline, backtest, policy, metric, first_due(series, incumbent)),
-        actions=_actions(pipeline, backtest, policy, metric),
+        actions=_actions(pipeline, backtest, policy, earns=earns or metric == SHARPE),
+        earns=earns,
     )
 
 
@@ -138,14 +140,14 @@ def _of_series(compared: GateSeries) -> dict[str, Any]:
 
 
 def _live(pipeline: Pipeline, backtest: Backtest, metric: str) -> Daily | None:
-    """The incumbent's LIVE series over the backtest's dates."""
+    """The incumbent's LIVE series over the backtest's dates, in its markets: a replay has no others."""
     spec = backtest.spec
     if spec.incumbent is None:
         return None
     performance = Performance(pipeline.lake, pipeline.policy, pipeline.recorded_by)
     try:
         found = performance.gate_series(
-            spec.engine_name, spec.incumbent, spec.start, spec.end, config_id=spec.incumbent
+            spec.engine_name, spec.incumbent, spec.start, spec.end, config_id=spec.incumbent, markets=spec.markets
         )
     except (NotFound, NothingObserved, BadValue):
         return None
@@ -158,7 +160,8 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
     """N, the look, and what the engine's other experiments of the year may have cost.
 
     A control is judged among the real trials and its own, those it says it was chosen from: other controls are no part
-    of anyone's search, and counting them would make the suite kinder than the gates are to a candidate.
+    of anyone's search, and counting them would make the suite kinder than the gates are to a candidate. The year's
+    budget is the candidates': what they spent says nothing of a control, which can promote nothing.
     """
     experiment = backtest.experiment
     counted = count_trials(session, experiment.engine_name)
@@ -183,6 +186,15 @@ def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePoli
     names = [f"{name}_h{horizon}" for name in ("return", *REPORTED)]
     facts = chosen.select("config_id", pl.col(f"^({'|'.join(names)})$")).collect()
     return reporting(facts, horizon, policy.integrity.least_coverage)
+
+
+def _earns(pipeline: Pipeline, backtest: Backtest) -> bool:
+    """Whether any outcome of the proposed config has a return, at whatever horizon: its own facts say so."""
+    record = backtest.record(pipeline.lake)
+    proposed = backtest.experiment.proposed_config_id
+    chosen = record.scan(FACTS).filter(config_id=proposed, experiment_id=backtest.spec.experiment_id)
+    returns = chosen.select(pl.col("^return_h[0-9]+$").count()).collect()
+    return bool(returns.height) and sum(returns.row(0)) > 0
 
 
 def _only(numbers: Mapping[str, _Number], configs: frozenset[str]) -> dict[str, _Number]:
@@ -279,7 +291,7 @@ def _sessions_in(pipeline: Pipeline, spec: BacktestSpec, window: HistoricalWindo
     return min(inside.filter(market_id=market).height for market in spec.markets)
 
 
-def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric: str) -> Actions:
+def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, *, earns: bool) -> Actions:
     spec, proposed = backtest.spec, backtest.experiment.proposed_config_id
     record = backtest.record(pipeline.lake)
     chosen = record.scan(FACTS).filter(config_id=proposed, experiment_id=spec.experiment_id)
@@ -290,5 +302,5 @@ def _actions(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, metric:
         None if (found := numbers.get(name, {}).get("violations_hard_per_1000")) is None else found / 1000.0
         for name in (proposed, spec.incumbent or "")
     ]
-    breaches = recomputed(facts, spec.engine_name, policy.constraints, earns=metric == SHARPE)
+    breaches = recomputed(facts, spec.engine_name, policy.constraints, earns=earns)
     return Actions(facts.height, breaches, (reported[0], reported[1]))

@@ -45,13 +45,14 @@ _TABLES = ("cells", "calibration_cells", "confusion_cells")
 
 @dataclass(frozen=True)
 class Wanted:
-    """One record of decisions; None for the config means all of them."""
+    """One record of decisions; None for the config or the markets means all of them."""
 
     engine_name: str
     config_id: str | None
     horizon: int
     mode: str
     experiment_id: str = ""
+    markets: tuple[str, ...] | None = None
 
 
 Versions = tuple[int | None, ...]
@@ -228,16 +229,18 @@ class Performance:
         config_id: str | None = None,
         mode: str = Mode.LIVE,
         experiment_id: str = "",
+        markets: tuple[str, ...] | None = None,
     ) -> GateSeries | None:
-        """Series of a record's configs (or of one) as the gates compare them; None where the incumbent has none."""
+        """Series of a record's configs (or of one) as the gates compare them; None where the incumbent has none.
+
+        markets: the book of these alone, with the whole capital; None: of all of them.
+        """
         versions = self._versions()
         directory = self._directory(versions)
-        records = [
-            self._load(
-                self._wanted(directory, engine_name, config_id, horizon, mode, experiment_id), directory, versions
-            )
-            for horizon in (None, 1)
+        wanted = [
+            self._wanted(directory, engine_name, config_id, horizon, mode, experiment_id) for horizon in (None, 1)
         ]
+        records = [self._load(replace(one, markets=markets), directory, versions) for one in wanted]
         return gate_series(records[0], records[1], self._policy, Window(start, end), incumbent)
 
     def attribution(
@@ -361,6 +364,8 @@ def _rows(lf: pl.LazyFrame, wanted: Wanted) -> pl.LazyFrame:
         pl.col("experiment_id") == wanted.experiment_id,
         pl.col("horizon").is_in(horizons),
     )
+    if wanted.markets is not None:
+        chosen = chosen.filter(pl.col("market_id").is_in(wanted.markets))
     return chosen if wanted.config_id is None else chosen.filter(pl.col("config_id") == wanted.config_id)
 
 

@@ -71,6 +71,15 @@ def test_all_configs_together_equal_one_by_one(performance: Performance) -> None
         assert one == performance.engine_performance(one.engine_name, one.config_id, START, END)
 
 
+def test_the_gates_series_of_some_markets_are_of_the_book_there(performance: Performance) -> None:
+    """A market without decisions has none."""
+    whole = performance.gate_series("PORTFOLIO", "a", START, END)
+    there = performance.gate_series("PORTFOLIO", "a", START, END, markets=("US_EQ", "EU_EQ"))
+    assert whole is not None and there is not None
+    assert there.series["a"]["overall"].values.tolist() == whole.series["a"]["overall"].values.tolist()
+    assert performance.gate_series("PORTFOLIO", "a", START, END, markets=("EU_EQ",)) is None
+
+
 def test_pooled_report_is_the_star(performance: Performance) -> None:
     report = performance.engine_performance("PORTFOLIO", None, START, END)
     assert report.config_id == "*"

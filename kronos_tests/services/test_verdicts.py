@@ -15,6 +15,7 @@ import pytest
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
+from kronos.core.frames import CELLS
 from kronos.core.gates.evidence import ScenarioLoss
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.gates.policy import GatePolicy
@@ -23,7 +24,7 @@ from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.lake.backtests import BacktestRecord
 from kronos.sandbox.backtest import produce
-from kronos.sandbox.configs import CONFIGS
+from kronos.sandbox.configs import CONFIGS, HANDICAPPED_INCUMBENT
 from kronos.services.backtest import run_backtest
 from kronos.services.controls import collect_suites, start_suites
 from kronos.services.experiments import cancel, requeue
@@ -36,6 +37,8 @@ from kronos.store.database import Database, Role
 from kronos.store.trials import count_trials
 from kronos_tests.services.backtest_world import BODY, NOW, World, backtest_world, policy, short
 from kronos_tests.services.control_world import judge_suite
+
+EARNED = ("return", "pnl", "cost", "turnover", "drawdown")
 
 
 @contextmanager
@@ -144,9 +147,9 @@ def test_evidence_that_ends_too_long_before_the_datas_present_is_stale(world: Wo
     assert "STALE" in reasons(found, Gate.INTEGRITY)
 
 
-def test_evidence_is_as_old_as_the_last_date_with_a_value(world: World) -> None:
+def test_evidence_is_as_old_as_the_last_outcome_that_is_there(world: World) -> None:
     """Dates that are due and have no outcome do not make it fresh."""
-    until = date(1996, 8, 30)
+    until, known = date(1996, 8, 30), date(1996, 9, 3)
 
     def without_the_last_outcomes(task: Task) -> Produced:
         made = produce(task)
@@ -156,7 +159,7 @@ def test_evidence_is_as_old_as_the_last_date_with_a_value(world: World) -> None:
     world.runner.gives = without_the_last_outcomes
     with tried(world) as experiment:
         found = judged(world, experiment)
-    assert found.data_until == until and "STALE" in reasons(found, Gate.INTEGRITY)
+    assert found.data_until == known and "STALE" in reasons(found, Gate.INTEGRITY)
 
 
 def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) -> None:
@@ -171,6 +174,45 @@ def test_costs_and_turnover_that_no_outcome_reports_are_unknown(world: World) ->
     with tried(world) as experiment:
         found = judged(world, experiment)
     assert "NO_COSTS" in reasons(found, Gate.STRESS) and "NO_TURNOVER" in reasons(found, Gate.NO_DEGRADATION)
+
+
+def test_beside_an_incumbent_that_only_forecasts_a_book_is_still_held_to_its_limits(world: World) -> None:
+    """And refused: their scores would say nothing of what it risks."""
+
+    def only_the_proposed_earns(task: Task) -> Produced:
+        made = produce(task)
+        theirs = pl.col("config_id") == HANDICAPPED_INCUMBENT
+        weight = pl.when(theirs).then(None).otherwise(10.0 * pl.col("weight")).alias("weight")
+        of_them = made.decisions.filter(theirs)["decision_id"]
+        earning = ~pl.col("decision_id").is_in(of_them.implode())
+        event = (pl.col("return") > 0.0).cast(pl.Float64).alias("event")
+        kept = [pl.when(earning).then(pl.col(name)).alias(name) for name in EARNED]
+        decisions = made.decisions.with_columns(weight, probability=pl.lit(0.6))
+        return Produced(decisions, made.outcomes.with_columns(event, *kept))
+
+    world.runner.gives = only_the_proposed_earns
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert found.report["about"]["metric"] != "sharpe" and found.verdict is GateVerdict.FAIL
+    assert "DIFFERENT_KIND" in reasons(found, Gate.INTEGRITY)
+    assert "VIOLATED" in reasons(found, Gate.HARD_CONSTRAINTS)
+
+
+def test_a_replay_is_held_against_what_the_incumbent_did_in_the_replays_markets(world: World) -> None:
+    """Elsewhere it may trade as it likes: the replay says nothing of that."""
+    with tried(world) as experiment:
+        backtest = read_backtest(world.database, experiment)
+        record = BacktestRecord(world.pipeline.lake, str(experiment.experiment_id), backtest.marks)
+        of_replay = {"config_id": HANDICAPPED_INCUMBENT, "experiment_id": str(experiment.experiment_id)}
+        replayed = record.scan("cells").filter(**of_replay).collect()
+        live = replayed.select(*CELLS).with_columns(mode=pl.lit("LIVE"), experiment_id=pl.lit(""))
+        elsewhere = live.filter(pl.col("market_id") == "US_EQ").with_columns(
+            market_id=pl.lit("EU_EQ"), weighted_return=-3.0 * pl.col("weighted_return")
+        )
+        found = pl.concat([live, elsewhere])
+        world.pipeline.lake.write_months("cells", found, sorted(found["month"].unique()))
+        assert "EU_EQ" not in backtest.spec.markets
+        assert "AS_LIVE" in reasons(judged(world, experiment), Gate.IMPROVEMENT)
 
 
 def test_a_probe_that_was_refused_on_one_of_its_dates_is_no_probe(world: World) -> None:

@@ -137,6 +137,18 @@ def test_looks_at_controls_are_no_part_of_the_years_budget(gated: Gated) -> None
     assert found == {mine.experiment_id, other.experiment_id}
 
 
+@pytest.mark.parametrize("outcome", [ExpectedOutcome.NEGATIVE_CONTROL, ExpectedOutcome.POSITIVE_CONTROL])
+def test_a_control_has_no_part_in_what_real_experiments_spent(gated: Gated, outcome: ExpectedOutcome) -> None:
+    """Else a busy year would leave every control without a budget, and the gates' suite without an answer."""
+    control, other = at_status(gated.database, REVIEW, outcome), at_status(gated.database, REVIEW, outcome)
+    real = at_status(gated.database, REVIEW)
+    for experiment in (control, other, real):
+        keep(gated, new(gated, experiment.experiment_id, experiment.attempt))
+    with gated.database.connect(Role.READER) as session:
+        found = [(one.experiment_id, one.look) for one in looks_at(session, ENGINE, control.experiment_id)]
+    assert found == [(control.experiment_id, 1)]
+
+
 def test_every_verdict_is_in_the_change_log(gated: Gated) -> None:
     experiment = at_status(gated.database, REVIEW)
     keep(gated, new(gated, experiment.experiment_id, experiment.attempt))

@@ -26,11 +26,17 @@ ORDER BY kronos.code_proven(engine_name, policy_digest, code_version) DESC, judg
 
 -- name: looks
 -- How often fresh evidence of an experiment was judged before an attempt, and the looks within a year at the engine's
--- others, controls left out: one row per look.
+-- others: one row per look. A control can promote nothing: it spends nothing of the others' budget, nor they of its.
 SELECT experiment_id, attempt, max(look) AS look FROM kronos.experiment_verdicts
 WHERE engine_name = %(engine_name)s AND (
     experiment_id = %(experiment_id)s
-    OR (evidence <> 'CONTROL' AND judged_at > clock_timestamp() - make_interval(years => 1))
+    OR (
+        evidence <> 'CONTROL' AND judged_at > clock_timestamp() - make_interval(years => 1)
+        AND NOT EXISTS (
+            SELECT FROM kronos.experiments AS mine
+            WHERE mine.experiment_id = %(experiment_id)s AND mine.evidence = 'CONTROL'
+        )
+    )
 )
 GROUP BY experiment_id, attempt ORDER BY experiment_id, attempt;
 

@@ -84,7 +84,8 @@ def varied(control: TrivialVariation, rows: Rows) -> Rows:
 def favoured(control: PositiveEdge, rows: Rows) -> Rows:
     """Book returns plus a normal edge by market and date; without returns, outcomes nearer the forecast.
 
-    Over h sessions the edge has h times the mean and the root of h times the deviation, drawn for each horizon anew.
+    Over h sessions the edge has h times the mean and the root of h times the deviation, drawn for each horizon anew. A
+    book of nothing but zero weights has no edge either: no return would bring it anything.
     """
     told = rows.told()
     if not rows.earns:
@@ -93,9 +94,9 @@ def favoured(control: PositiveEdge, rows: Rows) -> Rows:
     horizon = told["horizon"].cast(pl.Float64).to_numpy()
     z = normal(told, control.seed, control.kind, *_BOOK_DATE, "horizon")
     edge = pl.Series(daily * horizon + control.noise * np.sqrt(horizon) * z)
-    # per unit of the weight the book holds then
     held = pl.col("weight").abs().sum().over(*_BOOK_DATE, "horizon", "recorded_at")
-    return rows.with_outcomes(settled(told, told.with_columns((pl.col("return") + edge / held).alias("return"))))
+    per_unit = pl.when(held > 0.0).then(edge / held).otherwise(0.0)
+    return rows.with_outcomes(settled(told, told.with_columns((pl.col("return") + per_unit).alias("return"))))
 
 
 def _estranged(control: CostDrag, told: pl.DataFrame) -> pl.DataFrame:

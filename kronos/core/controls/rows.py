@@ -74,8 +74,13 @@ def normal(df: pl.DataFrame, seed: int, what: str, *columns: str) -> Floats:
 
 
 def share_of_cost() -> pl.Expr:
-    """Cost of a unit of the decision's weight, 0 where none is told."""
-    return (pl.col("cost") / pl.col("weight")).fill_null(0.0).fill_nan(0.0)
+    """Cost of a unit of the decision's weight, 0 where none is told.
+
+    Also 0 where no unit is held: a return counts times its weight, so what leaving a name cost is in no return, before
+    or after. It stays in the outcome's own cost.
+    """
+    held = pl.col("weight") != 0.0
+    return pl.when(held).then(pl.col("cost") / pl.col("weight")).otherwise(0.0).fill_null(0.0)
 
 
 def gross() -> pl.Expr:

@@ -103,13 +103,17 @@ def _with_sources(dated: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
 
 
 def _met(made: pl.DataFrame, rows: Rows) -> pl.DataFrame:
-    """The sources' outcomes under the new decisions: per unit of weight the same, so costs go with the weight."""
+    """The sources' outcomes under the new decisions: per unit of weight the same, so costs go with the weight.
+
+    What leaving a name cost a source that holds none of it is the source's alone: the new decision did not leave.
+    """
     given = made.select(
         "_source", pl.col("decision_id").alias("_new"), "_source_weight", pl.col("weight").alias("_now")
     )
     came = rows.told().join(given, left_on="decision_id", right_on="_source", how="inner", maintain_order="left")
     came = came.with_columns(pl.col("_new").alias("decision_id"))
-    share = (pl.col("_now") / pl.col("_source_weight")).fill_nan(0.0)
+    held = pl.col("_source_weight") != 0.0
+    share = pl.when(held).then(pl.col("_now") / pl.col("_source_weight")).otherwise(0.0)
     outcomes = came.with_columns(pl.col(name) * share for name in ("cost", "turnover")).select(*OUTCOMES)
     return settled(came, Rows(made.select(*DECISIONS), outcomes).told()).select(*OUTCOMES)
 

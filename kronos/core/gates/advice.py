@@ -12,6 +12,7 @@ ADVICE: Final[dict[str, str]] = {
     "DUPLICATE": "Change a parameter, or continue testing the experiment whose config has these already.",
     "STALE": "Continue testing up to a later end date (`kronos experiment requeue`).",
     "FROM_THE_FUTURE": "Find out why decisions are dated after the data's present.",
+    "DIFFERENT_KIND": "Hold it against a config of its kind: one that earns as it does, or only forecasts as it does.",
     "COVERAGE": "Find the missing outcomes: at least the policy's share of those due has to be there.",
     "SELECTIVE_GAPS": "Find out why outcomes are missing where the market moved: what is left flatters.",
     "NOT_FINITE": "Find the NaN or infinite outcome at its source.",

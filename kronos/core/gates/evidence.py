@@ -76,7 +76,8 @@ class Search:
     """What the config was chosen from, and how often it was looked at.
 
     trials: distinct configs of the engine ever tried, this one among them. look: which look at fresh evidence this is,
-    from 1. spent: expected false promotions that the engine's other experiments were allowed within the year.
+    from 1. spent: expected false promotions that earlier looks were allowed: at this experiment, and within the year at
+    the engine's others.
     mined_until: last date that Kronos looked at before it proposed the config by itself.
     """
 
@@ -91,11 +92,12 @@ class GateEvidence:
     """Everything that is judged; nothing in it says whether the experiment is a control, or who asked for it.
 
     metric: `sharpe` (series hold returns) or a score's id (series hold losses). series: by config and slice, of the
-    proposed config, the incumbent, its neighbours and further trials. factors: observations a year in each slice of
-    the incumbent. data_until: last date on which both have a value. wealth: returns of one session, by config and
-    slice. costs: cost of each date, by config that reports it. scores: mean scores of each date, of engines that earn
-    and forecast. turnovers: mean turnover a session, by config that reports it. live: the incumbent's LIVE series.
-    neighbours_refused: neighbours that the runner would not run.
+    proposed config, the incumbent, its neighbours and further trials. factors: observations a year in each slice of the
+    incumbent. data_until: when the outcomes of the last date on which both have a value were known. wealth: returns of
+    one session, by config and slice. costs: cost of each date, by config that reports it. scores: mean scores of each
+    date, of engines that earn and forecast. turnovers: mean turnover a session, by config that reports it. live: the
+    incumbent's LIVE series. neighbours_refused: neighbours that the runner would not run. earns: whether any outcome of
+    the proposed config has a return; by what metric the two are compared depends on the incumbent.
     """
 
     engine_name: str
@@ -122,6 +124,7 @@ class GateEvidence:
     duplicates: tuple[str, ...] = ()
     scenarios: tuple[ScenarioLoss, ...] = ()
     actions: Actions | None = None
+    earns: bool = True
 
     @property
     def rival(self) -> str:

@@ -8,6 +8,7 @@ from kronos.core.gates.contest import Pairing
 from kronos.core.gates.evidence import GateEvidence, Probe
 from kronos.core.gates.model import Finding, invalid, passed
 from kronos.core.gates.policy import GatePolicy, IntegrityTerms
+from kronos.core.reports.comparison_series import SHARPE
 
 
 def integrity(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> Iterator[Finding]:
@@ -15,6 +16,8 @@ def integrity(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> I
     terms = policy.integrity
     yield _original(evidence)
     yield _fresh_evidence(evidence, terms)
+    if evidence.series.get(evidence.rival):
+        yield _of_one_kind(evidence)
     yield from _coverage(pairing, terms)
     for name in ("repeat", "future", "fresh"):
         if name in terms.probes:
@@ -32,12 +35,23 @@ def _original(evidence: GateEvidence) -> Finding:
 def _fresh_evidence(evidence: GateEvidence, terms: IntegrityTerms) -> Finding:
     age = (evidence.data_now - evidence.data_until).days
     numbers = {"value": float(age), "threshold": float(terms.most_stale_days), "requires": "<=", "unit": "days"}
-    said = f"decisions are judged up to {evidence.data_until}, the data reaches {evidence.data_now}"
+    said = f"outcomes are judged up to {evidence.data_until}, the data reaches {evidence.data_now}"
     if age < 0:
         return invalid("evidence age", "FROM_THE_FUTURE", said, **numbers)
     if age > terms.most_stale_days:
         return invalid("evidence age", "STALE", f"{said}: continue testing up to a later end", **numbers)
     return passed("evidence age", "FRESH", said, **numbers)
+
+
+def _of_one_kind(evidence: GateEvidence) -> Finding:
+    """Both earn, or neither: beside scores alone nobody would look at what a book risks, loses and pays."""
+    theirs = evidence.metric == SHARPE
+    if evidence.earns == theirs:
+        said = "both earn" if theirs else "both forecast and earn nothing"
+        return passed("kind", "ONE_KIND", said)
+    one, other = ("the config", "the incumbent") if evidence.earns else ("the incumbent", "the config")
+    said = f"{one} earns and {other} has no return: nothing that both have says what either is worth"
+    return invalid("kind", "DIFFERENT_KIND", said)
 
 
 def _coverage(pairing: Pairing, terms: IntegrityTerms) -> Iterator[Finding]:

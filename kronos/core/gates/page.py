@@ -148,7 +148,7 @@ def _data(record: VerdictRecord) -> Section:
         f"scenarios, in {len(about['folds'])} walk-forward folds.",
         f"Scenarios: {', '.join(about['scenarios']) or 'none'}. Configs with slightly other parameters: "
         f"{len(about['neighbours'])}.",
-        f"Judged are decisions up to {about['data_until']}, when the data reached {about['data_now']}; the verdict "
+        f"Judged are outcomes up to {about['data_until']}, when the data reached {about['data_now']}; the verdict "
         f"counts until {record.expires_at:%Y-%m-%d %H:%M} UTC.",
     )
     return Section("On what data", said)

@@ -37,7 +37,7 @@ class IntegrityTerms(_Strict):
     gap_level: Level = 0.01
     """Missing dates whose place among the incumbent's values is less likely than this are selective."""
     most_stale_days: Days = 62
-    """Days between the last decision judged and the data's present."""
+    """Days between the evaluation of the last outcome judged and the data's present."""
     probes: Names = ("repeat", "future", "fresh")
     """What the runner must have shown: the seed reproduces the decisions; later data changes none of them; recent data
     changes some. A runner that cannot be asked one of them can only pass where it is left out here."""

@@ -17,6 +17,7 @@ from kronos.core.reports.comparison_pairs import Slices, daily_slices
 from kronos.core.reports.comparison_series import (
     SHARPE,
     compared_series,
+    evaluation_dates,
     score_series,
     traded_series,
     without_each_market,
@@ -30,6 +31,7 @@ class GateSeries:
     """Series of every config of a record, by config; see `GateEvidence` for what each is.
 
     turnover: of each date with something due, as a share of the book.
+    evaluated: by config_id and as_of_date when what came of that date's decisions was known.
     """
 
     metric: str
@@ -40,7 +42,20 @@ class GateSeries:
     costs: Mapping[str, Daily]
     scores: Mapping[str, Daily]
     score_metric: str
+    evaluated: pl.DataFrame
     turnover: Mapping[str, Daily] = field(default_factory=dict)
+
+    def judged_until(self, config_id: str, incumbent: str) -> date | None:
+        """When the outcomes of the last date on which both have a value were known; None without such a date.
+
+        Of the two the earlier: at a horizon of h sessions about h sessions after the decisions.
+        """
+        last = last_judged(self.series, config_id, incumbent)
+        if last is None:
+            return None
+        of_both = pl.col("config_id").is_in([config_id, incumbent]) & (pl.col("as_of_date") == last)
+        known: date | None = self.evaluated.filter(of_both).select(pl.col("evaluated").min()).item()
+        return known
 
 
 def gate_series(
@@ -56,8 +71,9 @@ def gate_series(
         return None
     rest = without_each_market(held, policy, window, incumbent, compared.metric)
     series, factors = daily_slices(pl.concat([compared.rows, rest.rows])), {**compared.factors, **rest.factors}
+    evaluated = evaluation_dates(held, policy, window)
     if compared.metric != SHARPE:
-        return GateSeries(compared.metric, held.horizon, series, factors, {}, {}, {}, "")
+        return GateSeries(compared.metric, held.horizon, series, factors, {}, {}, {}, "", evaluated)
     single = compared if held.horizon == 1 else compared_series(at_one, policy, window, incumbent, of_any=True)
     scored = score_series(held, policy, window, incumbent)
     return GateSeries(
@@ -69,6 +85,7 @@ def gate_series(
         costs=whole_books(daily_slices(traded_series(held, policy, window, "cost"))),
         scores={} if scored is None else whole_books(daily_slices(scored[1])),
         score_metric="" if scored is None else scored[0],
+        evaluated=evaluated,
         turnover=whole_books(daily_slices(traded_series(held, policy, window, "turnover"))),
     )
 

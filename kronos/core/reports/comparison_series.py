@@ -13,7 +13,7 @@ from kronos.core.frames import Schema, empty
 from kronos.core.metrics.metric import Column
 from kronos.core.metrics.registry import RATIOS
 from kronos.core.policy import ComparisonPolicy, ObservationPolicy
-from kronos.core.reports.axis import Axis, Window
+from kronos.core.reports.axis import Axis, Window, build_axis
 from kronos.core.reports.comparison_model import OVERALL_SLICE
 from kronos.core.reports.evidence import Evidence
 from kronos.core.reports.groups import GROUP, Grouping, Slice
@@ -116,17 +116,32 @@ def without_each_market(
 def traded_series(held: Evidence, policy: ObservationPolicy, window: Window, measure: str) -> pl.DataFrame:
     """`cost` or `turnover` of each date as a share of the whole book, of every config that earns, as COMPARED rows.
 
-    Only dates with something due have a row. Capital is split over the markets a config is active in, as for its
-    returns.
+    Capital is split over the markets a config is active in, and sessions without a decision in between are completed,
+    as for its returns: on such a session nothing is traded.
     """
     grouping = Grouping(held.codes, pooled=False)
     axis, series = observe(held, grouping, window, (Dimension.MARKET,), policy)
     traded = pl.concat(list(_market_sums(series, axis, grouping, measure)))
-    shares = axis.rows.select(pl.col("config_id", "market_id").cast(pl.String), "as_of_date", "share")
-    parts = traded.join(shares, on=["config_id", "market_id", "as_of_date"], maintain_order="left")
-    book = parts.filter(pl.col("share").is_not_null()).group_by("config_id", "as_of_date", maintain_order=True)
+    keys = ["config_id", "market_id", "as_of_date"]
+    places = axis.rows.select(pl.col(keys[:2]).cast(pl.String), "as_of_date", "share").with_columns(
+        matured=pl.Series(axis.places.matured)
+    )
+    parts = places.filter(pl.col("share").is_not_null()).join(traded, on=keys, how="left", maintain_order="left")
+    # what has matured without anything due is a session without a decision
+    value = pl.coalesce(measure, pl.when("matured").then(0.0))
+    known = parts.with_columns(value.alias(measure)).filter(pl.col(measure).is_not_null())
+    book = known.group_by("config_id", "as_of_date", maintain_order=True)
     summed = book.agg((pl.col(measure) * pl.col("share")).sum().alias("value")).sort("config_id", "as_of_date")
     return summed.select("config_id", pl.lit(OVERALL_SLICE).alias("slice"), "as_of_date", "value")
+
+
+def evaluation_dates(held: Evidence, policy: ObservationPolicy, window: Window) -> pl.DataFrame:
+    """config_id, as_of_date and `evaluated`: when the last of what has matured of a config's date was known."""
+    axis = build_axis(held, Grouping(held.codes, pooled=False), window, policy)
+    rows = axis.rows.filter(pl.Series(axis.places.matured)).select(
+        pl.col("config_id").cast(pl.String), "as_of_date", pl.col("due_date").alias("evaluated")
+    )
+    return rows.group_by("config_id", "as_of_date", maintain_order=True).agg(pl.col("evaluated").max())
 
 
 def _market_sums(series: Series, axis: Axis, grouping: Grouping, measure: str) -> Iterator[pl.DataFrame]:

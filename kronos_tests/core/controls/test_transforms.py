@@ -70,6 +70,40 @@ def test_what_a_control_leaves_keeps_the_contract(engine: str, name: str) -> Non
     assert found.decisions["probability"].is_between(0.0, 1.0).all()
 
 
+def in_cash(found: Rows) -> Rows:
+    """The rows with weights of 0 on every fifth day of the month, and a cost of getting there."""
+    idle = pl.col("as_of_date").dt.day() % 5 == 0
+    sold = found.told().select(pl.when(idle).then(1e-4).otherwise("cost").alias("cost"))["cost"]
+    decisions = found.weighted().with_columns(weight=pl.when(idle).then(0.0).otherwise("weight"))
+    return Rows(decisions, found.outcomes.with_columns(sold))
+
+
+@pytest.mark.parametrize(("engine", "name"), [pair for pair in pairs() if pair[0] in EARNING])
+def test_dates_in_cash_leave_every_number_finite(engine: str, name: str) -> None:
+    """A weight of 0 is legal, and so is a cost beside it: of what was sold."""
+    made = transformed(control(name), in_cash(rows(engine))).outcomes
+    floats = [column for column, dtype in made.schema.items() if dtype == pl.Float64]
+    assert all(made[column].drop_nulls().is_finite().all() for column in floats)
+
+
+@each_earner
+def test_dates_in_cash_have_no_edge_and_leave_that_of_the_others(engine: str) -> None:
+    found, idle = rows(engine), in_cash(rows(engine))
+    there = (idle.told()["weight"] != 0.0).alias("there")
+    was, now = transformed(PositiveEdge(seed=3), found).outcomes, transformed(PositiveEdge(seed=3), idle).outcomes
+    assert now.filter(~there)["return"].equals(found.outcomes.filter(~there)["return"])
+    assert now.filter(there).equals(was.filter(there))
+
+
+@each_earner
+def test_what_going_to_cash_cost_stays_beside_the_inverted_book(engine: str) -> None:
+    idle = in_cash(rows(engine))
+    made = transformed(InvertedSignal(), idle).outcomes
+    there = idle.told()["weight"] != 0.0
+    assert made["cost"].equals(idle.outcomes["cost"]) and (made["cost"].filter(~there) > 0.0).any()
+    assert made.filter(~there)["return"].equals((-idle.outcomes.filter(~there)["return"]).alias("return"))
+
+
 @every_pair
 def test_class_probabilities_still_add_up(engine: str, name: str) -> None:
     made = transformed(control(name), rows(engine)).decisions["class_probabilities"].drop_nulls()

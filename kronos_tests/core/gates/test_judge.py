@@ -164,6 +164,10 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "evidence from the future": (
         lambda pack: replace(pack, data_now=pack.data_until - timedelta(days=1)),
         Gate.INTEGRITY, INVALID, "FROM_THE_FUTURE"),
+    "a config that earns beside an incumbent that only forecasts": (
+        lambda _: replace(forecasts(), earns=True), Gate.INTEGRITY, INVALID, "DIFFERENT_KIND"),
+    "a config that only forecasts beside an incumbent that earns": (
+        lambda pack: replace(pack, earns=False), Gate.INTEGRITY, INVALID, "DIFFERENT_KIND"),
     "a tenth missing": (_holes, Gate.INTEGRITY, INVALID, "COVERAGE"),
     "losses missing": (_hidden_losses, Gate.INTEGRITY, INVALID, "SELECTIVE_GAPS"),
     "an infinite return": (
