@@ -565,7 +565,10 @@ CREATE FUNCTION kronos.code_proven(engine text, policy text, code text) RETURNS 
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT coalesce((
-        SELECT unexpected = 0 FROM kronos.control_suites
+        SELECT unexpected = 0 AND kronos.suite_counts(completed_at, (
+            SELECT body FROM kronos.gate_policies WHERE digest = policy LIMIT 1
+        ))
+        FROM kronos.control_suites
         WHERE (engine_name, policy_digest, code_version) = (engine, policy, code)
         ORDER BY completed_at DESC, suite_id DESC LIMIT 1
     ), false)
@@ -1310,27 +1313,29 @@ CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detai
         )
         ORDER BY events.event_id
     ), policy AS (
-        SELECT digest, version, created_at, coalesce((body #>> '{promotion,suite_days}')::numeric, 8) AS suite_days
-        FROM kronos.gate_policy_in_force(engine)
-    ), suite AS (
-        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC LIMIT 1
+        SELECT * FROM kronos.gate_policy_in_force(engine)
+    ), newest AS (
+        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    ), proof AS (
+        SELECT suites.* FROM kronos.control_suites AS suites JOIN policy ON policy_digest = policy.digest
+        WHERE suites.engine_name = engine AND unexpected = 0
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
     )
     SELECT closings.cause, closings.detail, closings.occurred_at, closings.event_id FROM closings
     UNION ALL
-    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM suite)
+    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM newest)
     UNION ALL
     SELECT 'STALE_SUITE',
-        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at,
-        NULL
-    FROM suite CROSS JOIN policy
-    WHERE completed_at + make_interval(secs => suite_days::double precision * 86400) <= clock_timestamp()
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', kronos.suite_days(body)),
+        completed_at, NULL
+    FROM proof CROSS JOIN policy WHERE NOT kronos.suite_counts(completed_at, body)
     UNION ALL
     SELECT 'NO_POLICY', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM policy)
     UNION ALL
     SELECT 'POLICY_UNPROVEN',
-        jsonb_build_object('policy_version', version, 'policy_digest', digest, 'suite_id', suite_id,
-            'suite_policy_digest', policy_digest), created_at, NULL
-    FROM suite CROSS JOIN policy WHERE policy_digest <> digest
+        jsonb_build_object('policy_version', policy.version, 'policy_digest', policy.digest, 'suite_id', suite_id,
+            'suite_policy_digest', policy_digest, 'suite_unexpected', unexpected), policy.created_at, NULL
+    FROM newest CROSS JOIN policy WHERE NOT EXISTS (SELECT FROM proof)
 $$;
 
 CREATE FUNCTION kronos.lock_change_log() RETURNS void
@@ -2030,8 +2035,9 @@ CREATE FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) RE
 BEGIN
     IF NOT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) THEN
         PERFORM kronos.refuse_change('promotions_code', format(
-            'experiment %s was judged by code %s, which no suite of controls of %s has proven: %s', judged.experiment_id,
-            judged.code_version, judged.engine_name,
+            'experiment %s was judged by code %s, which no suite of controls of %s has proven in the last %s days: %s',
+            judged.experiment_id, judged.code_version, judged.engine_name,
+            (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
     ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
@@ -2216,6 +2222,20 @@ CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
         ELSE CASE WHEN bool_or(deactivated_at IS NULL) THEN 'ACTIVE' ELSE 'RETIRED' END
     END
     FROM kronos.config_activations WHERE config_id = wanted
+$$;
+
+CREATE FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT completed + make_interval(secs => kronos.suite_days(body)::double precision * 86400) > clock_timestamp()
+$$;
+
+CREATE FUNCTION kronos.suite_days(body jsonb) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce((body #>> '{promotion,suite_days}')::numeric, 8)
 $$;
 
 CREATE FUNCTION kronos.swap_incumbent(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) RETURNS bigint
@@ -3686,6 +3706,18 @@ GRANT SELECT ON TABLE kronos.promotions TO kronos_change_manager;
 REVOKE ALL ON FUNCTION kronos.settle_promotion(due kronos.promotions) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.suite_days(body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.swap_incumbent(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 

@@ -41,7 +41,7 @@ def test_a_pass_by_code_without_a_suite_is_approved_when_the_suite_has_come(gate
     experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, code=NEW)
     assert UNPROVEN in told(gated)
-    with pytest.raises(ChangeRefused, match=f"{UNPROVEN}.* of REGIME has proven: wait for its suite"):
+    with pytest.raises(ChangeRefused, match=f"{UNPROVEN}.* of REGIME has proven in the last 8 days: wait for its"):
         gated.approve(experiment)
     assert gated.status(experiment) is REVIEW
     gated.suite(code=NEW)
@@ -121,6 +121,17 @@ def test_a_verdict_under_the_policy_in_force_goes_before_an_older_one_by_proven_
 
 def in_force(gated: Gated, experiment: Experiment) -> VerdictRecord:
     return verdict_of(gated.database, experiment.experiment_id)
+
+
+def test_a_proof_of_the_code_ages_although_other_code_has_a_fresh_one(gated: Gated) -> None:
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = now() - interval '9 days'")
+    gated.suite(code=NEW)
+    experiment = gated.passed()
+    assert "judged by code test, which no suite of controls" in told(gated)
+    with pytest.raises(ChangeRefused, match="judged by code test, which no suite .* in the last 8 days"):
+        gated.approve(experiment)
+    gated.judge(experiment, code=NEW)
+    assert told(gated) == ""
 
 
 def test_a_suite_of_another_policy_proves_no_code(gated: Gated) -> None:

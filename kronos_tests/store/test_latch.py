@@ -153,6 +153,21 @@ def test_an_old_suite_closes_the_latch(gated: Gated) -> None:
     assert causes(gated) == ["STALE_SUITE"]
 
 
+def test_a_suite_that_let_a_control_through_leaves_an_old_proof_old(gated: Gated) -> None:
+    """Whatever code it is of, and although a person has looked into it."""
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
+    gated.suite("PASS", code="other")
+    reopen(gated)
+    assert causes(gated) == ["STALE_SUITE"]
+
+
+def test_a_suite_that_let_a_control_through_proves_no_policy(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+    gated.suite("PASS", code="other")
+    reopen(gated)
+    assert causes(gated) == ["POLICY_UNPROVEN"]
+
+
 def test_the_policy_says_when_a_suite_is_old(gated: Gated) -> None:
     gated.set_policy({**POLICY, "promotion": {"suite_days": 10}}, expected=1)
     gated.suite()

@@ -1,0 +1,89 @@
+-- What counts as proof of the gates: a suite of controls that was as expected, is fresh, is of the very code and tells of
+-- all its controls as they were planned. And what one person, or a look that nobody judged, could still get past.
+
+-- How many days a suite counts under a gate policy.
+CREATE FUNCTION kronos.suite_days(body jsonb) RETURNS numeric
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((body #>> '{promotion,suite_days}')::numeric, 8)
+$$;
+
+-- Whether a suite that was completed then still counts under a gate policy.
+CREATE FUNCTION kronos.suite_counts(completed timestamptz, body jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT completed + make_interval(secs => kronos.suite_days(body)::double precision * 86400) > clock_timestamp()
+$$;
+GRANT EXECUTE ON FUNCTION kronos.suite_days(jsonb), kronos.suite_counts(timestamptz, jsonb)
+    TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
+
+-- Whether the newest suite of an engine, of this policy and by this code, refused every negative control as it should,
+-- within the days that policy lets a suite count. Reopening the latch does not change it: that says that promotions may
+-- go on, not that the code was right.
+CREATE OR REPLACE FUNCTION kronos.code_proven(engine text, policy text, code text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((
+        SELECT unexpected = 0 AND kronos.suite_counts(completed_at, (
+            SELECT body FROM kronos.gate_policies WHERE digest = policy LIMIT 1
+        ))
+        FROM kronos.control_suites
+        WHERE (engine_name, policy_digest, code_version) = (engine, policy, code)
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    ), false)
+$$;
+
+CREATE OR REPLACE FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'experiment %s was judged by code %s, which no suite of controls of %s has proven in the last %s days: %s',
+            judged.experiment_id, judged.code_version, judged.engine_name,
+            (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
+            CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
+                WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
+            'testing', judged.experiment_id, kronos.code_of_evidence(judged), judged.engine_name));
+    END IF;
+END
+$$;
+
+-- Why an engine's latch is closed at this moment: a row per cause, none when it is open. It is closed by every closing
+-- since the last opening (event_id), and for as long as no suite of the last suite_days (gate policy, promotion; 8 by
+-- default) has proven the policy in force: that part nobody can reopen, only a fresh suite can. A suite that let a
+-- negative control through proves nothing, and is no sign that others still count.
+CREATE OR REPLACE FUNCTION kronos.latch_causes(engine text)
+RETURNS TABLE (cause text, detail jsonb, since timestamptz, event_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH closings AS (
+        SELECT * FROM kronos.promotion_latch AS events
+        WHERE events.engine_name = engine AND events.state = 'CLOSED' AND NOT EXISTS (
+            SELECT FROM kronos.promotion_latch AS openings
+            WHERE openings.engine_name = engine AND openings.state = 'OPEN' AND openings.event_id > events.event_id
+        )
+        ORDER BY events.event_id
+    ), policy AS (
+        SELECT * FROM kronos.gate_policy_in_force(engine)
+    ), newest AS (
+        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    ), proof AS (
+        SELECT suites.* FROM kronos.control_suites AS suites JOIN policy ON policy_digest = policy.digest
+        WHERE suites.engine_name = engine AND unexpected = 0
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    )
+    SELECT closings.cause, closings.detail, closings.occurred_at, closings.event_id FROM closings
+    UNION ALL
+    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM newest)
+    UNION ALL
+    SELECT 'STALE_SUITE',
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', kronos.suite_days(body)),
+        completed_at, NULL
+    FROM proof CROSS JOIN policy WHERE NOT kronos.suite_counts(completed_at, body)
+    UNION ALL
+    SELECT 'NO_POLICY', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM policy)
+    UNION ALL
+    SELECT 'POLICY_UNPROVEN',
+        jsonb_build_object('policy_version', policy.version, 'policy_digest', policy.digest, 'suite_id', suite_id,
+            'suite_policy_digest', policy_digest, 'suite_unexpected', unexpected), policy.created_at, NULL
+    FROM newest CROSS JOIN policy WHERE NOT EXISTS (SELECT FROM proof)
+$$;
