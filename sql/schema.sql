@@ -497,9 +497,13 @@ CREATE FUNCTION kronos.code_broken(engine text, code text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT coalesce((
-        SELECT unexpected > 0 FROM kronos.control_suites WHERE (engine_name, code_version) = (engine, code)
-        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    SELECT code IS NULL OR coalesce((
+        SELECT bool_or(NOT (outcome ->> 'as_expected')::boolean AND NOT outcome -> 'expected_verdicts' ? 'PASS')
+        FROM kronos.control_suites AS suites
+        CROSS JOIN jsonb_array_elements(suites.outcomes) AS each_outcome (outcome)
+        JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        WHERE suites.engine_name = engine AND code IN (judged.code_version, kronos.code_of_evidence(judged))
+        GROUP BY suites.suite_id ORDER BY suites.completed_at DESC, suites.suite_id DESC LIMIT 1
     ), false)
 $$;
 
@@ -1192,6 +1196,7 @@ BEGIN
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
             OR judged.code_version IS DISTINCT FROM NEW.code_version
+            OR kronos.code_of_evidence(judged) IS DISTINCT FROM NEW.code_version
             OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
                 IS DISTINCT FROM outcome ->> 'gate_verdict'
             OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
@@ -1200,7 +1205,8 @@ BEGIN
                 ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict')
             END, false);
     IF wrong > 0 THEN
-        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', names
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts, or their backtests not by code %', names,
+            NEW.code_version
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
     END IF;
     SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
@@ -2040,6 +2046,10 @@ BEGIN
             (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    ELSIF kronos.code_of_evidence(judged) IS NULL THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'the verdict on experiment %s does not say which code ran its backtest: continue testing',
+            judged.experiment_id));
     ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
         PERFORM kronos.refuse_change('promotions_code', format(
             'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '

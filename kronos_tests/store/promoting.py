@@ -89,11 +89,11 @@ class Gated:
         incumbent: str | None = "base",
         evidence: str = "first look",
         code: str = CODE,
-        tested_by: str = CODE,
+        tested_by: str | None = CODE,
     ) -> UUID:
         """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement.
 
-        code, tested_by: versions of the code that judges and that ran the backtest.
+        code, tested_by: versions of the code that judges and that ran the backtest; None: the report does not say.
         """
         verdict_id = uuid4()
         gates = [
@@ -117,15 +117,15 @@ class Gated:
         """A suite of one negative control, as expected unless the control passed."""
         return self.record(engine, self.negative(verdict, code), code=code)
 
-    def negative(self, verdict: str = "FAIL", code: str = CODE) -> dict[str, Any]:
-        """What came of a new negative control that awaits its review."""
+    def negative(self, verdict: str = "FAIL", code: str = CODE, tested_by: str | None = None) -> dict[str, Any]:
+        """What came of a new negative control that awaits its review; tested_by: by default the code that judges."""
         control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
         return {
             "control": "inverted signal",
             "family": "IMPROVEMENT",
             "reason": "a test",
             "experiment_id": str(control.experiment_id),
-            "verdict_id": str(self.judge(control, verdict, code=code)),
+            "verdict_id": str(self.judge(control, verdict, code=code, tested_by=tested_by or code)),
             "expected_verdicts": ["FAIL", "INCONCLUSIVE"],
             "expected_gate": "IMPROVEMENT",
             "verdict": verdict,

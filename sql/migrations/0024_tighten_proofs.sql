@@ -40,6 +40,10 @@ BEGIN
             (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    ELSIF kronos.code_of_evidence(judged) IS NULL THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'the verdict on experiment %s does not say which code ran its backtest: continue testing',
+            judged.experiment_id));
     ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
         PERFORM kronos.refuse_change('promotions_code', format(
             'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
@@ -86,4 +90,84 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         jsonb_build_object('policy_version', policy.version, 'policy_digest', policy.digest, 'suite_id', suite_id,
             'suite_policy_digest', policy_digest, 'suite_unexpected', unexpected), policy.created_at, NULL
     FROM newest CROSS JOIN policy WHERE NOT EXISTS (SELECT FROM proof)
+$$;
+
+-- Whether the newest suite of an engine, of whatever policy, with controls that this code ran or judged let one of them
+-- through. The evidence of an experiment may be of code that was replaced before its suite had come, but not of code that
+-- is known to be wrong, nor of code that nobody knows.
+CREATE OR REPLACE FUNCTION kronos.code_broken(engine text, code text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT code IS NULL OR coalesce((
+        SELECT bool_or(NOT (outcome ->> 'as_expected')::boolean AND NOT outcome -> 'expected_verdicts' ? 'PASS')
+        FROM kronos.control_suites AS suites
+        CROSS JOIN jsonb_array_elements(suites.outcomes) AS each_outcome (outcome)
+        JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        WHERE suites.engine_name = engine AND code IN (judged.code_version, kronos.code_of_evidence(judged))
+        GROUP BY suites.suite_id ORDER BY suites.completed_at DESC, suites.suite_id DESC LIMIT 1
+    ), false)
+$$;
+
+-- The outcomes say what the verdicts themselves say, and the counts follow from them. A positive has to pass. A negative
+-- must not, and its gate has to say one of the expected verdicts. What other code ran proves nothing of this one.
+CREATE OR REPLACE FUNCTION kronos.keep_suite_rules() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    expected_keys text[] := ARRAY['control', 'family', 'reason', 'experiment_id', 'verdict_id', 'expected_verdicts',
+        'expected_gate', 'verdict', 'gate_verdict', 'refused_by', 'as_expected'];
+    wrong integer;
+    names text;
+BEGIN
+    PERFORM kronos.change_author();
+    SELECT count(*), string_agg(coalesce(outcome ->> 'control', '?'), ', ') INTO wrong, names
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        LEFT JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        WHERE jsonb_typeof(outcome) <> 'object'
+            OR NOT outcome ?& expected_keys
+            OR judged.verdict IS DISTINCT FROM outcome ->> 'verdict'
+            OR judged.experiment_id IS DISTINCT FROM (outcome ->> 'experiment_id')::uuid
+            OR judged.engine_name IS DISTINCT FROM NEW.engine_name
+            OR judged.evidence IS DISTINCT FROM 'CONTROL'
+            OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
+            OR judged.code_version IS DISTINCT FROM NEW.code_version
+            OR kronos.code_of_evidence(judged) IS DISTINCT FROM NEW.code_version
+            OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
+                IS DISTINCT FROM outcome ->> 'gate_verdict'
+            OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM coalesce(CASE outcome -> 'expected_verdicts'
+                WHEN '["PASS"]' THEN judged.verdict = 'PASS'
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict')
+            END, false);
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts, or their backtests not by code %', names,
+            NEW.code_version
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
+    END IF;
+    SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
+        FROM jsonb_array_elements(NEW.outcomes) WITH ORDINALITY AS each_outcome (outcome, place)
+        JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        JOIN kronos.experiments USING (experiment_id)
+        WHERE experiments.status <> 'AWAITING_REVIEW'
+            OR experiments.attempt <> judged.attempt
+            OR judged.expires_at <= clock_timestamp()
+            OR EXISTS (
+                SELECT FROM jsonb_array_elements(NEW.outcomes) WITH ORDINALITY AS before (told, told_place)
+                WHERE told_place < place AND (told ->> 'experiment_id')::uuid = judged.experiment_id
+            )
+            OR EXISTS (
+                SELECT FROM kronos.control_suites AS earlier
+                CROSS JOIN jsonb_array_elements(earlier.outcomes) AS before (told)
+                WHERE (told ->> 'experiment_id')::uuid = judged.experiment_id
+            );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % were told of before, or are stale: a suite is of controls that await their review',
+            names USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_fresh';
+    END IF;
+    SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
+        count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')
+        INTO NEW.unexpected, NEW.missed_positives
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        WHERE NOT (outcome ->> 'as_expected')::boolean;
+    NEW.completed_at := clock_timestamp();
+    RETURN NEW;
+END
 $$;
