@@ -1181,6 +1181,8 @@ CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
 DECLARE
     expected_keys text[] := ARRAY['control', 'family', 'reason', 'experiment_id', 'verdict_id', 'expected_verdicts',
         'expected_gate', 'verdict', 'gate_verdict', 'refused_by', 'as_expected'];
+    own jsonb := jsonb_build_object('suite_id', NEW.suite_id, 'engine_name', NEW.engine_name, 'period', NEW.period,
+        'seed', NEW.seed, 'policy_digest', NEW.policy_digest, 'code_version', NEW.code_version, 'planned', NEW.planned);
     wrong integer;
     names text;
 BEGIN
@@ -1228,6 +1230,34 @@ BEGIN
     IF wrong > 0 THEN
         RAISE EXCEPTION 'controls % were told of before, or are stale: a suite is of controls that await their review',
             names USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_fresh';
+    END IF;
+    SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        JOIN kronos.experiments ON experiment_id = (outcome ->> 'experiment_id')::uuid
+        WHERE (expected_outcome = 'POSITIVE_CONTROL') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR EXISTS (
+                SELECT FROM jsonb_each(metadata -> 'suite') AS planned (key, value)
+                WHERE (outcome || own) -> key <> value
+            );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % are told otherwise than they were planned', names
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_planned';
+    END IF;
+    SELECT count(*), string_agg(coalesce(metadata #>> '{suite,control}', experiment_id::text), ', ') INTO wrong, names
+        FROM kronos.experiments
+        WHERE metadata #>> '{suite,suite_id}' = NEW.suite_id::text AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+            WHERE (outcome ->> 'experiment_id')::uuid = experiment_id
+        );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % of suite % are not told of', names, NEW.suite_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_whole';
+    END IF;
+    SELECT count(DISTINCT outcome -> 'expected_verdicts' = '["PASS"]') INTO wrong
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome);
+    IF wrong < 2 THEN
+        RAISE EXCEPTION 'suite % has controls of one kind only: expected a negative and a positive at least', NEW.suite_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_both_kinds';
     END IF;
     SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
         count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')

@@ -105,7 +105,7 @@ def test_an_outcome_that_says_neither_right_nor_wrong_is_none(gated: Gated) -> N
 
 
 def told_again(gated: Gated, told: dict[str, Any]) -> None:
-    gated.record(ENGINE, told)
+    gated.record(ENGINE, told, gated.positive())
 
 
 def rejected_since(gated: Gated, told: dict[str, Any]) -> None:
