@@ -214,9 +214,14 @@ DECLARE
     judged kronos.experiment_verdicts;
     rules jsonb;
     changes jsonb;
+    state text;
 BEGIN
     PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = experiment;
+    IF state <> 'AWAITING_REVIEW' THEN
+        PERFORM kronos.refuse_transition('experiment', experiment, state, 'APPROVED');
+    END IF;
     SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
     changes := kronos.approval_content(judged.verdict_id) -> 'changes';
     IF (rules -> 'enabled') IS DISTINCT FROM 'true'::jsonb
@@ -1723,7 +1728,15 @@ CREATE FUNCTION kronos.refuse_once_promoted(experiment uuid) RETURNS void
     AS $$
 BEGIN
     PERFORM kronos.refuse_while_scheduled(experiment);
-    IF EXISTS (SELECT FROM kronos.promotions WHERE experiment_id = experiment AND status = 'ACTIVATED') THEN
+    IF EXISTS (
+        SELECT FROM kronos.promotions AS entered
+        WHERE entered.experiment_id = experiment AND entered.status = 'ACTIVATED' AND NOT EXISTS (
+            SELECT FROM kronos.promotions AS rollbacks
+            WHERE rollbacks.kind = 'ROLLBACK' AND rollbacks.expected_incumbent = entered.config_id
+                AND (rollbacks.engine_name, rollbacks.scope) = (entered.engine_name, entered.scope)
+                AND rollbacks.activation_id > entered.activation_id
+        )
+    ) THEN
         PERFORM kronos.refuse_change('experiments_promoted',
             format('experiment %s was promoted and stays approved: test its config in another one', experiment));
     END IF;
@@ -1962,6 +1975,7 @@ DECLARE
     judged kronos.experiment_verdicts;
     policy text;
     incumbent text;
+    left_at timestamptz;
 BEGIN
     SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
     IF experiment.experiment_id IS NULL THEN
@@ -1980,6 +1994,15 @@ BEGIN
     IF judged.expires_at <= clock_timestamp() THEN
         PERFORM kronos.refuse_change('promotions_fresh',
             format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at));
+    END IF;
+    SELECT settled_at INTO left_at FROM kronos.promotions
+        WHERE kind = 'ROLLBACK' AND engine_name = judged.engine_name AND scope = judged.scope
+            AND expected_incumbent = judged.proposed_config_id AND settled_at > judged.judged_at
+        ORDER BY settled_at DESC LIMIT 1;
+    IF FOUND THEN
+        PERFORM kronos.refuse_change('promotions_rolled_back', format(
+            'config %s of experiment %s passed at %s, and at %s it was rolled back: test it again',
+            judged.proposed_config_id, wanted, judged.judged_at, left_at));
     END IF;
     SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
     IF policy IS DISTINCT FROM judged.policy_digest THEN

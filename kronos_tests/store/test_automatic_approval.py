@@ -18,7 +18,7 @@ from kronos.store import promotions
 from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
 from kronos_tests.store.changes import at_status, begin, moved
-from kronos_tests.store.promoting import BOT, CODE, IDA, POLICY, REVIEW, Gated
+from kronos_tests.store.promoting import BOT, CODE, FUTURE, IDA, MIA, POLICY, REVIEW, Gated
 
 RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
 SMALL = {"window": 22, "fast": True}
@@ -68,6 +68,17 @@ def test_the_policy_approves_nothing_else(gated: Gated, rules: dict[str, Any], p
         auto_approve(gated, experiment)
     assert refused.value.rule == "approvals_by_policy"
     assert gated.status(experiment) is REVIEW
+
+
+def test_the_policy_approves_what_awaits_review_alone(gated: Gated) -> None:
+    """Not again what was approved and taken back, though its verdict stands."""
+    experiment = automatic(gated, RULES)
+    auto_approve(gated, experiment)
+    promotion = gated.promote(experiment, at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.cancel_promotion(session, MIA, promotion, reason="not now", code_version=CODE)
+    with pytest.raises(ChangeRefused, match="is APPROVED"):
+        auto_approve(gated, experiment)
 
 
 def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:

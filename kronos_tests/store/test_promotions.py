@@ -221,10 +221,11 @@ def test_without_an_approval_nothing_is_promoted(gated: Gated) -> None:
 
 
 def test_an_approval_is_for_one_promotion(gated: Gated) -> None:
-    """Rolled back, the incumbent is the one it was approved against, and still it is not promoted again."""
+    """Cancelled, it was used as well."""
     experiment = gated.approved()
-    gated.promote(experiment)
-    gated.roll_back(experiment.proposed_config_id)
+    promotion = gated.promote(experiment, at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.cancel_promotion(session, MIA, promotion, reason="not now", code_version=CODE)
     with pytest.raises(ChangeRefused) as refused:
         gated.promote(experiment)
     assert refused.value.rule == "promotions_approval_used_once"

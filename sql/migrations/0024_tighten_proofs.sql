@@ -202,3 +202,115 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- The verdict an approval or a promotion rests on, if everything it needs besides holds at this moment. What the live
+-- record has spoken against since is tested again, on that record too.
+CREATE OR REPLACE FUNCTION kronos.require_pass(wanted uuid) RETURNS kronos.experiment_verdicts
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    experiment kronos.experiments;
+    judged kronos.experiment_verdicts;
+    policy text;
+    incumbent text;
+    left_at timestamptz;
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
+    IF experiment.experiment_id IS NULL THEN
+        RAISE EXCEPTION 'experiment % does not exist', wanted USING ERRCODE = 'no_data_found';
+    END IF;
+    IF experiment.expected_outcome IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL') OR experiment.evidence = 'CONTROL' THEN
+        PERFORM kronos.refuse_change('promotions_no_control',
+            format('experiment %s is a control: it is never approved or promoted', wanted));
+    END IF;
+    SELECT * INTO judged FROM kronos.verdict_in_force(wanted);
+    IF judged.verdict IS DISTINCT FROM 'PASS' OR judged.attempt <> experiment.attempt THEN
+        PERFORM kronos.refuse_change('promotions_pass', format('the verdict on experiment %s is %s: expected PASS', wanted,
+            CASE WHEN judged.attempt <> experiment.attempt THEN 'of an earlier attempt'
+                ELSE coalesce(judged.verdict, 'not there yet') END));
+    END IF;
+    IF judged.expires_at <= clock_timestamp() THEN
+        PERFORM kronos.refuse_change('promotions_fresh',
+            format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at));
+    END IF;
+    SELECT settled_at INTO left_at FROM kronos.promotions
+        WHERE kind = 'ROLLBACK' AND engine_name = judged.engine_name AND scope = judged.scope
+            AND expected_incumbent = judged.proposed_config_id AND settled_at > judged.judged_at
+        ORDER BY settled_at DESC LIMIT 1;
+    IF FOUND THEN
+        PERFORM kronos.refuse_change('promotions_rolled_back', format(
+            'config %s of experiment %s passed at %s, and at %s it was rolled back: test it again',
+            judged.proposed_config_id, wanted, judged.judged_at, left_at));
+    END IF;
+    SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF policy IS DISTINCT FROM judged.policy_digest THEN
+        -- only what awaits review is judged
+        PERFORM kronos.refuse_change('promotions_policy', format(
+            'experiment %s was judged under policy %s, in force is %s: %s', wanted, left(judged.policy_digest, 12),
+            left(policy, 12),
+            CASE experiment.status WHEN 'APPROVED' THEN 'continue testing' ELSE 'judge it again' END));
+    END IF;
+    PERFORM kronos.lock_incumbent(judged.engine_name, judged.scope);
+    incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
+    IF incumbent IS DISTINCT FROM judged.incumbent THEN
+        PERFORM kronos.refuse_change('promotions_incumbent', format(
+            'experiment %s was judged against %s, the incumbent of %s is now %s: continue testing, against that', wanted,
+            coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none')));
+    END IF;
+    RETURN judged;
+END
+$$;
+
+-- What was promoted stays approved, unless a rollback has left its config since: then it is open again.
+CREATE OR REPLACE FUNCTION kronos.refuse_once_promoted(experiment uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM kronos.refuse_while_scheduled(experiment);
+    IF EXISTS (
+        SELECT FROM kronos.promotions AS entered
+        WHERE entered.experiment_id = experiment AND entered.status = 'ACTIVATED' AND NOT EXISTS (
+            SELECT FROM kronos.promotions AS rollbacks
+            WHERE rollbacks.kind = 'ROLLBACK' AND rollbacks.expected_incumbent = entered.config_id
+                AND (rollbacks.engine_name, rollbacks.scope) = (entered.engine_name, entered.scope)
+                AND rollbacks.activation_id > entered.activation_id
+        )
+    ) THEN
+        PERFORM kronos.refuse_change('experiments_promoted',
+            format('experiment %s was promoted and stays approved: test its config in another one', experiment));
+    END IF;
+END
+$$;
+
+-- Approval by the gate policy (its part auto_approval, off unless it says enabled), of small changes that await review and
+-- under the same rules; besides, the latch is open: while gates are suspect nothing goes by itself.
+CREATE OR REPLACE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    judged kronos.experiment_verdicts;
+    rules jsonb;
+    changes jsonb;
+    state text;
+BEGIN
+    PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
+    judged := kronos.require_pass(experiment);
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = experiment;
+    IF state <> 'AWAITING_REVIEW' THEN
+        PERFORM kronos.refuse_transition('experiment', experiment, state, 'APPROVED');
+    END IF;
+    SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
+    changes := kronos.approval_content(judged.verdict_id) -> 'changes';
+    IF (rules -> 'enabled') IS DISTINCT FROM 'true'::jsonb
+        OR NOT coalesce(rules -> 'evidence' ? judged.evidence, false)
+        OR judged.incumbent IS NULL
+        OR jsonb_array_length(changes) > coalesce((rules ->> 'most_changed_parameters')::integer, 0)
+        OR NOT coalesce(
+            kronos.largest_relative_change(changes) <= (rules ->> 'most_relative_change')::numeric, false)
+    THEN
+        PERFORM kronos.refuse_change('approvals_by_policy', format(
+            'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
+            experiment, judged.evidence, changes, rules));
+    END IF;
+    PERFORM kronos.require_open_latch(judged.engine_name);
+    RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
+        'low risk by the gate policy');
+END
+$$;
