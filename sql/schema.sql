@@ -61,6 +61,7 @@ BEGIN
             PERFORM kronos.enter_change(CASE WHEN kronos.principal_valid(due.requested_by) THEN due.requested_by
                 ELSE 'without token: ' || kronos.caller() END, due.reason, code => code);
             PERFORM kronos.settle_promotion(due);
+            PERFORM kronos.leave_change();
             RETURN NEXT wanted;
         END IF;
     END LOOP;
@@ -215,6 +216,7 @@ DECLARE
     rules jsonb;
     changes jsonb;
     state text;
+    entered uuid;
 BEGIN
     PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
@@ -236,8 +238,10 @@ BEGIN
             experiment, judged.evidence, changes, rules));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
-    RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
+    entered := kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
         'low risk by the gate policy');
+    PERFORM kronos.leave_change();
+    RETURN entered;
 END
 $$;
 
@@ -1379,6 +1383,13 @@ CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detai
     FROM newest CROSS JOIN policy WHERE NOT EXISTS (SELECT FROM proof)
 $$;
 
+CREATE FUNCTION kronos.leave_change() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DELETE FROM kronos.changes_under_way
+$$;
+
 CREATE FUNCTION kronos.lock_change_log() RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1496,6 +1507,7 @@ BEGIN
     PERFORM kronos.enter_change(coalesce(known, 'without token: ' || account), why, code => code);
     PERFORM kronos.log_change('refusal', of_id, NULL, 'REFUSED', NULL, NULL,
         jsonb_build_object('act', act, 'rule', rule, 'account', account));
+    PERFORM kronos.leave_change();
 END
 $$;
 
@@ -3656,6 +3668,8 @@ GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.leave_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.lock_change_log() FROM PUBLIC;
 

@@ -81,6 +81,14 @@ def test_the_policy_approves_what_awaits_review_alone(gated: Gated) -> None:
         auto_approve(gated, experiment)
 
 
+def test_the_policys_name_is_good_for_its_approval_alone(gated: Gated) -> None:
+    experiment, other = automatic(gated, RULES), gated.passed()
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        promotions.auto_approve(session, experiment.experiment_id, code_version=CODE)
+        with pytest.raises(ChangeRefused, match="a change needs an author"):
+            move_experiment(session, other.experiment_id, [REVIEW], ExperimentStatus.QUEUED_FOR_BACKTEST)
+
+
 def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:
     experiment = automatic(gated, RULES)
     gated.suite("PASS")

@@ -17,6 +17,7 @@ from kronos.services.promotion import reject
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
 from kronos.store.database import Role
+from kronos.store.experiments import move_experiment
 from kronos.store.latch import latch_causes, reopen_latch
 from kronos.store.principals import hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
@@ -504,3 +505,24 @@ def test_nobody_activates_past_the_path(gated: Gated, expected: str | None, scop
             "SELECT kronos.activate_config('REGIME', %s, 'somebody', 'me', now(), %s, %s)",
             [experiment.proposed_config_id, expected, scope],
         )
+
+
+def test_who_asked_for_what_is_due_lends_his_name_to_nothing_else(gated: Gated) -> None:
+    """Settled in one transaction with a change by somebody else."""
+    gated.promote(gated.approved(), IDA, at=FUTURE)
+    other = gated.passed()
+    gated.make_due()
+    with gated.database.connect(Role.OWNER) as session:
+        session.execute("SET ROLE kronos_change_manager")
+        promotions.activate_due(session, code_version=CODE)
+        session.execute("SET ROLE kronos_orchestrator")
+        with pytest.raises(ChangeRefused, match="a change needs an author"):
+            move_experiment(session, other.experiment_id, [REVIEW], ExperimentStatus.QUEUED_FOR_BACKTEST)
+
+
+def test_nor_does_who_was_refused(gated: Gated) -> None:
+    other = gated.passed()
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        session.execute("SELECT kronos.log_refusal(%s, 'ann', 'promote', 'x', 'rule', 'why')", [MIA])
+        with pytest.raises(ChangeRefused, match="a change needs an author"):
+            move_experiment(session, other.experiment_id, [REVIEW], ExperimentStatus.QUEUED_FOR_BACKTEST)

@@ -280,6 +280,13 @@ BEGIN
 END
 $$;
 
+-- Ends what enter_change began, where the name is not that of whoever calls: what follows in the same transaction begins
+-- a change of its own.
+CREATE FUNCTION kronos.leave_change() RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM kronos.changes_under_way
+$$;
+
 -- Approval by the gate policy (its part auto_approval, off unless it says enabled), of small changes that await review and
 -- under the same rules; besides, the latch is open: while gates are suspect nothing goes by itself.
 CREATE OR REPLACE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL) RETURNS uuid
@@ -289,6 +296,7 @@ DECLARE
     rules jsonb;
     changes jsonb;
     state text;
+    entered uuid;
 BEGIN
     PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
@@ -310,7 +318,49 @@ BEGIN
             experiment, judged.evidence, changes, rules));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
-    RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
+    entered := kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
         'low risk by the gate policy');
+    PERFORM kronos.leave_change();
+    RETURN entered;
+END
+$$;
+
+-- Settles what is due, each under the name of who asked for it, which nothing else in the transaction gets.
+CREATE OR REPLACE FUNCTION kronos.activate_due(code text DEFAULT NULL) RETURNS SETOF uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted uuid;
+    due kronos.promotions;
+BEGIN
+    FOR wanted IN
+        SELECT promotion_id FROM kronos.promotions WHERE status = 'SCHEDULED' AND activates_at <= kronos.data_now()
+        ORDER BY activates_at, promotion_id
+    LOOP
+        -- the lock, then a look of its own: another caller may have settled it meanwhile
+        PERFORM kronos.lock_change_log();
+        SELECT * INTO due FROM kronos.promotions WHERE promotion_id = wanted AND status = 'SCHEDULED' FOR UPDATE;
+        IF FOUND THEN
+            -- nobody acts after he was revoked, not even to have it cancelled
+            PERFORM kronos.enter_change(CASE WHEN kronos.principal_valid(due.requested_by) THEN due.requested_by
+                ELSE 'without token: ' || kronos.caller() END, due.reason, code => code);
+            PERFORM kronos.settle_promotion(due);
+            PERFORM kronos.leave_change();
+            RETURN NEXT wanted;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- A refused attempt rolls back with everything it wrote: this says so in a transaction of its own.
+CREATE OR REPLACE FUNCTION kronos.log_refusal(token text, account text, act text, of_id text, rule text, why text, code text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known text;
+BEGIN
+    SELECT name INTO known FROM kronos.identify(token);
+    PERFORM kronos.enter_change(coalesce(known, 'without token: ' || account), why, code => code);
+    PERFORM kronos.log_change('refusal', of_id, NULL, 'REFUSED', NULL, NULL,
+        jsonb_build_object('act', act, 'rule', rule, 'account', account));
+    PERFORM kronos.leave_change();
 END
 $$;
