@@ -207,6 +207,16 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT (detail ->> 'attempt')::integer, min(logged_at) FROM kronos.change_log
+    WHERE subject = 'experiment' AND subject_id = experiment::text
+        AND (from_status, to_status) = ('RUNNING_BACKTESTS', 'AWAITING_REVIEW')
+    GROUP BY 1
+$$;
+
 CREATE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -552,7 +562,7 @@ CREATE TABLE kronos.experiment_verdicts (
 
 COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
 
-COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment could be looked at, judged or not: each look spends alpha.';
 
 COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
 
@@ -1324,8 +1334,8 @@ BEGIN
     NEW.proposed_config_id := experiment.proposed_config_id;
     NEW.base_config_id := experiment.base_config_id;
     NEW.evidence := kronos.evidence_in_force(experiment);
-    NEW.look := 1 + (SELECT count(DISTINCT attempt) FROM kronos.experiment_verdicts
-        WHERE experiment_id = NEW.experiment_id AND attempt <> NEW.attempt);
+    NEW.look := 1 + (SELECT count(*) FROM kronos.attempts_seen(NEW.experiment_id) AS seen
+        WHERE seen.attempt <> NEW.attempt);
     NEW.judged_at := clock_timestamp();
     NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
     RETURN NEW;
@@ -3431,6 +3441,12 @@ GRANT ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) TO kronos_change_m
 
 REVOKE ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) TO kronos_orchestrator;

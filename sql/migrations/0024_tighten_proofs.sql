@@ -364,3 +364,71 @@ BEGIN
     PERFORM kronos.leave_change();
 END
 $$;
+
+-- The attempts of an experiment whose results could be looked at, judged or not: from the moment it awaits review.
+CREATE FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (detail ->> 'attempt')::integer, min(logged_at) FROM kronos.change_log
+    WHERE subject = 'experiment' AND subject_id = experiment::text
+        AND (from_status, to_status) = ('RUNNING_BACKTESTS', 'AWAITING_REVIEW')
+    GROUP BY 1
+$$;
+GRANT EXECUTE ON FUNCTION kronos.attempts_seen(uuid)
+    TO kronos_reader, kronos_orchestrator, kronos_chat, kronos_change_manager;
+
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS
+    'How often fresh evidence of this experiment could be looked at, judged or not: each look spends alpha.';
+
+-- A verdict is of the attempt whose results stand, under the policy in force, and no better than the worst of its gates.
+CREATE OR REPLACE FUNCTION kronos.keep_verdict_rules() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    experiment kronos.experiments;
+    policy kronos.gate_policies;
+    gates text[];
+    verdicts text[];
+    worst text;
+BEGIN
+    PERFORM kronos.change_author();
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
+    IF experiment.status <> 'AWAITING_REVIEW' OR experiment.attempt <> NEW.attempt THEN
+        RAISE EXCEPTION 'experiment % is % in attempt %: a verdict on attempt % is too late or too early',
+            NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_attempt';
+    END IF;
+    SELECT * INTO policy FROM kronos.gate_policy_in_force(experiment.engine_name);
+    IF (policy.engine_name, policy.version, policy.digest)
+        IS DISTINCT FROM (NEW.policy_engine, NEW.policy_version, NEW.policy_digest) THEN
+        RAISE EXCEPTION 'the gate policy in force for % is version % of %: a verdict under version % of % is too late',
+            experiment.engine_name, policy.version, policy.engine_name, NEW.policy_version, NEW.policy_engine
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_policy_in_force';
+    END IF;
+    SELECT array_agg(gate ->> 'gate' ORDER BY place), array_agg(gate ->> 'verdict' ORDER BY place),
+        coalesce(array_agg(gate ->> 'gate' ORDER BY place) FILTER (WHERE gate ->> 'verdict' <> 'PASS'), '{}')
+        INTO gates, verdicts, NEW.refused_by
+        FROM jsonb_array_elements(NEW.report -> 'gates') WITH ORDINALITY AS each_gate (gate, place);
+    worst := CASE
+        WHEN 'FAIL' = ANY (verdicts) THEN 'FAIL'
+        WHEN 'INVALID' = ANY (verdicts) THEN 'INVALID'
+        WHEN 'INCONCLUSIVE' = ANY (verdicts) THEN 'INCONCLUSIVE'
+        WHEN 'PASS' = ALL (verdicts) THEN 'PASS'
+    END;
+    IF gates IS DISTINCT FROM ARRAY[
+        'INTEGRITY', 'EVIDENCE', 'IMPROVEMENT', 'VALIDITY', 'NO_DEGRADATION', 'STRESS', 'HARD_CONSTRAINTS'
+    ] OR NEW.verdict IS DISTINCT FROM worst THEN
+        RAISE EXCEPTION 'verdict % does not follow from gates % with %: expected all seven and %',
+            NEW.verdict, gates, verdicts, worst
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_follows';
+    END IF;
+    NEW.engine_name := experiment.engine_name;
+    NEW.proposed_config_id := experiment.proposed_config_id;
+    NEW.base_config_id := experiment.base_config_id;
+    NEW.evidence := kronos.evidence_in_force(experiment);
+    NEW.look := 1 + (SELECT count(*) FROM kronos.attempts_seen(NEW.experiment_id) AS seen
+        WHERE seen.attempt <> NEW.attempt);
+    NEW.judged_at := clock_timestamp();
+    NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
+    RETURN NEW;
+END
+$$;
