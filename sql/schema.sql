@@ -217,6 +217,16 @@ CREATE FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT s
     GROUP BY 1
 $$;
 
+CREATE FUNCTION kronos.authors_of(experiment uuid) RETURNS TABLE(author text, since timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT created_by, created_at FROM kronos.experiments WHERE experiment_id = experiment
+    UNION
+    SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
+        JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = experiment
+$$;
+
 CREATE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -226,6 +236,7 @@ DECLARE
     rules jsonb;
     changes jsonb;
     state text;
+    setter text;
     entered uuid;
 BEGIN
     PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
@@ -246,6 +257,12 @@ BEGIN
         PERFORM kronos.refuse_change('approvals_by_policy', format(
             'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
             experiment, judged.evidence, changes, rules));
+    END IF;
+    SELECT created_by INTO setter FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF EXISTS (SELECT FROM kronos.authors_of(experiment) WHERE lower(btrim(author)) = lower(btrim(setter))) THEN
+        PERFORM kronos.refuse_change('approvals_by_policy', format(
+            'experiment %s was brought about by %s, who set the gate policy in force: another person approves it',
+            experiment, setter));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
     entered := kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
@@ -330,6 +347,10 @@ CREATE FUNCTION kronos.begin_gate_policy(new_body jsonb) RETURNS void
 BEGIN
     PERFORM kronos.begin_change('Kronos', 'the defaults that come with Kronos');
     IF NOT EXISTS (SELECT FROM kronos.gate_policies) THEN
+        IF new_body #> '{auto_approval,enabled}' = 'true' THEN
+            PERFORM kronos.refuse_change('gate_policies_first',
+                'the first gate policy approves by itself: a person decides that, with kronos.set_gate_policy');
+        END IF;
         PERFORM kronos.add_gate_policy('*', new_body, 0);
     END IF;
 END
@@ -651,21 +672,19 @@ BEGIN
     PERFORM kronos.require_proven_code(judged);
     PERFORM kronos.refuse_while_scheduled(wanted);
     FOR proposer, since IN
-        SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
-        UNION
-        SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
-            JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = wanted
+        SELECT * FROM kronos.authors_of(wanted)
     LOOP
         IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
             PERFORM kronos.refuse_change('approvals_four_eyes',
                 format('%s brought about experiment %s: another person approves it', actor, wanted));
         ELSIF of_kind = 'PERSON' AND proposer <> 'Kronos' AND NOT EXISTS (
-            SELECT FROM kronos.principals WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since
+            SELECT FROM kronos.principals
+            WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since AND kind = 'PERSON'
         ) THEN
-            -- whoever that was: it may have been the approver
+            -- whoever that was, or holds the service's token: it may have been the approver
             PERFORM kronos.refuse_change('approvals_known_author', format(
-                'experiment %s was brought about by %s without a token, so nobody can tell that it was not %s: propose it '
-                'with KRONOS_TOKEN set', wanted, proposer, actor));
+                'experiment %s was brought about by %s without the token of a person, so nobody can tell that it was not '
+                '%s: propose it with KRONOS_TOKEN set to one', wanted, proposer, actor));
         END IF;
     END LOOP;
     IF seen IS DISTINCT FROM digest_now THEN
@@ -3447,6 +3466,8 @@ GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer,
 GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.authors_of(experiment uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) TO kronos_orchestrator;

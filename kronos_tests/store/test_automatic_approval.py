@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from kronos.core.changes.model import Experiment
 from kronos.core.gates.policy import AutoApprovalTerms
@@ -18,7 +19,7 @@ from kronos.store import promotions
 from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
 from kronos_tests.store.changes import at_status, begin, moved
-from kronos_tests.store.promoting import BOT, CODE, FUTURE, IDA, MIA, POLICY, REVIEW, Gated
+from kronos_tests.store.promoting import BOT, CODE, FUTURE, IDA, MIA, POLICY, REVIEW, SET_POLICY, Gated
 
 RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
 SMALL = {"window": 22, "fast": True}
@@ -79,6 +80,18 @@ def test_the_policy_approves_what_awaits_review_alone(gated: Gated) -> None:
         promotions.cancel_promotion(session, MIA, promotion, reason="not now", code_version=CODE)
     with pytest.raises(ChangeRefused, match="is APPROVED"):
         auto_approve(gated, experiment)
+
+
+def test_what_the_setter_of_the_policy_brought_about_is_left_to_a_person(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        session.execute(SET_POLICY, [IDA, "*", Jsonb({**POLICY, "auto_approval": RULES, "strict": True}), 2])
+    gated.suite()
+    gated.judge(experiment)
+    with pytest.raises(ChangeRefused, match="brought about by ida, who set the gate policy in force") as refused:
+        auto_approve(gated, experiment)
+    assert refused.value.rule == "approvals_by_policy"
+    gated.approve(experiment)
 
 
 def test_the_policys_name_is_good_for_its_approval_alone(gated: Gated) -> None:

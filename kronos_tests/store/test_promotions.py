@@ -89,13 +89,22 @@ def test_what_nobody_knows_the_author_of_is_not_approved(gated: Gated) -> None:
     """Who showed no token may be anyone, the approver too, also when somebody takes that name later."""
     experiment = at_status(gated.database, REVIEW, author="somebody")
     gated.judge(experiment)
-    with pytest.raises(ChangeRefused, match="brought about by somebody without a token") as refused:
+    with pytest.raises(ChangeRefused, match="brought about by somebody without the token of a person") as refused:
         gated.approve(experiment)
     assert refused.value.rule == "approvals_known_author"
     gated.person("somebody", "token of somebody")
-    with pytest.raises(ChangeRefused, match="brought about by somebody without a token"):
+    with pytest.raises(ChangeRefused, match="brought about by somebody without the token of a person"):
         gated.approve(experiment)
     assert gated.status(experiment) is REVIEW
+
+
+def test_what_a_service_brought_about_is_not_approved(gated: Gated) -> None:
+    """Whoever holds its token may be the approver."""
+    experiment = at_status(gated.database, REVIEW, author="bot", token=BOT)
+    gated.judge(experiment)
+    with pytest.raises(ChangeRefused, match="brought about by bot without the token of a person") as refused:
+        gated.approve(experiment)
+    assert refused.value.rule == "approvals_known_author"
 
 
 def test_nobody_approves_his_proposal_that_another_converted(gated: Gated) -> None:

@@ -176,6 +176,14 @@ def test_the_defaults_become_the_first_policy_once(database: Database) -> None:
     assert found[0].body == GatePolicy().model_dump(mode="json")
 
 
+def test_the_first_policy_does_not_approve_by_itself(database: Database) -> None:
+    body = GatePolicy().model_dump(mode="json")
+    body["auto_approval"]["enabled"] = True
+    first = pytest.raises(psycopg.errors.RestrictViolation, match="the first gate policy approves by itself")
+    with first, database.connect(Role.ORCHESTRATOR) as session:
+        begin_policy(session, body)
+
+
 def test_an_engines_own_policy_goes_before_the_one_for_all(gated: Gated) -> None:
     gated.set_policy({**POLICY, "stress": {}}, engine=ENGINE)
     with gated.database.connect(Role.READER) as session:

@@ -280,6 +280,15 @@ BEGIN
 END
 $$;
 
+-- Who brought an experiment about, and since when: who created it, and who proposed its config.
+CREATE FUNCTION kronos.authors_of(experiment uuid) RETURNS TABLE (author text, since timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT created_by, created_at FROM kronos.experiments WHERE experiment_id = experiment
+    UNION
+    SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
+        JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = experiment
+$$;
+
 -- Ends what enter_change began, where the name is not that of whoever calls: what follows in the same transaction begins
 -- a change of its own.
 CREATE FUNCTION kronos.leave_change() RETURNS void
@@ -288,7 +297,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Approval by the gate policy (its part auto_approval, off unless it says enabled), of small changes that await review and
--- under the same rules; besides, the latch is open: while gates are suspect nothing goes by itself.
+-- under the same rules; besides, the latch is open: while gates are suspect nothing goes by itself. Who set the policy is
+-- the other pair of eyes, so what he brought about himself is approved by a person.
 CREATE OR REPLACE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -296,6 +306,7 @@ DECLARE
     rules jsonb;
     changes jsonb;
     state text;
+    setter text;
     entered uuid;
 BEGIN
     PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
@@ -316,6 +327,12 @@ BEGIN
         PERFORM kronos.refuse_change('approvals_by_policy', format(
             'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
             experiment, judged.evidence, changes, rules));
+    END IF;
+    SELECT created_by INTO setter FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF EXISTS (SELECT FROM kronos.authors_of(experiment) WHERE lower(btrim(author)) = lower(btrim(setter))) THEN
+        PERFORM kronos.refuse_change('approvals_by_policy', format(
+            'experiment %s was brought about by %s, who set the gate policy in force: another person approves it',
+            experiment, setter));
     END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
     entered := kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
@@ -430,5 +447,72 @@ BEGIN
     NEW.judged_at := clock_timestamp();
     NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
     RETURN NEW;
+END
+$$;
+
+-- The defaults that come with Kronos become version 1 for all engines where there is no policy yet.
+CREATE OR REPLACE FUNCTION kronos.begin_gate_policy(new_body jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM kronos.begin_change('Kronos', 'the defaults that come with Kronos');
+    IF NOT EXISTS (SELECT FROM kronos.gate_policies) THEN
+        IF new_body #> '{auto_approval,enabled}' = 'true' THEN
+            PERFORM kronos.refuse_change('gate_policies_first',
+                'the first gate policy approves by itself: a person decides that, with kronos.set_gate_policy');
+        END IF;
+        PERFORM kronos.add_gate_policy('*', new_body, 0);
+    END IF;
+END
+$$;
+
+-- Enters an approval under the rules that hold for people and for the policy alike, and moves the experiment on.
+CREATE OR REPLACE FUNCTION kronos.enter_approval(wanted uuid, seen text, of_kind text, actor text, why text) RETURNS uuid
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    judged kronos.experiment_verdicts := kronos.require_pass(wanted);
+    digest_now text := kronos.approval_digest(judged.verdict_id);
+    state text;
+    proposer text;
+    since timestamptz;
+    new_id uuid := gen_random_uuid();
+BEGIN
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = wanted;
+    IF state NOT IN ('AWAITING_REVIEW', 'APPROVED') THEN
+        PERFORM kronos.refuse_transition('experiment', wanted, state, 'APPROVED');
+    END IF;
+    PERFORM kronos.require_proven_code(judged);
+    PERFORM kronos.refuse_while_scheduled(wanted);
+    FOR proposer, since IN
+        SELECT * FROM kronos.authors_of(wanted)
+    LOOP
+        IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
+            PERFORM kronos.refuse_change('approvals_four_eyes',
+                format('%s brought about experiment %s: another person approves it', actor, wanted));
+        ELSIF of_kind = 'PERSON' AND proposer <> 'Kronos' AND NOT EXISTS (
+            SELECT FROM kronos.principals
+            WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since AND kind = 'PERSON'
+        ) THEN
+            -- whoever that was, or holds the service's token: it may have been the approver
+            PERFORM kronos.refuse_change('approvals_known_author', format(
+                'experiment %s was brought about by %s without the token of a person, so nobody can tell that it was not '
+                '%s: propose it with KRONOS_TOKEN set to one', wanted, proposer, actor));
+        END IF;
+    END LOOP;
+    IF seen IS DISTINCT FROM digest_now THEN
+        PERFORM kronos.refuse_change('approvals_digest', format(
+            'what is approved has digest %s, not %s: look at it again', digest_now, coalesce(seen, 'none')));
+    END IF;
+    IF EXISTS (
+        SELECT FROM kronos.approvals LEFT JOIN kronos.promotions USING (approval_id)
+        WHERE (approvals.verdict_id, digest) = (judged.verdict_id, digest_now) AND promotion_id IS NULL
+            AND (approvals.kind = 'POLICY' OR kronos.principal_valid(approver))
+    ) THEN
+        PERFORM kronos.refuse_change('approvals_once', format('experiment %s is approved as it is already', wanted));
+    END IF;
+    INSERT INTO kronos.approvals (approval_id, experiment_id, verdict_id, digest, content, kind, approver, reason, evidence)
+        VALUES (new_id, wanted, judged.verdict_id, digest_now, kronos.approval_content(judged.verdict_id), of_kind, actor,
+            why, judged.evidence);
+    UPDATE kronos.experiments SET status = 'APPROVED' WHERE experiment_id = wanted AND status = 'AWAITING_REVIEW';
+    RETURN new_id;
 END
 $$;
