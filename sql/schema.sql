@@ -61,6 +61,7 @@ BEGIN
             PERFORM kronos.enter_change(CASE WHEN kronos.principal_valid(due.requested_by) THEN due.requested_by
                 ELSE 'without token: ' || kronos.caller() END, due.reason, code => code);
             PERFORM kronos.settle_promotion(due);
+            PERFORM kronos.leave_change();
             RETURN NEXT wanted;
         END IF;
     END LOOP;
@@ -206,6 +207,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT (detail ->> 'attempt')::integer, min(logged_at) FROM kronos.change_log
+    WHERE subject = 'experiment' AND subject_id = experiment::text
+        AND (from_status, to_status) = ('RUNNING_BACKTESTS', 'AWAITING_REVIEW')
+    GROUP BY 1
+$$;
+
+CREATE FUNCTION kronos.authors_of(experiment uuid) RETURNS TABLE(author text, since timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT created_by, created_at FROM kronos.experiments WHERE experiment_id = experiment
+    UNION
+    SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
+        JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = experiment
+$$;
+
 CREATE FUNCTION kronos.auto_approve(experiment uuid, code text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -214,9 +235,16 @@ DECLARE
     judged kronos.experiment_verdicts;
     rules jsonb;
     changes jsonb;
+    state text;
+    setter text;
+    entered uuid;
 BEGIN
     PERFORM kronos.enter_change('policy', 'low risk by the gate policy', code => code);
     judged := kronos.require_pass(experiment);
+    SELECT status INTO state FROM kronos.experiments WHERE experiment_id = experiment;
+    IF state <> 'AWAITING_REVIEW' THEN
+        PERFORM kronos.refuse_transition('experiment', experiment, state, 'APPROVED');
+    END IF;
     SELECT coalesce(body -> 'auto_approval', '{}') INTO rules FROM kronos.gate_policy_in_force(judged.engine_name);
     changes := kronos.approval_content(judged.verdict_id) -> 'changes';
     IF (rules -> 'enabled') IS DISTINCT FROM 'true'::jsonb
@@ -230,9 +258,17 @@ BEGIN
             'the gate policy does not approve experiment %s by itself: evidence %s, changes %s, rules %s',
             experiment, judged.evidence, changes, rules));
     END IF;
+    SELECT created_by INTO setter FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF EXISTS (SELECT FROM kronos.authors_of(experiment) WHERE lower(btrim(author)) = lower(btrim(setter))) THEN
+        PERFORM kronos.refuse_change('approvals_by_policy', format(
+            'experiment %s was brought about by %s, who set the gate policy in force: another person approves it',
+            experiment, setter));
+    END IF;
     PERFORM kronos.require_open_latch(judged.engine_name);
-    RETURN kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
+    entered := kronos.enter_approval(experiment, kronos.approval_digest(judged.verdict_id), 'POLICY', 'policy',
         'low risk by the gate policy');
+    PERFORM kronos.leave_change();
+    RETURN entered;
 END
 $$;
 
@@ -311,6 +347,10 @@ CREATE FUNCTION kronos.begin_gate_policy(new_body jsonb) RETURNS void
 BEGIN
     PERFORM kronos.begin_change('Kronos', 'the defaults that come with Kronos');
     IF NOT EXISTS (SELECT FROM kronos.gate_policies) THEN
+        IF new_body #> '{auto_approval,enabled}' = 'true' THEN
+            PERFORM kronos.refuse_change('gate_policies_first',
+                'the first gate policy approves by itself: a person decides that, with kronos.set_gate_policy');
+        END IF;
         PERFORM kronos.add_gate_policy('*', new_body, 0);
     END IF;
 END
@@ -497,9 +537,13 @@ CREATE FUNCTION kronos.code_broken(engine text, code text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT coalesce((
-        SELECT unexpected > 0 FROM kronos.control_suites WHERE (engine_name, code_version) = (engine, code)
-        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    SELECT code IS NULL OR coalesce((
+        SELECT bool_or(NOT (outcome ->> 'as_expected')::boolean AND NOT outcome -> 'expected_verdicts' ? 'PASS')
+        FROM kronos.control_suites AS suites
+        CROSS JOIN jsonb_array_elements(suites.outcomes) AS each_outcome (outcome)
+        JOIN kronos.experiment_verdicts AS judged ON judged.verdict_id = (outcome ->> 'verdict_id')::uuid
+        WHERE suites.engine_name = engine AND code IN (judged.code_version, kronos.code_of_evidence(judged))
+        GROUP BY suites.suite_id ORDER BY suites.completed_at DESC, suites.suite_id DESC LIMIT 1
     ), false)
 $$;
 
@@ -539,7 +583,7 @@ CREATE TABLE kronos.experiment_verdicts (
 
 COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
 
-COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment was looked at: each look spends alpha.';
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment could be looked at, judged or not: each look spends alpha.';
 
 COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
 
@@ -565,7 +609,10 @@ CREATE FUNCTION kronos.code_proven(engine text, policy text, code text) RETURNS 
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT coalesce((
-        SELECT unexpected = 0 FROM kronos.control_suites
+        SELECT unexpected = 0 AND kronos.suite_counts(completed_at, (
+            SELECT body FROM kronos.gate_policies WHERE digest = policy LIMIT 1
+        ))
+        FROM kronos.control_suites
         WHERE (engine_name, policy_digest, code_version) = (engine, policy, code)
         ORDER BY completed_at DESC, suite_id DESC LIMIT 1
     ), false)
@@ -625,21 +672,19 @@ BEGIN
     PERFORM kronos.require_proven_code(judged);
     PERFORM kronos.refuse_while_scheduled(wanted);
     FOR proposer, since IN
-        SELECT experiments.created_by, experiments.created_at FROM kronos.experiments WHERE experiment_id = wanted
-        UNION
-        SELECT proposals.created_by, proposals.created_at FROM kronos.config_proposals AS proposals
-            JOIN kronos.experiments USING (proposal_id) WHERE experiments.experiment_id = wanted
+        SELECT * FROM kronos.authors_of(wanted)
     LOOP
         IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
             PERFORM kronos.refuse_change('approvals_four_eyes',
                 format('%s brought about experiment %s: another person approves it', actor, wanted));
         ELSIF of_kind = 'PERSON' AND proposer <> 'Kronos' AND NOT EXISTS (
-            SELECT FROM kronos.principals WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since
+            SELECT FROM kronos.principals
+            WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since AND kind = 'PERSON'
         ) THEN
-            -- whoever that was: it may have been the approver
+            -- whoever that was, or holds the service's token: it may have been the approver
             PERFORM kronos.refuse_change('approvals_known_author', format(
-                'experiment %s was brought about by %s without a token, so nobody can tell that it was not %s: propose it '
-                'with KRONOS_TOKEN set', wanted, proposer, actor));
+                'experiment %s was brought about by %s without the token of a person, so nobody can tell that it was not '
+                '%s: propose it with KRONOS_TOKEN set to one', wanted, proposer, actor));
         END IF;
     END LOOP;
     IF seen IS DISTINCT FROM digest_now THEN
@@ -1174,6 +1219,8 @@ CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
 DECLARE
     expected_keys text[] := ARRAY['control', 'family', 'reason', 'experiment_id', 'verdict_id', 'expected_verdicts',
         'expected_gate', 'verdict', 'gate_verdict', 'refused_by', 'as_expected'];
+    own jsonb := jsonb_build_object('suite_id', NEW.suite_id, 'engine_name', NEW.engine_name, 'period', NEW.period,
+        'seed', NEW.seed, 'policy_digest', NEW.policy_digest, 'code_version', NEW.code_version, 'planned', NEW.planned);
     wrong integer;
     names text;
 BEGIN
@@ -1189,6 +1236,7 @@ BEGIN
             OR judged.evidence IS DISTINCT FROM 'CONTROL'
             OR judged.policy_digest IS DISTINCT FROM NEW.policy_digest
             OR judged.code_version IS DISTINCT FROM NEW.code_version
+            OR kronos.code_of_evidence(judged) IS DISTINCT FROM NEW.code_version
             OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
                 IS DISTINCT FROM outcome ->> 'gate_verdict'
             OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
@@ -1197,7 +1245,8 @@ BEGIN
                 ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict')
             END, false);
     IF wrong > 0 THEN
-        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts', names
+        RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts, or their backtests not by code %', names,
+            NEW.code_version
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_judged';
     END IF;
     SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
@@ -1219,6 +1268,34 @@ BEGIN
     IF wrong > 0 THEN
         RAISE EXCEPTION 'controls % were told of before, or are stale: a suite is of controls that await their review',
             names USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_fresh';
+    END IF;
+    SELECT count(*), string_agg(outcome ->> 'control', ', ') INTO wrong, names
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+        JOIN kronos.experiments ON experiment_id = (outcome ->> 'experiment_id')::uuid
+        WHERE (expected_outcome = 'POSITIVE_CONTROL') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR EXISTS (
+                SELECT FROM jsonb_each(metadata -> 'suite') AS planned (key, value)
+                WHERE (outcome || own) -> key <> value
+            );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % are told otherwise than they were planned', names
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_planned';
+    END IF;
+    SELECT count(*), string_agg(coalesce(metadata #>> '{suite,control}', experiment_id::text), ', ') INTO wrong, names
+        FROM kronos.experiments
+        WHERE metadata #>> '{suite,suite_id}' = NEW.suite_id::text AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
+            WHERE (outcome ->> 'experiment_id')::uuid = experiment_id
+        );
+    IF wrong > 0 THEN
+        RAISE EXCEPTION 'controls % of suite % are not told of', names, NEW.suite_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_whole';
+    END IF;
+    SELECT count(DISTINCT outcome -> 'expected_verdicts' = '["PASS"]') INTO wrong
+        FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome);
+    IF wrong < 2 THEN
+        RAISE EXCEPTION 'suite % has controls of one kind only: expected a negative and a positive at least', NEW.suite_id
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_both_kinds';
     END IF;
     SELECT count(*) FILTER (WHERE NOT outcome -> 'expected_verdicts' ? 'PASS'),
         count(*) FILTER (WHERE outcome -> 'expected_verdicts' ? 'PASS')
@@ -1276,8 +1353,8 @@ BEGIN
     NEW.proposed_config_id := experiment.proposed_config_id;
     NEW.base_config_id := experiment.base_config_id;
     NEW.evidence := kronos.evidence_in_force(experiment);
-    NEW.look := 1 + (SELECT count(DISTINCT attempt) FROM kronos.experiment_verdicts
-        WHERE experiment_id = NEW.experiment_id AND attempt <> NEW.attempt);
+    NEW.look := 1 + (SELECT count(*) FROM kronos.attempts_seen(NEW.experiment_id) AS seen
+        WHERE seen.attempt <> NEW.attempt);
     NEW.judged_at := clock_timestamp();
     NEW.expires_at := NEW.judged_at + make_interval(days => (policy.body -> 'evidence' ->> 'expires_days')::integer);
     RETURN NEW;
@@ -1310,27 +1387,36 @@ CREATE FUNCTION kronos.latch_causes(engine text) RETURNS TABLE(cause text, detai
         )
         ORDER BY events.event_id
     ), policy AS (
-        SELECT digest, version, created_at, coalesce((body #>> '{promotion,suite_days}')::numeric, 8) AS suite_days
-        FROM kronos.gate_policy_in_force(engine)
-    ), suite AS (
-        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC LIMIT 1
+        SELECT * FROM kronos.gate_policy_in_force(engine)
+    ), newest AS (
+        SELECT * FROM kronos.control_suites WHERE engine_name = engine ORDER BY completed_at DESC, suite_id DESC LIMIT 1
+    ), proof AS (
+        SELECT suites.* FROM kronos.control_suites AS suites JOIN policy ON policy_digest = policy.digest
+        WHERE suites.engine_name = engine AND unexpected = 0
+        ORDER BY completed_at DESC, suite_id DESC LIMIT 1
     )
     SELECT closings.cause, closings.detail, closings.occurred_at, closings.event_id FROM closings
     UNION ALL
-    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM suite)
+    SELECT 'NO_SUITE', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM newest)
     UNION ALL
     SELECT 'STALE_SUITE',
-        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', suite_days), completed_at,
-        NULL
-    FROM suite CROSS JOIN policy
-    WHERE completed_at + make_interval(secs => suite_days::double precision * 86400) <= clock_timestamp()
+        jsonb_build_object('suite_id', suite_id, 'completed_at', completed_at, 'suite_days', kronos.suite_days(body)),
+        completed_at, NULL
+    FROM proof CROSS JOIN policy WHERE NOT kronos.suite_counts(completed_at, body)
     UNION ALL
     SELECT 'NO_POLICY', '{}', 'epoch', NULL WHERE NOT EXISTS (SELECT FROM policy)
     UNION ALL
     SELECT 'POLICY_UNPROVEN',
-        jsonb_build_object('policy_version', version, 'policy_digest', digest, 'suite_id', suite_id,
-            'suite_policy_digest', policy_digest), created_at, NULL
-    FROM suite CROSS JOIN policy WHERE policy_digest <> digest
+        jsonb_build_object('policy_version', policy.version, 'policy_digest', policy.digest, 'suite_id', suite_id,
+            'suite_policy_digest', policy_digest, 'suite_unexpected', unexpected), policy.created_at, NULL
+    FROM newest CROSS JOIN policy WHERE NOT EXISTS (SELECT FROM proof)
+$$;
+
+CREATE FUNCTION kronos.leave_change() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DELETE FROM kronos.changes_under_way
 $$;
 
 CREATE FUNCTION kronos.lock_change_log() RETURNS void
@@ -1450,6 +1536,7 @@ BEGIN
     PERFORM kronos.enter_change(coalesce(known, 'without token: ' || account), why, code => code);
     PERFORM kronos.log_change('refusal', of_id, NULL, 'REFUSED', NULL, NULL,
         jsonb_build_object('act', act, 'rule', rule, 'account', account));
+    PERFORM kronos.leave_change();
 END
 $$;
 
@@ -1682,7 +1769,15 @@ CREATE FUNCTION kronos.refuse_once_promoted(experiment uuid) RETURNS void
     AS $$
 BEGIN
     PERFORM kronos.refuse_while_scheduled(experiment);
-    IF EXISTS (SELECT FROM kronos.promotions WHERE experiment_id = experiment AND status = 'ACTIVATED') THEN
+    IF EXISTS (
+        SELECT FROM kronos.promotions AS entered
+        WHERE entered.experiment_id = experiment AND entered.status = 'ACTIVATED' AND NOT EXISTS (
+            SELECT FROM kronos.promotions AS rollbacks
+            WHERE rollbacks.kind = 'ROLLBACK' AND rollbacks.expected_incumbent = entered.config_id
+                AND (rollbacks.engine_name, rollbacks.scope) = (entered.engine_name, entered.scope)
+                AND rollbacks.activation_id > entered.activation_id
+        )
+    ) THEN
         PERFORM kronos.refuse_change('experiments_promoted',
             format('experiment %s was promoted and stays approved: test its config in another one', experiment));
     END IF;
@@ -1921,6 +2016,7 @@ DECLARE
     judged kronos.experiment_verdicts;
     policy text;
     incumbent text;
+    left_at timestamptz;
 BEGIN
     SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
     IF experiment.experiment_id IS NULL THEN
@@ -1939,6 +2035,15 @@ BEGIN
     IF judged.expires_at <= clock_timestamp() THEN
         PERFORM kronos.refuse_change('promotions_fresh',
             format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at));
+    END IF;
+    SELECT settled_at INTO left_at FROM kronos.promotions
+        WHERE kind = 'ROLLBACK' AND engine_name = judged.engine_name AND scope = judged.scope
+            AND expected_incumbent = judged.proposed_config_id AND settled_at > judged.judged_at
+        ORDER BY settled_at DESC LIMIT 1;
+    IF FOUND THEN
+        PERFORM kronos.refuse_change('promotions_rolled_back', format(
+            'config %s of experiment %s passed at %s, and at %s it was rolled back: test it again',
+            judged.proposed_config_id, wanted, judged.judged_at, left_at));
     END IF;
     SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
     IF policy IS DISTINCT FROM judged.policy_digest THEN
@@ -2030,10 +2135,15 @@ CREATE FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) RE
 BEGIN
     IF NOT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) THEN
         PERFORM kronos.refuse_change('promotions_code', format(
-            'experiment %s was judged by code %s, which no suite of controls of %s has proven: %s', judged.experiment_id,
-            judged.code_version, judged.engine_name,
+            'experiment %s was judged by code %s, which no suite of controls of %s has proven in the last %s days: %s',
+            judged.experiment_id, judged.code_version, judged.engine_name,
+            (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
             CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
                 WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
+    ELSIF kronos.code_of_evidence(judged) IS NULL THEN
+        PERFORM kronos.refuse_change('promotions_code', format(
+            'the verdict on experiment %s does not say which code ran its backtest: continue testing',
+            judged.experiment_id));
     ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
         PERFORM kronos.refuse_change('promotions_code', format(
             'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
@@ -2216,6 +2326,20 @@ CREATE FUNCTION kronos.status_of_config(wanted text) RETURNS text
         ELSE CASE WHEN bool_or(deactivated_at IS NULL) THEN 'ACTIVE' ELSE 'RETIRED' END
     END
     FROM kronos.config_activations WHERE config_id = wanted
+$$;
+
+CREATE FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT completed + make_interval(secs => kronos.suite_days(body)::double precision * 86400) > clock_timestamp()
+$$;
+
+CREATE FUNCTION kronos.suite_days(body jsonb) RETURNS numeric
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce((body #>> '{promotion,suite_days}')::numeric, 8)
 $$;
 
 CREATE FUNCTION kronos.swap_incumbent(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) RETURNS bigint
@@ -3337,6 +3461,14 @@ GRANT ALL ON FUNCTION kronos.approval_digest(of_verdict uuid) TO kronos_change_m
 REVOKE ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.approve(token text, experiment uuid, seen text, why text, code text) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.attempts_seen(experiment uuid, OUT attempt integer, OUT seen_at timestamp with time zone) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.authors_of(experiment uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.auto_approve(experiment uuid, code text) TO kronos_orchestrator;
 
@@ -3574,6 +3706,8 @@ GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.latch_causes(engine text) TO kronos_change_manager;
 
+REVOKE ALL ON FUNCTION kronos.leave_change() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.lock_change_log() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.lock_incumbent(engine text, within text) FROM PUBLIC;
@@ -3686,6 +3820,18 @@ GRANT SELECT ON TABLE kronos.promotions TO kronos_change_manager;
 REVOKE ALL ON FUNCTION kronos.settle_promotion(due kronos.promotions) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.status_of_config(wanted text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.suite_counts(completed timestamp with time zone, body jsonb) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.suite_days(body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.suite_days(body jsonb) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.swap_incumbent(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 

@@ -84,7 +84,7 @@ def approve_by_policy(workplace: Workplace) -> dict[UUID, str]:
 
 
 def reject(workplace: Workplace, experiment_id: str | UUID, reason: str) -> Experiment:
-    """Reject what awaits review, or was approved and not promoted."""
+    """Reject what awaits review, or was approved and is not promoted, or rolled back since."""
     why, wanted = text("reason", reason), find_experiment(workplace.database, experiment_id).experiment_id
     with _changing(workplace, "reject", wanted) as session:
         stored.reject(session, workplace.token, wanted, reason=why, code_version=workplace.code_version)

@@ -85,6 +85,7 @@ def _member(row: dict[str, Any]) -> Member:
         None if row["verdict"] is None else GateVerdict(row["verdict"]),
         None if row["gate_verdict"] is None else GateVerdict(row["gate_verdict"]),
         tuple(Gate(one) for one in row["refused_by"] or ()),
+        row["ran_by"],
     )
 
 

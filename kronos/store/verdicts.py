@@ -80,7 +80,8 @@ def standing_verdict(
 
 
 def looks_at(session: Session, engine_name: str, experiment_id: UUID) -> list[Look]:
-    """Every look at an experiment, and, unless it is a control, within a year at its engine's others that are none."""
+    """Every look there was at an experiment, judged or not, and, unless it is a control, within a year at its engine's
+    others that are none."""
     values = {"engine_name": engine_name, "experiment_id": experiment_id}
     return [Look(*row) for row in session.execute(query("verdicts", "looks"), values).fetchall()]
 

@@ -56,8 +56,14 @@ def backtested(world: World, experiment_id: UUID) -> None:
         move_experiment(session, experiment_id, [running], review, attempt=attempt)
 
 
-def judged(world: World, experiment_id: UUID, says: Says | None = None, incumbent: str | None = None) -> None:
-    """The experiment backtested and judged: gates that are not named pass."""
+def judged(
+    world: World,
+    experiment_id: UUID,
+    says: Says | None = None,
+    incumbent: str | None = None,
+    ran_by: str | None = None,
+) -> None:
+    """The experiment backtested and judged: gates that are not named pass. ran_by: by default the code that judges."""
     backtested(world, experiment_id)
     experiment = find_experiment(world.database, experiment_id)
     terms = gate_policy(world.database, experiment.engine_name).version
@@ -69,7 +75,10 @@ def judged(world: World, experiment_id: UUID, says: Says | None = None, incumben
         incumbent=incumbent or experiment.base_config_id,
         verdict=verdict.value,
         recommendation="ADOPT" if verdict is GateVerdict.PASS else "REJECT",
-        report={"gates": [{"gate": gate.value, "verdict": said.value} for gate, said in gates.items()]},
+        report={
+            "gates": [{"gate": gate.value, "verdict": said.value} for gate, said in gates.items()],
+            "about": {"code_version": ran_by or world.workplace.code_version},
+        },
         policy_engine=terms.engine_name,
         policy_version=terms.version,
         policy_digest=terms.digest,

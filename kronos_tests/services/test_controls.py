@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kronos.core.controls.catalogue import CATALOGUE
+from kronos.core.controls.outcomes import Expectation
 from kronos.core.controls.progress import SuiteState
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.policy import ControlsPolicy
@@ -29,7 +30,7 @@ from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs
 from kronos.store.trials import count_trials
 from kronos_tests.services.backtest_world import NOW, World
-from kronos_tests.services.control_world import WEEK, control_world, judge_suite, judged, under_way
+from kronos_tests.services.control_world import WEEK, control_world, judge_suite, judged, right_answer, under_way
 
 ENGINE = "PORTFOLIO"
 QUEUED, REVIEW, REJECTED = (
@@ -240,6 +241,18 @@ def test_a_suite_that_lost_a_control_is_given_up(world: World) -> None:
     assert start(world, seed=4) == 1
 
 
+def test_a_suite_with_a_control_run_by_other_code_is_replaced(world: World) -> None:
+    """It proves nothing of the code that judged it, however good the verdicts are."""
+    start(world)
+    first, *others = under_way(world).members
+    judged(world, first.experiment_id, right_answer(Expectation.from_json_dict(first.about)), ran_by="older")
+    assert under_way(world).broken_by.endswith(f"ran by code older, not {world.workplace.code_version}")
+    assert collect_suites(world.workplace, NOW) == []
+    done = start_suites(world.workplace, world.pipeline.lake, NOW, ENGINE)
+    assert len(done.cancelled) == len(others) + 1
+    assert [plan.key.seed for plan in done.started] == [2]
+
+
 def test_code_that_comes_back_has_its_suite_begun_anew(world: World) -> None:
     start(world)
     before, workplace = world.workplace.code_version, world.workplace
@@ -293,8 +306,8 @@ def test_a_negative_that_passes_closes_the_promotion_latch(world: World) -> None
     start(world)
     judge_suite(world, {"inverted_signal": {}})
     collect_suites(world.workplace, NOW)
-    (cause,) = latches(world.database, ENGINE)[0].causes
-    assert cause.cause == "UNEXPECTED_CONTROL"
+    cause, unproven = latches(world.database, ENGINE)[0].causes
+    assert (cause.cause, unproven.cause) == ("UNEXPECTED_CONTROL", "POLICY_UNPROVEN")
     assert [one["control"] for one in cause.detail["outcomes"]] == ["inverted_signal"]
 
 

@@ -89,11 +89,11 @@ class Gated:
         incumbent: str | None = "base",
         evidence: str = "first look",
         code: str = CODE,
-        tested_by: str = CODE,
+        tested_by: str | None = CODE,
     ) -> UUID:
         """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement.
 
-        code, tested_by: versions of the code that judges and that ran the backtest.
+        code, tested_by: versions of the code that judges and that ran the backtest; None: the report does not say.
         """
         verdict_id = uuid4()
         gates = [
@@ -114,18 +114,18 @@ class Gated:
         return verdict_id
 
     def suite(self, verdict: str = "FAIL", engine: str = ENGINE, code: str = CODE) -> UUID:
-        """A suite of one negative control, as expected unless the control passed."""
-        return self.record(engine, self.negative(verdict, code), code=code)
+        """A suite of a negative and a positive control, as expected unless the negative passed."""
+        return self.record(engine, self.negative(verdict, code), self.positive(code=code), code=code)
 
-    def negative(self, verdict: str = "FAIL", code: str = CODE) -> dict[str, Any]:
-        """What came of a new negative control that awaits its review."""
+    def negative(self, verdict: str = "FAIL", code: str = CODE, tested_by: str | None = None) -> dict[str, Any]:
+        """What came of a new negative control that awaits its review; tested_by: by default the code that judges."""
         control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
         return {
             "control": "inverted signal",
             "family": "IMPROVEMENT",
             "reason": "a test",
             "experiment_id": str(control.experiment_id),
-            "verdict_id": str(self.judge(control, verdict, code=code)),
+            "verdict_id": str(self.judge(control, verdict, code=code, tested_by=tested_by or code)),
             "expected_verdicts": ["FAIL", "INCONCLUSIVE"],
             "expected_gate": "IMPROVEMENT",
             "verdict": verdict,
@@ -135,28 +135,31 @@ class Gated:
             "why": "a test",
         }
 
-    def missed(self, engine: str = ENGINE) -> UUID:
-        """A suite of one positive control that did not pass."""
+    def positive(self, verdict: str = "PASS", code: str = CODE) -> dict[str, Any]:
+        """What came of a new positive control that awaits its review."""
         control = at_status(self.database, REVIEW, ExpectedOutcome.POSITIVE_CONTROL)
-        outcome = {
+        return {
             "control": "positive_edge",
             "family": "POSITIVE",
             "reason": "a test",
             "experiment_id": str(control.experiment_id),
-            "verdict_id": str(self.judge(control, "INCONCLUSIVE")),
+            "verdict_id": str(self.judge(control, verdict, code=code, tested_by=code)),
             "expected_verdicts": ["PASS"],
             "expected_gate": None,
-            "verdict": "INCONCLUSIVE",
+            "verdict": verdict,
             "gate_verdict": None,
-            "refused_by": ["IMPROVEMENT"],
-            "as_expected": False,
-            "why": "missed",
+            "refused_by": [] if verdict == "PASS" else ["IMPROVEMENT"],
+            "as_expected": verdict == "PASS",
+            "why": "a test" if verdict == "PASS" else "missed",
         }
-        return self.record(engine, outcome)
 
-    def record(self, engine: str, *outcomes: Mapping[str, Any], code: str = CODE) -> UUID:
-        """Record a suite of these controls, as the orchestrator."""
-        suite_id = uuid4()
+    def missed(self, engine: str = ENGINE) -> UUID:
+        """A suite whose positive control did not pass."""
+        return self.record(engine, self.negative(), self.positive("INCONCLUSIVE"))
+
+    def record(self, engine: str, *outcomes: Mapping[str, Any], code: str = CODE, suite_id: UUID | None = None) -> UUID:
+        """Record a suite of these controls, as the orchestrator; suite_id: by default a new one."""
+        suite_id = suite_id or uuid4()
         self.suites += 1
         values = {
             "suite_id": suite_id,

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from kronos.core.changes.model import Experiment
 from kronos.core.gates.policy import AutoApprovalTerms
@@ -18,7 +19,7 @@ from kronos.store import promotions
 from kronos.store.database import Role
 from kronos.store.experiments import move_experiment
 from kronos_tests.store.changes import at_status, begin, moved
-from kronos_tests.store.promoting import BOT, CODE, IDA, POLICY, REVIEW, Gated
+from kronos_tests.store.promoting import BOT, CODE, FUTURE, IDA, MIA, POLICY, REVIEW, SET_POLICY, Gated
 
 RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
 SMALL = {"window": 22, "fast": True}
@@ -68,6 +69,37 @@ def test_the_policy_approves_nothing_else(gated: Gated, rules: dict[str, Any], p
         auto_approve(gated, experiment)
     assert refused.value.rule == "approvals_by_policy"
     assert gated.status(experiment) is REVIEW
+
+
+def test_the_policy_approves_what_awaits_review_alone(gated: Gated) -> None:
+    """Not again what was approved and taken back, though its verdict stands."""
+    experiment = automatic(gated, RULES)
+    auto_approve(gated, experiment)
+    promotion = gated.promote(experiment, at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.cancel_promotion(session, MIA, promotion, reason="not now", code_version=CODE)
+    with pytest.raises(ChangeRefused, match="is APPROVED"):
+        auto_approve(gated, experiment)
+
+
+def test_what_the_setter_of_the_policy_brought_about_is_left_to_a_person(gated: Gated) -> None:
+    experiment = automatic(gated, RULES)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        session.execute(SET_POLICY, [IDA, "*", Jsonb({**POLICY, "auto_approval": RULES, "strict": True}), 2])
+    gated.suite()
+    gated.judge(experiment)
+    with pytest.raises(ChangeRefused, match="brought about by ida, who set the gate policy in force") as refused:
+        auto_approve(gated, experiment)
+    assert refused.value.rule == "approvals_by_policy"
+    gated.approve(experiment)
+
+
+def test_the_policys_name_is_good_for_its_approval_alone(gated: Gated) -> None:
+    experiment, other = automatic(gated, RULES), gated.passed()
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        promotions.auto_approve(session, experiment.experiment_id, code_version=CODE)
+        with pytest.raises(ChangeRefused, match="a change needs an author"):
+            move_experiment(session, other.experiment_id, [REVIEW], ExperimentStatus.QUEUED_FOR_BACKTEST)
 
 
 def test_while_the_latch_is_closed_nothing_goes_by_itself(gated: Gated) -> None:

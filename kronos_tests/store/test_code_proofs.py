@@ -41,7 +41,7 @@ def test_a_pass_by_code_without_a_suite_is_approved_when_the_suite_has_come(gate
     experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, code=NEW)
     assert UNPROVEN in told(gated)
-    with pytest.raises(ChangeRefused, match=f"{UNPROVEN}.* of REGIME has proven: wait for its suite"):
+    with pytest.raises(ChangeRefused, match=f"{UNPROVEN}.* of REGIME has proven in the last 8 days: wait for its"):
         gated.approve(experiment)
     assert gated.status(experiment) is REVIEW
     gated.suite(code=NEW)
@@ -123,6 +123,17 @@ def in_force(gated: Gated, experiment: Experiment) -> VerdictRecord:
     return verdict_of(gated.database, experiment.experiment_id)
 
 
+def test_a_proof_of_the_code_ages_although_other_code_has_a_fresh_one(gated: Gated) -> None:
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = now() - interval '9 days'")
+    gated.suite(code=NEW)
+    experiment = gated.passed()
+    assert "judged by code test, which no suite of controls" in told(gated)
+    with pytest.raises(ChangeRefused, match=r"judged by code test, which no suite .* in the last 8 days"):
+        gated.approve(experiment)
+    gated.judge(experiment, code=NEW)
+    assert told(gated) == ""
+
+
 def test_a_suite_of_another_policy_proves_no_code(gated: Gated) -> None:
     gated.suite(code=NEW)
     gated.set_policy({"evidence": {"expires_days": 20}}, expected=1)
@@ -135,6 +146,39 @@ def test_a_suite_of_another_policy_proves_no_code(gated: Gated) -> None:
 def test_a_suite_is_of_controls_that_its_own_code_judged(gated: Gated) -> None:
     with pytest.raises(ChangeRefused, match="inverted signal are not those of their verdicts"):
         gated.record(ENGINE, gated.negative(), code=NEW)
+
+
+@pytest.mark.parametrize("code", ["leaky", None])
+def test_a_suite_is_of_controls_that_its_own_code_ran(gated: Gated, code: str | None) -> None:
+    told = gated.negative(tested_by="leaky")
+    if code is None:
+        gated.as_owner("UPDATE kronos.experiment_verdicts SET report = report - 'about'")
+    with pytest.raises(ChangeRefused, match=r"inverted signal .* or their backtests not by code test"):
+        gated.record(ENGINE, told)
+
+
+def test_code_that_ran_a_control_which_was_let_through_is_broken_whoever_judged_it(gated: Gated) -> None:
+    """As in suites of before the rule above."""
+    suite = gated.suite("PASS")
+    gated.suite()
+    gated.as_owner(
+        "UPDATE kronos.experiment_verdicts SET report = jsonb_set(report, '{about,code_version}', '\"leaky\"') FROM "
+        f"kronos.control_suites WHERE suite_id = '{suite}' AND verdict_id = (outcomes #>> '{{0,verdict_id}}')::uuid"
+    )
+    reopened(gated)
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, tested_by="leaky")
+    assert told(gated) == "its backtest ran by code leaky, whose suite of controls was not as expected"
+    with pytest.raises(ChangeRefused, match="ran by code leaky, whose suite"):
+        gated.approve(experiment)
+
+
+def test_a_backtest_by_nobody_knows_which_code_is_no_evidence(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(experiment, tested_by=None)
+    assert told(gated) == "its verdict does not say which code ran its backtest"
+    with pytest.raises(ChangeRefused, match="does not say which code ran its backtest: continue testing"):
+        gated.approve(experiment)
 
 
 def test_each_version_of_the_code_judges_the_same_evidence_once_and_the_look_is_the_same(gated: Gated) -> None:

@@ -105,7 +105,7 @@ def test_an_outcome_that_says_neither_right_nor_wrong_is_none(gated: Gated) -> N
 
 
 def told_again(gated: Gated, told: dict[str, Any]) -> None:
-    gated.record(ENGINE, told)
+    gated.record(ENGINE, told, gated.positive())
 
 
 def rejected_since(gated: Gated, told: dict[str, Any]) -> None:
@@ -151,6 +151,21 @@ def test_a_suite_tells_of_each_control_once(gated: Gated) -> None:
 def test_an_old_suite_closes_the_latch(gated: Gated) -> None:
     gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
     assert causes(gated) == ["STALE_SUITE"]
+
+
+def test_a_suite_that_let_a_control_through_leaves_an_old_proof_old(gated: Gated) -> None:
+    """Whatever code it is of, and although a person has looked into it."""
+    gated.as_owner("UPDATE kronos.control_suites SET completed_at = completed_at - interval '9 days'")
+    gated.suite("PASS", code="other")
+    reopen(gated)
+    assert causes(gated) == ["STALE_SUITE"]
+
+
+def test_a_suite_that_let_a_control_through_proves_no_policy(gated: Gated) -> None:
+    gated.set_policy({**POLICY, "strict": True}, expected=1)
+    gated.suite("PASS", code="other")
+    reopen(gated)
+    assert causes(gated) == ["POLICY_UNPROVEN"]
 
 
 def test_the_policy_says_when_a_suite_is_old(gated: Gated) -> None:

@@ -17,6 +17,7 @@ from kronos.services.promotion import reject
 from kronos.services.proposals import convert_proposal
 from kronos.store import promotions
 from kronos.store.database import Role
+from kronos.store.experiments import move_experiment
 from kronos.store.latch import latch_causes, reopen_latch
 from kronos.store.principals import hash_of, revoke_principal, rotate_principal
 from kronos_tests.store.changes import at_status, begin, moved, proposed
@@ -88,13 +89,22 @@ def test_what_nobody_knows_the_author_of_is_not_approved(gated: Gated) -> None:
     """Who showed no token may be anyone, the approver too, also when somebody takes that name later."""
     experiment = at_status(gated.database, REVIEW, author="somebody")
     gated.judge(experiment)
-    with pytest.raises(ChangeRefused, match="brought about by somebody without a token") as refused:
+    with pytest.raises(ChangeRefused, match="brought about by somebody without the token of a person") as refused:
         gated.approve(experiment)
     assert refused.value.rule == "approvals_known_author"
     gated.person("somebody", "token of somebody")
-    with pytest.raises(ChangeRefused, match="brought about by somebody without a token"):
+    with pytest.raises(ChangeRefused, match="brought about by somebody without the token of a person"):
         gated.approve(experiment)
     assert gated.status(experiment) is REVIEW
+
+
+def test_what_a_service_brought_about_is_not_approved(gated: Gated) -> None:
+    """Whoever holds its token may be the approver."""
+    experiment = at_status(gated.database, REVIEW, author="bot", token=BOT)
+    gated.judge(experiment)
+    with pytest.raises(ChangeRefused, match="brought about by bot without the token of a person") as refused:
+        gated.approve(experiment)
+    assert refused.value.rule == "approvals_known_author"
 
 
 def test_nobody_approves_his_proposal_that_another_converted(gated: Gated) -> None:
@@ -221,10 +231,11 @@ def test_without_an_approval_nothing_is_promoted(gated: Gated) -> None:
 
 
 def test_an_approval_is_for_one_promotion(gated: Gated) -> None:
-    """Rolled back, the incumbent is the one it was approved against, and still it is not promoted again."""
+    """Cancelled, it was used as well."""
     experiment = gated.approved()
-    gated.promote(experiment)
-    gated.roll_back(experiment.proposed_config_id)
+    promotion = gated.promote(experiment, at=FUTURE)
+    with gated.database.connect(Role.CHANGE_MANAGER) as session:
+        promotions.cancel_promotion(session, MIA, promotion, reason="not now", code_version=CODE)
     with pytest.raises(ChangeRefused) as refused:
         gated.promote(experiment)
     assert refused.value.rule == "promotions_approval_used_once"
@@ -503,3 +514,24 @@ def test_nobody_activates_past_the_path(gated: Gated, expected: str | None, scop
             "SELECT kronos.activate_config('REGIME', %s, 'somebody', 'me', now(), %s, %s)",
             [experiment.proposed_config_id, expected, scope],
         )
+
+
+def test_who_asked_for_what_is_due_lends_his_name_to_nothing_else(gated: Gated) -> None:
+    """Settled in one transaction with a change by somebody else."""
+    gated.promote(gated.approved(), IDA, at=FUTURE)
+    other = gated.passed()
+    gated.make_due()
+    with gated.database.connect(Role.OWNER) as session:
+        session.execute("SET ROLE kronos_change_manager")
+        promotions.activate_due(session, code_version=CODE)
+        session.execute("SET ROLE kronos_orchestrator")
+        with pytest.raises(ChangeRefused, match="a change needs an author"):
+            move_experiment(session, other.experiment_id, [REVIEW], ExperimentStatus.QUEUED_FOR_BACKTEST)
+
+
+def test_nor_does_who_was_refused(gated: Gated) -> None:
+    other = gated.passed()
+    with gated.database.connect(Role.ORCHESTRATOR) as session:
+        session.execute("SELECT kronos.log_refusal(%s, 'ann', 'promote', 'x', 'rule', 'why')", [MIA])
+        with pytest.raises(ChangeRefused, match="a change needs an author"):
+            move_experiment(session, other.experiment_id, [REVIEW], ExperimentStatus.QUEUED_FOR_BACKTEST)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kronos.core.changes.model import Experiment
+from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
-from kronos.services.promotion import roll_back
-from kronos_tests.store.changes import at_status
+from kronos.services.experiments import requeue
+from kronos.services.promotion import reject, roll_back
+from kronos_tests.store.changes import at_status, moved
 from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, IDA, MIA, REVIEW, Gated
 
 
@@ -32,6 +35,55 @@ def test_two_rollbacks_go_back_twice_and_a_third_finds_nothing(gated: Gated) -> 
     with pytest.raises(ChangeRefused) as refused:
         gated.roll_back("base")
     assert refused.value.rule == "rollbacks_earlier"
+
+
+def rolled_back(gated: Gated) -> Experiment:
+    """An experiment whose config was promoted and left."""
+    experiment = gated.approved()
+    gated.promote(experiment)
+    gated.roll_back(experiment.proposed_config_id)
+    return experiment
+
+
+def test_what_was_rolled_back_does_not_return_on_the_verdict_of_before(gated: Gated) -> None:
+    """The incumbent is the one it was judged against, and still it is not approved or promoted again."""
+    experiment = rolled_back(gated)
+    for act in (gated.approve, gated.promote):
+        with pytest.raises(ChangeRefused, match=r"was rolled back: test it again$") as refused:
+            act(experiment)
+        assert refused.value.rule == "promotions_rolled_back"
+    assert gated.incumbent() == "base"
+
+
+def test_what_was_rolled_back_is_tested_again_and_returns_on_a_verdict_of_its_own(gated: Gated) -> None:
+    experiment = rolled_back(gated)
+    requeue(gated.workplace(), experiment.experiment_id, "mia", "with what was seen live")
+    moved(gated.database, experiment, ExperimentStatus.RUNNING_BACKTESTS, REVIEW)
+    gated.judge(experiment, evidence="second look")
+    gated.approve(experiment)
+    gated.promote(experiment)
+    assert gated.incumbent() == experiment.proposed_config_id
+    with pytest.raises(ChangeRefused) as refused:
+        requeue(gated.workplace(), experiment.experiment_id, "mia", "again")
+    assert refused.value.rule == "experiments_promoted"
+
+
+def test_what_was_rolled_back_can_be_rejected(gated: Gated) -> None:
+    experiment = rolled_back(gated)
+    reject(gated.workplace(), experiment.experiment_id, "it lost money")
+    assert gated.status(experiment) is ExperimentStatus.REJECTED
+
+
+def test_what_a_rollback_returned_to_stays_approved(gated: Gated) -> None:
+    first = gated.approved()
+    gated.promote(first)
+    second = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    gated.judge(second, incumbent=first.proposed_config_id)
+    gated.approve(second)
+    gated.promote(second)
+    gated.roll_back(second.proposed_config_id)
+    with pytest.raises(ChangeRefused, match="was promoted and stays approved"):
+        reject(gated.workplace(), first.experiment_id, "no more")
 
 
 def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:

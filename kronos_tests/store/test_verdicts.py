@@ -19,7 +19,7 @@ from kronos.errors import ChangeRefused, NotAllowed
 from kronos.store.database import Database, Role
 from kronos.store.gate_policies import begin_policy, policy_history, policy_in_force, set_policy
 from kronos.store.verdicts import NewVerdict, insert_verdict, looks_at, verdicts_of
-from kronos_tests.store.changes import at_status, begin
+from kronos_tests.store.changes import PATHS, at_status, begin, moved
 from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, POLICY, Gated
 
 REVIEW = ExperimentStatus.AWAITING_REVIEW
@@ -127,6 +127,22 @@ def test_another_policy_on_the_same_evidence_is_no_further_look(gated: Gated) ->
     assert again.look == 1 and again.policy_version == 2
 
 
+def test_a_look_that_nobody_judged_is_spent_too(gated: Gated) -> None:
+    """Results can be read as soon as they await review: to test on without a verdict costs as much as with one."""
+    mine, other = gated.passed(), gated.passed()
+    for _ in range(2):
+        moved(gated.database, mine, *PATHS[REVIEW])
+    gated.judge(mine, evidence="third look")
+    with gated.database.connect(Role.READER) as session:
+        newest, first = verdicts_of(session, mine.experiment_id)
+        own = [(one.attempt, one.look) for one in looks_at(session, ENGINE, mine.experiment_id)
+            if one.experiment_id == mine.experiment_id]  # fmt: skip
+        seen_by_other = looks_at(session, ENGINE, other.experiment_id)
+    assert [(one.attempt, one.look) for one in (first, newest)] == [(1, 1), (3, 3)]
+    assert own == [(1, 1), (2, 2), (3, 3)]
+    assert sum(one.experiment_id == mine.experiment_id for one in seen_by_other) == 3
+
+
 def test_looks_at_controls_are_no_part_of_the_years_budget(gated: Gated) -> None:
     mine, other = (at_status(gated.database, REVIEW) for _ in range(2))
     control = at_status(gated.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
@@ -170,6 +186,14 @@ def test_the_defaults_become_the_first_policy_once(database: Database) -> None:
         found = policy_history(session)
     assert [one.version for one in found] == [1] and found[0].digest == canonical_hash(found[0].body)
     assert found[0].body == GatePolicy().model_dump(mode="json")
+
+
+def test_the_first_policy_does_not_approve_by_itself(database: Database) -> None:
+    body = GatePolicy().model_dump(mode="json")
+    body["auto_approval"]["enabled"] = True
+    first = pytest.raises(psycopg.errors.RestrictViolation, match="the first gate policy approves by itself")
+    with first, database.connect(Role.ORCHESTRATOR) as session:
+        begin_policy(session, body)
 
 
 def test_an_engines_own_policy_goes_before_the_one_for_all(gated: Gated) -> None:

@@ -25,10 +25,11 @@ WITH members AS (
 )
 SELECT members.experiment_id, members.status, members.created_at, members.metadata -> 'suite' AS about,
     members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by,
-    kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict
+    kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict, judged.ran_by
 FROM members
 LEFT JOIN LATERAL (
-    SELECT verdict_id, verdict, refused_by, report FROM kronos.experiment_verdicts AS each_verdict
+    SELECT verdict_id, verdict, refused_by, report, kronos.code_of_evidence(each_verdict) AS ran_by
+    FROM kronos.experiment_verdicts AS each_verdict
     WHERE each_verdict.experiment_id = members.experiment_id AND each_verdict.attempt = members.attempt
         AND each_verdict.policy_digest = members.metadata #>> '{suite,policy_digest}'
         AND each_verdict.code_version = members.metadata #>> '{suite,code_version}'
@@ -48,7 +49,7 @@ SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_
     judged.incumbent, judged.policy_digest, judged.code_version,
     kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) AS code_proven,
     CASE WHEN kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged))
-        THEN kronos.code_of_evidence(judged) END AS broken_code, judged.judged_at, judged.expires_at
+        THEN coalesce(kronos.code_of_evidence(judged), '') END AS broken_code, judged.judged_at, judged.expires_at
 FROM kronos.experiments
 JOIN LATERAL kronos.verdict_in_force(experiments.experiment_id) AS judged ON true
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'

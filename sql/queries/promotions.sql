@@ -16,7 +16,7 @@ SELECT kronos.approve(%(token)s, %(experiment_id)s, %(digest)s, %(reason)s, %(co
 SELECT kronos.auto_approve(%(experiment_id)s, %(code_version)s);
 
 -- name: reject
--- A person rejects what awaits review, or was approved and not promoted.
+-- A person rejects what awaits review, or was approved and not promoted, or rolled back since.
 SELECT kronos.reject(%(token)s, %(experiment_id)s, %(reason)s, %(code_version)s);
 
 -- name: promote

@@ -25,20 +25,25 @@ WHERE experiment_id = %(experiment_id)s AND attempt = %(attempt)s AND evidence_d
 ORDER BY kronos.code_proven(engine_name, policy_digest, code_version) DESC, judged_at DESC, verdict_id LIMIT 1;
 
 -- name: looks
--- How often fresh evidence of an experiment was judged before an attempt, and the looks within a year at the engine's
--- others: one row per look. A control can promote nothing: it spends nothing of the others' budget, nor they of its.
-SELECT experiment_id, attempt, max(look) AS look FROM kronos.experiment_verdicts
-WHERE engine_name = %(engine_name)s AND (
-    experiment_id = %(experiment_id)s
+-- How often fresh evidence of an experiment could be looked at, judged or not, and the looks within a year at the
+-- engine's others: one row per look. A control can promote nothing: it spends nothing of the others' budget, nor they
+-- of its.
+WITH looks AS (
+    SELECT experiment_id, evidence, seen.attempt, seen_at,
+        row_number() OVER (PARTITION BY experiment_id ORDER BY seen.attempt) AS look
+    FROM kronos.experiments CROSS JOIN LATERAL kronos.attempts_seen(experiment_id) AS seen
+    WHERE engine_name = %(engine_name)s
+)
+SELECT experiment_id, attempt, look FROM looks
+WHERE experiment_id = %(experiment_id)s
     OR (
-        evidence <> 'CONTROL' AND judged_at > clock_timestamp() - make_interval(years => 1)
+        evidence <> 'CONTROL' AND seen_at > clock_timestamp() - make_interval(years => 1)
         AND NOT EXISTS (
             SELECT FROM kronos.experiments AS mine
             WHERE mine.experiment_id = %(experiment_id)s AND mine.evidence = 'CONTROL'
         )
     )
-)
-GROUP BY experiment_id, attempt ORDER BY experiment_id, attempt;
+ORDER BY experiment_id, attempt;
 
 -- name: unjudged
 -- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,

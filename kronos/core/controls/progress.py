@@ -35,7 +35,8 @@ class Member:
     """A control's experiment. about: its suite and what is expected of it, as `SuitePlan.about` made it.
 
     started_at: when its suite was, by the database's clock. verdict_id, verdict: None until it is judged. gate_verdict:
-    of the expected gate. reason: why it was rejected.
+    of the expected gate. reason: why it was rejected. ran_by: version of the code that ran the backtest which was
+    judged; None where the verdict does not say.
     """
 
     experiment_id: UUID
@@ -47,6 +48,7 @@ class Member:
     verdict: GateVerdict | None = None
     gate_verdict: GateVerdict | None = None
     refused_by: tuple[Gate, ...] = ()
+    ran_by: str | None = None
 
     @property
     def outcome(self) -> ControlOutcome | None:
@@ -74,11 +76,17 @@ class SuiteUnderWay:
 
     @property
     def state(self) -> SuiteState:
-        """A suite whose controls are not all there, or not all open, never becomes complete."""
-        if len(self.open) < self.planned:
+        """A suite whose controls are not all there, open and run by its own code never becomes complete."""
+        if len(self.open) < self.planned or self.foreign:
             return SuiteState.BROKEN
         judged = all(one.status is ExperimentStatus.AWAITING_REVIEW and one.outcome is not None for one in self.members)
         return SuiteState.JUDGED if judged else SuiteState.RUNNING
+
+    @property
+    def foreign(self) -> tuple[Member, ...]:
+        """Those that were judged on a backtest by other code, which proves nothing of the suite's."""
+        judged = (one for one in self.open if one.outcome is not None)
+        return tuple(one for one in judged if one.ran_by != self.key.code_version)
 
     @property
     def started_at(self) -> datetime:
@@ -92,9 +100,10 @@ class SuiteUnderWay:
 
     @property
     def broken_by(self) -> str:
-        """The controls that were rejected unjudged, and why."""
-        lost = [one for one in self.members if one.status is ExperimentStatus.REJECTED]
-        return "; ".join(f"{one.about['control']}: {one.reason}" for one in lost)
+        """The controls that were rejected unjudged or run by other code, and why."""
+        lost = [(one, one.reason) for one in self.members if one.status is ExperimentStatus.REJECTED]
+        lost += [(one, f"its backtest ran by code {one.ran_by}, not {self.key.code_version}") for one in self.foreign]
+        return "; ".join(f"{one.about['control']}: {why}" for one, why in lost)
 
 
 def under_way(members: Sequence[Member]) -> tuple[SuiteUnderWay, ...]:

@@ -84,7 +84,8 @@ class JudgedExperiment:
 
     attempt: the one whose results it has; judged_attempt: the one whose results were judged. code_version: of the code
     that judged; code_proven: whether a suite of controls has proven it under that policy. broken_code: the code that
-    ran the backtest where its newest suite was not as expected, else None.
+    ran the backtest where the newest suite with controls by it was not as expected, empty where nobody knows which code
+    that was, else None.
     """
 
     experiment_id: UUID
@@ -170,8 +171,10 @@ def _against(
         reasons.append("judged under another gate policy than the one in force")
     if not one.code_proven:
         reasons.append(f"judged by code {one.code_version}, which no suite of controls has proven")
-    if one.broken_code is not None:
+    if one.broken_code:
         reasons.append(f"its backtest ran by code {one.broken_code}, whose suite of controls was not as expected")
+    elif one.broken_code is not None:
+        reasons.append("its verdict does not say which code ran its backtest")
     if one.incumbent != incumbents.get(one.engine_name):
         reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
     if proven is None or proven.proof is not Proof.PROVEN:

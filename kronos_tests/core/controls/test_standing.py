@@ -110,6 +110,7 @@ def test_what_passed_under_proven_gates_is_promotable() -> None:
             "judged by code edited, which no suite of controls has proven",
         ),
         ({"broken_code": "edited"}, "its backtest ran by code edited, whose suite of controls was not as expected"),
+        ({"broken_code": ""}, "does not say which code ran its backtest"),
         ({"incumbent": "older"}, "held against older, active is old"),
     ],
 )

@@ -16,6 +16,7 @@ from kronos.core.controls.progress import (
     Member,
     SuiteState,
     SuiteUnderWay,
+    begun_anew,
     due_seed,
     key_of,
     outdated,
@@ -114,7 +115,8 @@ def test_what_is_no_week_is_refused(week: str) -> None:
 
 def members(status: ExperimentStatus, count: int = 3, *, verdicts: bool = False, **key: Any) -> list[Member]:
     planned = plan(replace(KEY, **key))
-    judged: dict[str, Any] = {"verdict_id": name("v"), "verdict": FAIL, "gate_verdict": FAIL} if verdicts else {}
+    told = {"verdict_id": name("v"), "verdict": FAIL, "gate_verdict": FAIL, "ran_by": KEY.code_version}
+    judged: dict[str, Any] = told if verdicts else {}
     return [
         Member(one.experiment_id, status, {**planned.about(one), "planned": count}, DONE, "lost", **judged)
         for one in planned.controls[:count]
@@ -147,6 +149,16 @@ def test_a_suite_that_lost_a_control_is_broken_and_says_by_what() -> None:
 
 def test_a_suite_with_a_control_missing_is_broken() -> None:
     assert of(*members(REVIEW, verdicts=True)[:2]).state is SuiteState.BROKEN
+
+
+@pytest.mark.parametrize("ran_by", ["older", None])
+def test_a_suite_with_a_control_run_by_other_code_is_broken_and_another_follows(ran_by: str | None) -> None:
+    first, *others = members(REVIEW, verdicts=True)
+    found = of(replace(first, ran_by=ran_by), *others)
+    assert found.state is SuiteState.BROKEN
+    assert found.broken_by == f"inverted_signal: its backtest ran by code {ran_by}, not code"
+    assert outdated(found, KEY) == f"its suite cannot be completed: {found.broken_by}"
+    assert begun_anew(KEY, [found]).seed == KEY.seed + 1
 
 
 @pytest.mark.parametrize("field", ["period", "policy_digest", "incumbent", "code_version"])

@@ -1,0 +1,72 @@
+"""A suite is of all its controls, and of each what was planned when its experiment was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from kronos.errors import ChangeRefused
+from kronos_tests.store.promoting import ENGINE, Gated
+
+SUITE = UUID(int=24)
+
+
+def planned(gated: Gated, told: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """The outcome of a control whose experiment says that it is of SUITE, and what is expected of it."""
+    names = ("control", "family", "expected_gate", "expected_verdicts")
+    about = {"suite_id": str(SUITE), "planned": 2, **{name: told[name] for name in names}} | changes
+    gated.as_owner(
+        f"UPDATE kronos.experiments SET metadata = '{json.dumps({'suite': about})}' "
+        f"WHERE experiment_id = '{told['experiment_id']}'"
+    )
+    return dict(told)
+
+
+def refusal(gated: Gated, *told: Mapping[str, Any], suite_id: UUID = SUITE) -> str:
+    """The rule that refuses a suite of these outcomes."""
+    with pytest.raises(ChangeRefused) as refused:
+        gated.record(ENGINE, *told, suite_id=suite_id)
+    return str(refused.value.rule)
+
+
+def test_a_suite_told_as_planned_is_recorded(gated: Gated) -> None:
+    assert gated.record(ENGINE, planned(gated, gated.negative()), planned(gated, gated.positive()), suite_id=SUITE)
+
+
+@pytest.mark.parametrize("changes", [
+    {"control": "look_ahead"}, {"family": "INTEGRITY"}, {"expected_gate": "INTEGRITY"}, {"expected_verdicts": ["FAIL"]},
+    {"planned": 3}, {"seed": 999}, {"period": "2017-W51"}, {"engine_name": "PORTFOLIO"}, {"suite_id": str(uuid4())},
+    {"code_version": "older"}, {"policy_digest": "older"},
+])  # fmt: skip
+def test_a_control_told_otherwise_than_planned_is_refused(gated: Gated, changes: dict[str, Any]) -> None:
+    told = planned(gated, gated.negative(), **changes), planned(gated, gated.positive())
+    assert refusal(gated, *told) == "control_suites_as_planned"
+
+
+def test_a_negative_told_as_a_positive_is_refused(gated: Gated) -> None:
+    told = gated.negative("PASS")
+    told |= {"expected_verdicts": ["PASS"], "expected_gate": None, "gate_verdict": None, "as_expected": True}
+    assert refusal(gated, told, gated.negative()) == "control_suites_as_planned"
+
+
+def test_a_positive_told_as_a_negative_is_refused(gated: Gated) -> None:
+    told = gated.positive("INCONCLUSIVE")
+    told |= {"expected_verdicts": ["INCONCLUSIVE"], "expected_gate": "IMPROVEMENT", "gate_verdict": "INCONCLUSIVE"}
+    told |= {"as_expected": True}
+    assert refusal(gated, told, gated.positive()) == "control_suites_as_planned"
+
+
+def test_a_suite_that_leaves_a_control_out_is_refused(gated: Gated) -> None:
+    """As one would the negative that passed."""
+    planned(gated, gated.negative("PASS"))
+    told = planned(gated, gated.negative()), planned(gated, gated.positive())
+    assert refusal(gated, *told) == "control_suites_whole"
+
+
+@pytest.mark.parametrize("kind", ["negative", "positive"])
+def test_a_suite_has_controls_of_both_kinds(gated: Gated, kind: str) -> None:
+    assert refusal(gated, getattr(gated, kind)(), getattr(gated, kind)()) == "control_suites_both_kinds"
