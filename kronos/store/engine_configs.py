@@ -1,7 +1,8 @@
 """Configs of the engines, and which one was active when, and why.
 
-Registering inserts and never changes. Activating here is for the first config of an engine; from then on
-promotions and rollbacks change the incumbent (`kronos.store.promotions`). Nothing here commits.
+Registering inserts and never changes. Activating here is for the first configs of the sandbox; elsewhere a person
+adopts an engine's first, and from then on promotions and rollbacks change it (`kronos.store.promotions`). Nothing here
+commits.
 """
 
 from __future__ import annotations
