@@ -224,6 +224,16 @@ class MetaOrchestrator:
         with self._open_workplace() as workplace:
             return promotion.roll_back(workplace, engine_name, expected, reason, scope)
 
+    def adopt_config(self, engine_name: str, config_id: str, reason: str) -> ActiveConfig:
+        """Make what trades upstream already the engine's first active config, as the principal of KRONOS_TOKEN.
+
+        `NotAllowed` and `ChangeRefused` as in `approve`: also for an engine that ever had an active config and for a
+        config that did not decide LIVE in the last 31 days of the data.
+        """
+        live = self._performance.live_record(engine_name, config_id)
+        with self._open_workplace() as workplace:
+            return promotion.adopt(workplace, live, engine_name, config_id, reason)
+
     def configs(self, engine_name: str | None = None, at: datetime | None = None) -> list[ActiveConfig]:
         """What is active, or was at a time, of an engine or of all, since when, by whom and why."""
         with self._open_workplace() as workplace:

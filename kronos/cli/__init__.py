@@ -15,6 +15,7 @@ from kronos.cli import (
     alerts,
     audit,
     compare,
+    configs,
     controls,
     database,
     experiment,
@@ -51,7 +52,7 @@ app.command("approve")(promotion.approve)
 app.command("reject")(promotion.reject)
 app.command("promote")(promotion.promote)
 app.command("rollback")(promotion.rollback)
-app.command("configs")(promotion.configs)
+app.add_typer(configs.app, name="configs")
 app.add_typer(latch.app, name="latch")
 app.add_typer(principal.app, name="principal")
 app.add_typer(gates.app, name="gates")

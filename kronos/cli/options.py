@@ -32,6 +32,9 @@ Hoped = Annotated[
     float | None,
     typer.Option("--hoped-ratio", help="Annual information ratio hoped for; it decides the years needed."),
 ]
+Instant = Annotated[
+    str | None, typer.Option("--at", help="A time such as 2026-03-01T18:00+00:00; UTC where it names no zone.")
+]
 Config = Annotated[str, typer.Option(help="The proposed config: a JSON file, `-` for standard input, or JSON itself.")]
 
 

@@ -1,4 +1,4 @@
-"""`kronos approve`, `reject`, `promote`, `rollback` and `configs`: the way to a live config, and what is live."""
+"""`kronos approve`, `reject`, `promote` and `rollback`: the way to a live config."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
-from kronos.cli.options import AsJson, Engine, Reason, at_work, instant
+from kronos.cli.options import AsJson, Instant, Reason, at_work, instant
 from kronos.cli.render import report_console
-from kronos.cli.render_promotion import print_active, print_approval, print_promotion, print_to_decide
+from kronos.cli.render_promotion import print_approval, print_promotion, print_to_decide
 
 Id = Annotated[str, typer.Argument(help="Experiment id, or how it begins.")]
-Instant = Annotated[
-    str | None, typer.Option("--at", help="A time such as 2026-03-01T18:00+00:00; UTC where it names no zone.")
-]
 
 
 def approve(
@@ -94,18 +91,6 @@ def rollback(
         _tell(made)
     else:
         print_promotion(made, report_console())
-
-
-def configs(engine: Engine = None, at: Instant = None, as_json: AsJson = False) -> None:
-    """What is active, or was at a time, and why."""
-    from kronos.services.promotion import active_configs
-
-    with at_work() as workplace:
-        found = active_configs(workplace.database, engine, instant(at))
-    if as_json:
-        typer.echo(json.dumps([TypeAdapter(type(one)).dump_python(one, mode="json") for one in found], indent=1))
-    else:
-        print_active(found, report_console())
 
 
 def _tell(made: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 import psycopg
@@ -33,7 +33,7 @@ from kronos.services.workplace import Workplace
 from kronos.store.backtests import attempts_of, end_attempt
 from kronos.store.change_log import begin_change
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import EngineConfig, list_configs, register
+from kronos.store.engine_configs import EngineConfig, bodiless_configs, list_configs, register
 from kronos.store.experiments import (
     NewExperiment,
     insert_experiment,
@@ -67,6 +67,10 @@ OPEN = (
     ExperimentStatus.AWAITING_REVIEW,
 )
 """Statuses from which an experiment can still be cancelled."""
+A_BODY: Final = (
+    "one whose parameters are known: it was seen in decisions alone, and the source tells no body of it "
+    "(engine_configs.config_body; in prometheus_v2 strategy_configs.config_json under its id or its only strategy's)"
+)
 
 
 def create_experiment(
@@ -202,14 +206,20 @@ def changing(workplace: Workplace, author: str, reason: str | None = None) -> It
 
 
 def require_base(session: Session, engine_name: str, config_id: str) -> EngineConfig:
-    """The registered config of that engine; `NotFound` names the engines or configs there are."""
+    """The registered config of that engine; `NotFound` names the engines or configs there are.
+
+    `BadValue` for one that decides and whose body upstream did not tell.
+    """
     configs = list_configs(session)
     of_engine = {one.config_id: one for one in configs if one.engine_name == engine_name}
-    if not of_engine:
+    if config_id in of_engine:
+        return of_engine[config_id]
+    without_body = bodiless_configs(session, engine_name)
+    if config_id in without_body:
+        raise BadValue(f"config of {engine_name}", config_id, A_BODY)
+    if not of_engine and not without_body:
         raise NotFound("engine", engine_name, sorted({one.engine_name for one in configs}))
-    if config_id not in of_engine:
-        raise NotFound(f"config of {engine_name}", config_id, sorted(of_engine))
-    return of_engine[config_id]
+    raise NotFound(f"config of {engine_name}", config_id, sorted(of_engine))
 
 
 def _check_config(workplace: Workplace, asked: CheckedRequest) -> None:

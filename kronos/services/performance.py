@@ -34,6 +34,7 @@ from kronos.services.attribution import read_claims
 from kronos.services.policy import load_policy
 from kronos.services.sessions import market_sessions
 from kronos.settings import RecordedBy, Settings
+from kronos.store.promotions import LiveRecord
 
 SURVIVORS_NOTE = "sandbox: the stocks are today's survivors, so every return here is flattered"
 
@@ -293,6 +294,15 @@ class Performance:
             raise NothingObserved
         first, last = entries.select(pl.col("first").min(), pl.col("last").max()).row(0)
         return first, last
+
+    def live_record(self, engine_name: str, config_id: str) -> LiveRecord:
+        """When a config decided LIVE outside experiments; raises `NothingObserved` before the first decision."""
+        _, data_until = self.period()
+        of_config = self.directory().entries.filter(
+            engine_name=engine_name, config_id=config_id, horizon=DECISION_HORIZON, mode=Mode.LIVE, experiment_id=""
+        )
+        first, last = of_config.select(pl.col("first").min(), pl.col("last").max()).row(0)
+        return LiveRecord(first, last, data_until)
 
     def _directory(self, versions: Versions) -> Directory:
         if self._seen is None or self._seen[0] != versions:

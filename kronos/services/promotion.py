@@ -1,4 +1,7 @@
-"""The way to a live config: review, approve or reject, promote, roll back. The database decides, each in one call."""
+"""The way to a live config: adopt the first, then review, approve or reject, promote, roll back.
+
+The database decides, each in one call.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from kronos.store.change_log import Session
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import EVERYWHERE, list_configs
 from kronos.store.latch import LatchCause, latch_causes
-from kronos.store.promotions import ActiveConfig, Approval, Promotion, Review
+from kronos.store.promotions import ActiveConfig, Approval, LiveRecord, Promotion, Review
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,27 @@ def roll_back(workplace: Workplace, engine_name: str, expected: str, reason: str
             scope=scope,
         )
         return _promotion(session, made)
+
+
+def adopt(workplace: Workplace, live: LiveRecord, engine_name: str, config_id: str, reason: str) -> ActiveConfig:
+    """Make what trades upstream already the engine's first active config, by the person whose token it is.
+
+    live: the config's own record. `ChangeRefused` for an engine that ever had an active config, and for a config that
+    is not a registered, real one of this engine with a LIVE decision in the last 31 days of the data.
+    """
+    why = text("reason", reason)
+    with _changing(workplace, "adopt", engine_name) as session:
+        stored.adopt(
+            session,
+            workplace.token,
+            engine_name,
+            config_id,
+            live=live,
+            reason=why,
+            code_version=workplace.code_version,
+        )
+        (adopted,) = stored.active_configs(session, engine_name, None)
+        return adopted
 
 
 def activate_due(workplace: Workplace) -> list[Promotion]:

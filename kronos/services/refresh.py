@@ -17,6 +17,7 @@ from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.frames import FACT_KEYS, INSTANT, REVISIONS, empty
 from kronos.core.revisions import first_seen_outcomes, merge_revisions
 from kronos.services.cell_builds import cell_builder
+from kronos.services.config_imports import import_configs
 from kronos.services.held_facts import HeldFacts
 from kronos.services.pipeline import CELL_TABLES, FACT_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
@@ -52,11 +53,13 @@ def refresh_facts(
     seen_at: datetime | None = None,
     progress: Progress | None = None,
 ) -> Refreshed:
-    """Rebuild the facts of these months from the source, keeping what upstream overwrote.
+    """Rebuild the facts of these months from the source, keeping what upstream overwrote, and import its configs.
 
-    seen_at: now, the end of today by default; only sources whose rows count from when they were first seen use it.
+    seen_at: now, the end of today by default; for sources whose rows count from when they were first seen, and for
+    configs of which nobody says when they were made.
     """
-    sight = _sight(pipeline, seen_at or datetime.combine(today, time.max, UTC))
+    instant = seen_at or datetime.combine(today, time.max, UTC)
+    sight = _sight(pipeline, instant)
     # read before the rows: what changes meanwhile leaves the month stale
     fingerprints, horizons = source_fingerprints(pipeline, today), pipeline.source.horizons()
     due = due_horizons(horizons)
@@ -89,7 +92,9 @@ def refresh_facts(
         tables = (facts.facts, facts.superseded, batch.quarantine)
         return {name: df.height for name, df in zip((*FACT_TABLES, "quarantine"), tables, strict=True)}
 
-    replace_orphans(pipeline.database, pipeline.source.orphans(today))
+    # before the decisions, so that a config seen in them is the trial it was registered as
+    misfits = import_configs(pipeline, today, instant)
+    replace_orphans(pipeline.database, pl.concat([pipeline.source.orphans(today), misfits]))
     return _refresh(pipeline, Stage.FACTS, months, build, progress)
 
 

@@ -1,7 +1,8 @@
 """Configs of the engines, and which one was active when, and why.
 
-Registering inserts and never changes. Activating here is for the first config of an engine; from then on
-promotions and rollbacks change the incumbent (`kronos.store.promotions`). Nothing here commits.
+Registering inserts and never changes. Activating here is for the first configs of the sandbox; elsewhere a person
+adopts an engine's first, and from then on promotions and rollbacks change it (`kronos.store.promotions`). Nothing here
+commits.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from kronos.core.vocabulary import TrialFamily
@@ -43,6 +45,17 @@ class EngineConfig:
     created_by: str
     status: str
     family: TrialFamily
+
+
+class Misfit(StrEnum):
+    """Why a config of upstream's cannot be registered."""
+
+    CONFIG_CHANGED = "CONFIG_CHANGED"
+    """It is registered with another body: upstream changed it under its id."""
+    CONFIG_ID_TAKEN = "CONFIG_ID_TAKEN"
+    """Its id is another engine's."""
+    WRONG_JSON_TYPE = "WRONG_JSON_TYPE"
+    """Its body is no JSON that Postgres can hold."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,39 @@ def register(
     }
     with config_refusals(config_id):
         return bool(_scalar(connection, "register", values))
+
+
+def import_config(
+    connection: Session,
+    *,
+    config_id: str,
+    engine_name: str,
+    version: str,
+    config_body: str,
+    created_by: str,
+    created_at: datetime,
+) -> tuple[Misfit, str] | None:
+    """Add a config that upstream holds, unless it is registered; why it cannot be, and the value that is in the way.
+
+    config_body: JSON text, so that no number goes through a float. What is registered never changes.
+    """
+    values = {
+        "config_id": config_id,
+        "engine_name": engine_name,
+        "version": version,
+        "body": config_body,
+        "created_by": created_by,
+        "created_at": created_at,
+    }
+    try:
+        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            found = cursor.execute(query("engine_configs", "import"), values).fetchone()
+    except psycopg.DataError as error:
+        return Misfit.WRONG_JSON_TYPE, error.diag.message_primary or str(error)
+    holder, same, _ = found or (None, None, None)
+    if holder not in (None, engine_name):
+        return Misfit.CONFIG_ID_TAKEN, f"config_id={config_id} is registered for {holder}"
+    return (Misfit.CONFIG_CHANGED, f"config_body={config_body}") if same is False else None
 
 
 def activate(
@@ -134,8 +180,14 @@ def list_configs(connection: Session, engine_name: str | None = None) -> list[En
         return cursor.execute(query("engine_configs", "list"), {"engine_name": engine_name}).fetchall()
 
 
+def bodiless_configs(connection: Session, engine_name: str) -> list[str]:
+    """Ids of the engine's configs that were seen in decisions, and whose body nobody told."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query("engine_configs", "bodiless"), {"engine_name": engine_name}).fetchall()
+
+
 def _scalar(connection: Session, name: str, values: dict[str, Any]) -> Any:
-    with connection.cursor(row_factory=psycopg.rows.scalar_row) as cursor:
+    with connection.cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(query("engine_configs", name), values).fetchone()
 
 

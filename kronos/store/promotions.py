@@ -1,8 +1,8 @@
-"""Approvals, promotions and rollbacks: each write is one function of the database. Nothing here commits."""
+"""Approvals, promotions, rollbacks and adoptions: each write is one function of the database. Nothing here commits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -85,8 +85,20 @@ class Promotion:
 
 
 @dataclass(frozen=True)
+class LiveRecord:
+    """First and last day on which a config decided LIVE (None: never), and the last day of the data."""
+
+    live_from: date | None
+    live_until: date | None
+    data_until: date
+
+
+@dataclass(frozen=True)
 class ActiveConfig:
-    """What was active, since when, and why: through FIRST, PROMOTION (with approver and verdict) or ROLLBACK."""
+    """What was active, since when, and why: through FIRST, PROMOTION (with approver and verdict) or ROLLBACK.
+
+    FIRST: adopted as what trades upstream, or the sandbox's seed; the reason says which.
+    """
 
     engine_name: str
     scope: str
@@ -161,6 +173,21 @@ def roll_back(
     """Return to the config that was active before the expected incumbent; the rollback's id."""
     values = {"engine_name": engine_name, "scope": scope, "expected_incumbent": expected_incumbent}
     return _id(session, "rollback", token, engine_name, reason, code_version, values)
+
+
+def adopt(
+    session: Session,
+    token: str | None,
+    engine_name: str,
+    config_id: str,
+    *,
+    live: LiveRecord,
+    reason: str,
+    code_version: str,
+) -> int:
+    """Make what trades upstream already the engine's first active config, by the person whose token it is."""
+    values = {"engine_name": engine_name, "config_id": config_id, **asdict(live)}
+    return int(_call(session, "adopt", token, engine_name, reason, code_version, values))
 
 
 def activate_due(session: Session, *, code_version: str) -> list[UUID]:

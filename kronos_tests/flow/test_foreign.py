@@ -47,7 +47,8 @@ def foreign(empty_database: Database) -> Iterator[Foreign]:
 
 
 def kronos(home: Path, database: Database, foreign: Foreign, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command against the foreign source through its read-only login."""
+    """Run the command against the foreign source through its read-only login, with the first admin's token if any."""
+    token = home / "admin.token"
     env = {
         **os.environ,
         "KRONOS_HOME": str(home),
@@ -56,6 +57,7 @@ def kronos(home: Path, database: Database, foreign: Foreign, *arguments: str) ->
         "KRONOS_SOURCE_DIALECT": "prometheus_v2",
         "KRONOS_HISTORY_START": "2020-01-01",
         "KRONOS_LIVE_START": "2020-03-02",
+        "KRONOS_TOKEN": token.read_text().strip() if token.exists() else "",
     }
     return subprocess.run([sys.executable, "-m", "kronos.cli", *arguments], env=env, capture_output=True, text=True)
 
@@ -84,3 +86,23 @@ def test_kronos_up_observes_a_foreign_database_it_may_only_read(
     with foreign.owner.connect(Role.OWNER) as connection:
         tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     assert tables == (11,)
+
+
+def test_a_change_starts_from_what_trades_upstream(tmp_path: Path, database: Database, foreign: Foreign) -> None:
+    """Observed, imported, adopted: the first experiment of a user's own engine has a base that is known."""
+    foreign.insert(strategy_configs=[{"strategy_id": "fast", "config_json": json.dumps({"lookback": 63})}])
+
+    def done(*arguments: str) -> Any:
+        made = kronos(tmp_path, database, foreign, *arguments, "--json")
+        assert made.returncode == 0, made.stderr
+        return json.loads(made.stdout)
+
+    assert kronos(tmp_path, database, foreign, "up", "--once").returncode == 0
+    (adopted,) = done("configs", "adopt", "PORTFOLIO", "fast", "--reason", "it trades")
+    assert done("configs", "--engine", "PORTFOLIO") == [adopted]
+    assert adopted["reason"].startswith("adopted as what trades upstream, LIVE from 2020-03-02 to 2020-03-13 in data")
+    lookback = ("--config", '{"lookback": 70}', "--description", "longer")
+    experiment = done("experiment", "create", "PORTFOLIO", "fast", *lookback)
+    assert (experiment["base_config_id"], experiment["created_by"]) == ("fast", "admin")
+    again = kronos(tmp_path, database, foreign, "configs", "adopt", "PORTFOLIO", "fast", "--reason", "again")
+    assert (again.returncode, "has had an active config" in again.stderr) == (1, True)

@@ -19,6 +19,7 @@ from kronos.errors import BadValue, KronosError, NotFound
 from kronos.lake.tables import Lake
 from kronos.services.performance import Performance
 from kronos.settings import RecordedBy, Settings
+from kronos.store.promotions import LiveRecord
 from kronos_tests.core.reports.builders import START, cells, weekdays
 
 END = date(2001, 12, 31)
@@ -78,6 +79,18 @@ def test_the_gates_series_of_some_markets_are_of_the_book_there(performance: Per
     assert whole is not None and there is not None
     assert there.series["a"]["overall"].values.tolist() == whole.series["a"]["overall"].values.tolist()
     assert performance.gate_series("PORTFOLIO", "a", START, END, markets=("EU_EQ",)) is None
+
+
+def test_a_live_record_is_of_live_decisions_alone(tmp_path: Path) -> None:
+    """Shadow decisions reach the end of the data, not of the config's own record."""
+    live, shadow = cells([0.01] * 60, config="a"), cells([0.01] * 90, config="a", mode="SHADOW")
+    held = pl.concat([live, shadow, live.with_columns(config_id=pl.lit("e"), experiment_id=pl.lit("one"))])
+    lake = Lake(str(tmp_path / "lake"))
+    lake.write_months("cells", held, sorted(held["month"].unique()))
+    record = Performance(lake, ObservationPolicy(), RecordedBy.RECORDED)
+    assert record.live_record("PORTFOLIO", "a") == LiveRecord(START, weekdays(60)[-1], weekdays(90)[-1])
+    for never in ("e", "unknown"):
+        assert record.live_record("PORTFOLIO", never) == LiveRecord(None, None, weekdays(90)[-1])
 
 
 def test_pooled_report_is_the_star(performance: Performance) -> None:

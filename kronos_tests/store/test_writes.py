@@ -94,6 +94,7 @@ def test_no_role_changes_or_removes_what_the_record_rests_on(table: str) -> None
         "promote('token of mia', gen_random_uuid(), 'x')",
         "rollback('token of mia', 'REGIME', '*', 'base', 'x')",
         "activate_due()",
+        "adopt_config('token of mia', 'NEW', 'base', 'x', '2020-01-02', '2020-01-03', '2020-01-03')",
         "reopen_latch('token of mia', 'REGIME', 1, 'x')",
         "activate_config('NEW', 'base', 'x', 'x', now(), null, '*')",
         "swap_incumbent('REGIME', 'base', 'x', 'x', now(), 'base', '*')",

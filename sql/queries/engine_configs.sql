@@ -4,6 +4,26 @@ SELECT kronos.register_config(
     %(config_id)s, %(engine_name)s, %(version)s, %(body)s, %(created_by)s, %(created_at)s, %(family)s
 );
 
+-- name: import
+-- Adds a config that upstream holds unless its id is held here: by which engine it was, and whether with this very body.
+WITH held AS MATERIALIZED (
+    SELECT engine_name, config_body = %(body)s::jsonb AS same
+    FROM kronos.engine_configs WHERE config_id = %(config_id)s
+), added AS MATERIALIZED (
+    SELECT kronos.register_config(
+        %(config_id)s, %(engine_name)s, %(version)s, %(body)s::jsonb, %(created_by)s, %(created_at)s
+    ) WHERE NOT EXISTS (SELECT FROM held)
+)
+SELECT (SELECT engine_name FROM held), (SELECT same FROM held), (SELECT register_config FROM added);
+
+-- name: bodiless
+-- Configs of an engine that were observed but whose body nobody told.
+SELECT DISTINCT trials.config_id
+FROM kronos.trials
+LEFT JOIN kronos.engine_configs AS registered USING (engine_name, config_id)
+WHERE trials.engine_name = %(engine_name)s AND trials.canonical_hash IS NULL AND registered.config_id IS NULL
+ORDER BY trials.config_id;
+
 -- name: activate
 -- Swaps the incumbent of an engine and scope for a config.
 SELECT kronos.activate_config(

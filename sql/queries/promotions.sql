@@ -33,6 +33,12 @@ SELECT kronos.rollback(
     %(token)s, %(engine_name)s, %(scope)s, %(expected_incumbent)s, %(reason)s, %(code_version)s
 );
 
+-- name: adopt
+-- Makes what trades upstream already the first active config of an engine; the activation's id.
+SELECT kronos.adopt_config(
+    %(token)s, %(engine_name)s, %(config_id)s, %(reason)s, %(live_from)s, %(live_until)s, %(data_until)s, %(code_version)s
+);
+
 -- name: activate_due
 -- Activates or cancels every scheduled promotion whose time has come; their ids.
 SELECT kronos.activate_due(%(code_version)s);
