@@ -25,11 +25,17 @@ RULES = AutoApprovalTerms(enabled=True).model_dump(mode="json")
 SMALL = {"window": 22, "fast": True}
 
 
-def automatic(gated: Gated, rules: dict[str, Any], proposed: dict[str, Any] = SMALL, code: str = CODE) -> Experiment:
+def automatic(
+    gated: Gated,
+    rules: dict[str, Any],
+    proposed: dict[str, Any] = SMALL,
+    code: str = CODE,
+    by: tuple[str, str | None] = ("ida", IDA),
+) -> Experiment:
     """A passed experiment under a proven policy with these rules for automatic approval; it changes window 20."""
     gated.set_policy({**POLICY, "auto_approval": rules}, expected=1)
     gated.suite()
-    experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
+    experiment = at_status(gated.database, REVIEW, author=by[0], token=by[1])
     bodies = {"base": {"window": 20, "fast": True}, experiment.proposed_config_id: proposed}
     gated.as_owner(
         *(
@@ -92,6 +98,14 @@ def test_what_the_setter_of_the_policy_brought_about_is_left_to_a_person(gated: 
         auto_approve(gated, experiment)
     assert refused.value.rule == "approvals_by_policy"
     gated.approve(experiment)
+
+
+def test_what_nobody_knows_the_author_of_is_left_to_a_person(gated: Gated) -> None:
+    """It may have been whoever set the policy, under another name."""
+    experiment = automatic(gated, RULES, by=("somebody", None))
+    with pytest.raises(ChangeRefused, match="somebody without the token of a person"):
+        auto_approve(gated, experiment)
+    assert gated.status(experiment) is REVIEW
 
 
 def test_the_policys_name_is_good_for_its_approval_alone(gated: Gated) -> None:

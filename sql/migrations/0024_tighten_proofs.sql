@@ -488,14 +488,16 @@ BEGIN
         IF lower(btrim(proposer)) = lower(btrim(actor)) THEN
             PERFORM kronos.refuse_change('approvals_four_eyes',
                 format('%s brought about experiment %s: another person approves it', actor, wanted));
-        ELSIF of_kind = 'PERSON' AND proposer <> 'Kronos' AND NOT EXISTS (
+        ELSIF proposer <> 'Kronos' AND NOT EXISTS (
             SELECT FROM kronos.principals
-            WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since AND kind = 'PERSON'
+            WHERE lower(name) = lower(btrim(proposer)) AND created_at <= since
+                AND (kind = 'PERSON' OR of_kind = 'POLICY')
         ) THEN
-            -- whoever that was, or holds the service's token: it may have been the approver
+            -- whoever that was, or holds the service's token: it may have been the approver, or who set the policy
             PERFORM kronos.refuse_change('approvals_known_author', format(
                 'experiment %s was brought about by %s without the token of a person, so nobody can tell that it was not '
-                '%s: propose it with KRONOS_TOKEN set to one', wanted, proposer, actor));
+                '%s: propose it with KRONOS_TOKEN set to one', wanted, proposer,
+                CASE of_kind WHEN 'POLICY' THEN 'who set the policy' ELSE actor END));
         END IF;
     END LOOP;
     IF seen IS DISTINCT FROM digest_now THEN
