@@ -64,7 +64,8 @@ def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
 def test_a_reading_is_json_and_has_the_columns_of_a_node(tmp_path: Path) -> None:
     said = take_reading([], tmp_path, 0.05).to_json_dict()
     assert Reading(**json.loads(json.dumps(said))).to_json_dict() == said
-    assert {column.name for column in fields(Nodes)} - {"ids", "alive", "taken_at"} <= set(said)
+    of_others = {"ids", "alive", "taken_at", "disk_full"}
+    assert {column.name for column in fields(Nodes)} - of_others <= set(said) and "disk_free_mb" in said
 
 
 def test_a_machine_has_a_name() -> None:
