@@ -30,7 +30,7 @@ from kronos.core.stats.matrix import DateArray
 class GateSeries:
     """Series of every config of a record, by config; see `GateEvidence` for what each is.
 
-    turnover: of each date with something due, as a share of the book.
+    turnover: of each session, as a share of the book; 0 where nothing was decided.
     evaluated: by config_id and as_of_date when what came of that date's decisions was known.
     """
 
