@@ -228,6 +228,8 @@ def _probes(pieces: Iterable[PieceRecord], config_id: str) -> dict[str, Probe]:
 def _added(before: Probe, seen: Mapping[str, Any]) -> Probe:
     if "refused" in seen:
         return replace(before, refused=(*before.refused, str(seen["refused"])))
+    if "markets" not in seen:
+        return replace(before, refused=(*before.refused, "it ran by code that did not tell markets apart"))
     firsts = [before.first, None if seen["first"] is None else date.fromisoformat(seen["first"])]
     return replace(
         before,
@@ -235,7 +237,13 @@ def _added(before: Probe, seen: Mapping[str, Any]) -> Probe:
         differing=before.differing + int(seen["differing"]),
         method=str(seen.get("method", "")),
         first=min((one for one in firsts if one is not None), default=None),
+        markets={market: _sums(before, seen, market) for market in sorted({*before.markets, *seen["markets"]})},
     )
+
+
+def _sums(before: Probe, seen: Mapping[str, Any], market: str) -> tuple[int, int]:
+    (rows, differing), (more, further) = before.markets.get(market, (0, 0)), seen["markets"].get(market, (0, 0))
+    return rows + more, differing + further
 
 
 def _neighbours_refused(backtest: Backtest) -> int:

@@ -86,20 +86,29 @@ def probe_runs(task: Task, freshness_sessions: int) -> ProbeRuns:
 def differing(real: pl.DataFrame, other: pl.DataFrame, until: date) -> dict[str, dict[str, Any]]:
     """Per config how many decisions up to a date there are, how many differ, and the date of the first that does.
 
-    real, other: frames.DECISIONS of two runs. A decision that only one of them made differs.
+    real, other: frames.DECISIONS of two runs. A decision that only one of them made differs. markets: how many there are
+    and how many differ, by market.
     """
     one, two = (_said(df.filter(pl.col("as_of_date") <= until)) for df in (real, other))
     both = pl.concat([one.join(two, on=["key", "said"], how="anti"), two.join(one, on=["key", "said"], how="anti")])
     found: dict[str, dict[str, Any]] = {}
     for config_id in real["config_id"].unique().sort():
-        changed = both.filter(pl.col("config_id") == config_id)
+        there, changed = (df.filter(pl.col("config_id") == config_id) for df in (one, both))
         first = changed["as_of_date"].min()
         found[config_id] = {
-            "rows": one.filter(pl.col("config_id") == config_id)["key"].n_unique(),
+            "rows": there["key"].n_unique(),
             "differing": changed["key"].n_unique(),
             "first": first.isoformat() if isinstance(first, date) else None,
+            "markets": _by_market(there, changed),
         }
     return found
+
+
+def _by_market(there: pl.DataFrame, changed: pl.DataFrame) -> dict[str, list[int]]:
+    rows, differing = (
+        dict(df.group_by("market_id").agg(pl.col("key").n_unique()).iter_rows()) for df in (there, changed)
+    )
+    return {market: [rows.get(market, 0), differing.get(market, 0)] for market in sorted({*rows, *differing})}
 
 
 def last_decisions(decisions: pl.DataFrame, until: date) -> pl.DataFrame:
@@ -122,7 +131,7 @@ def report(subjects: Sequence[str], day: date, answers: Mapping[str, Mapping[str
 def _answer(answer: Mapping[str, Any], config_id: str) -> dict[str, Any]:
     if "refused" in answer:
         return {"refused": answer["refused"]}
-    counted = answer["configs"].get(config_id, {"rows": 0, "differing": 0, "first": None})
+    counted = answer["configs"].get(config_id, {"rows": 0, "differing": 0, "first": None, "markets": {}})
     return {**counted, **({"method": answer["method"]} if "method" in answer else {})}
 
 
@@ -136,6 +145,7 @@ def _said(decisions: pl.DataFrame) -> pl.DataFrame:
     return decisions.select(
         "config_id",
         "as_of_date",
+        pl.col("market_id").fill_null("-"),
         pl.concat_str([text(name) for name in _KEY], separator="|").alias("key"),
         pl.concat_str([text(name) for name in _DECIDED], separator="|").alias("said"),
     )

@@ -20,7 +20,7 @@ from kronos.core.reports.comparison_pairs import Slices
 class Probe:
     """Decisions that a probe compared, and how many differed; `first`: the earliest date that did.
 
-    refused: of each date on which it could not be asked, why not.
+    refused: of each date on which it could not be asked, why not. markets: rows and how many of them differed, by market.
     """
 
     rows: int
@@ -28,6 +28,7 @@ class Probe:
     method: str = ""
     first: date | None = None
     refused: tuple[str, ...] = ()
+    markets: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

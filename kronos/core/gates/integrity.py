@@ -116,9 +116,17 @@ def _fresh_inputs(evidence: GateEvidence, terms: IntegrityTerms) -> Finding:
         return probe
     numbers = {"value": float(probe.differing), "threshold": 0.0, "requires": ">", "unit": "decisions"}
     said = f"{probe.differing} of {probe.rows} decisions change when the data of the latest sessions is altered"
-    if not probe.differing:
+    stale = [market for market, rows in probe.markets.items() if _rests_on_old_data(*rows, terms)]
+    if stale:
+        said += f", none of {sum(probe.markets[market][0] for market in stale)} in {', '.join(stale)}"
+        numbers |= {"value": 0.0, "slice": f"market:{stale[0]}"}
+    if stale or not probe.differing:
         return invalid("probe fresh", "STALE_INPUTS", f"{said}: they rest on old data", **numbers)
     return passed("probe fresh", "FRESH_INPUTS", said, **numbers)
+
+
+def _rests_on_old_data(rows: int, differing: int, terms: IntegrityTerms) -> bool:
+    return rows >= terms.least_probed_market and not differing
 
 
 _PROBES = {"repeat": _reproduced, "future": _without_foresight, "fresh": _fresh_inputs}

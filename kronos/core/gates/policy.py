@@ -44,6 +44,8 @@ class IntegrityTerms(_Strict):
     least_probed: Annotated[int, Field(ge=1)] = 3
     """Decisions that each probe must have compared: of freshness only those of the probed dates themselves count, and
     an engine may make one a day."""
+    least_probed_market: Annotated[int, Field(ge=1)] = 10
+    """Decisions of one market from which on its freshness is asked of it alone: what is fresh elsewhere excuses none."""
 
     @model_validator(mode="after")
     def _known_probes(self) -> Self:

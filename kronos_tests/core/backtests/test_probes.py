@@ -76,12 +76,18 @@ def test_whatever_is_decided_otherwise_differs(change: dict[str, Any]) -> None:
 
 def test_ids_and_times_are_no_decision() -> None:
     found = differing(decisions({"decision_id": "1"}), decisions({"decision_id": "2", "experiment_id": "x"}), DAY)
-    assert found["new"] == {"rows": 1, "differing": 0, "first": None}
+    assert found["new"] == {"rows": 1, "differing": 0, "first": None, "markets": {"US_EQ": [1, 0]}}
 
 
 def test_a_decision_that_only_one_run_made_differs() -> None:
     found = differing(decisions({}, {"entity_id": "B"}), decisions({}), DAY)["new"]
     assert (found["rows"], found["differing"]) == (2, 1)
+
+
+def test_what_differs_is_counted_by_market() -> None:
+    there = decisions({}, {"market_id": "US_FUT"}, {"market_id": "US_FUT", "entity_id": "B"})
+    other = decisions({}, {"market_id": "US_FUT", "weight": 0.1}, {"market_id": "US_IDX"})
+    assert differing(there, other, DAY)["new"]["markets"] == {"US_EQ": [1, 0], "US_FUT": [2, 2], "US_IDX": [0, 1]}
 
 
 def test_what_comes_after_the_date_does_not_count() -> None:
@@ -97,7 +103,7 @@ def test_the_last_decision_is_each_markets_own() -> None:
 
 
 def test_what_is_kept_tells_counts_method_or_why_there_is_no_answer() -> None:
-    counted = {"new": {"rows": 4, "differing": 1, "first": "2012-05-01"}}
+    counted = {"new": {"rows": 4, "differing": 1, "first": "2012-05-01", "markets": {"US_EQ": [4, 1]}}}
     answers = {
         "repeat": {"refused": "no"},
         "future": {"configs": counted, "method": Method.TRUNCATED.value},
@@ -106,11 +112,11 @@ def test_what_is_kept_tells_counts_method_or_why_there_is_no_answer() -> None:
         "new": {
             "day": "2012-05-04",
             "repeat": {"refused": "no"},
-            "future": {"rows": 4, "differing": 1, "first": "2012-05-01", "method": "TRUNCATED"},
+            "future": {**counted["new"], "method": "TRUNCATED"},
         },
         "idle": {
             "day": "2012-05-04",
             "repeat": {"refused": "no"},
-            "future": {"rows": 0, "differing": 0, "first": None, "method": "TRUNCATED"},
+            "future": {"rows": 0, "differing": 0, "first": None, "markets": {}, "method": "TRUNCATED"},
         },
     }

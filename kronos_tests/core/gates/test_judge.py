@@ -182,6 +182,9 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "foresight": (
         _probe("future", Probe(100, 1, "ALTERED", date(2012, 1, 3))), Gate.INTEGRITY, INVALID, "LOOK_AHEAD"),
     "old inputs": (_probe("fresh", Probe(100, 0)), Gate.INTEGRITY, INVALID, "STALE_INPUTS"),
+    "old inputs in one market": (
+        _probe("fresh", Probe(23, 2, markets={"US_EQ": (18, 0), "US_IDX": (3, 2), "US_FUT": (2, 0)})),
+        Gate.INTEGRITY, INVALID, "STALE_INPUTS"),
     "hardly probed": (_probe("future", Probe(2, 0)), Gate.INTEGRITY, INVALID, "TOO_FEW_PROBED"),
     "not probed": (lambda pack: replace(pack, probes={}), Gate.INTEGRITY, INVALID, "NOT_PROBED"),
     "refused on two of its dates": (
