@@ -71,8 +71,9 @@ def caught(
     found = {}
     for expected, evidence in controls:
         judged = broken(evidence, policy)
-        said = None if expected.gate is None else judged.of(expected.gate).verdict
-        one = ControlOutcome(expected, name("e"), name("v"), judged.verdict, said, judged.refused_by)
+        said = None if expected.gate is None else judged.of(expected.gate)
+        verdict, reasons = (None, ()) if said is None else (said.verdict, said.reasons)
+        one = ControlOutcome(expected, name("e"), name("v"), judged.verdict, verdict, judged.refused_by, reasons)
         if not one.as_expected:
             found[expected.control] = one.why
     return found

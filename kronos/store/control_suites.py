@@ -86,6 +86,7 @@ def _member(row: dict[str, Any]) -> Member:
         None if row["gate_verdict"] is None else GateVerdict(row["gate_verdict"]),
         tuple(Gate(one) for one in row["refused_by"] or ()),
         row["ran_by"],
+        tuple(row["gate_reasons"] or ()),
     )
 
 

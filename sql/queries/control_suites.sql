@@ -25,7 +25,8 @@ WITH members AS (
 )
 SELECT members.experiment_id, members.status, members.created_at, members.metadata -> 'suite' AS about,
     members.metadata ->> 'reason' AS reason, judged.verdict_id, judged.verdict, judged.refused_by,
-    kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict, judged.ran_by
+    kronos.gate_verdict(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_verdict,
+    kronos.gate_reasons(judged.report, members.metadata #>> '{suite,expected_gate}') AS gate_reasons, judged.ran_by
 FROM members
 LEFT JOIN LATERAL (
     SELECT verdict_id, verdict, refused_by, report, kronos.code_of_evidence(each_verdict) AS ran_by

@@ -86,8 +86,8 @@ def probe_runs(task: Task, freshness_sessions: int) -> ProbeRuns:
 def differing(real: pl.DataFrame, other: pl.DataFrame, until: date) -> dict[str, dict[str, Any]]:
     """Per config how many decisions up to a date there are, how many differ, and the date of the first that does.
 
-    real, other: frames.DECISIONS of two runs. A decision that only one of them made differs. markets: how many there are
-    and how many differ, by market.
+    real, other: frames.DECISIONS of two runs. A decision that only one of them made differs. markets: how many there
+    are and how many differ, by market.
     """
     one, two = (_said(df.filter(pl.col("as_of_date") <= until)) for df in (real, other))
     both = pl.concat([one.join(two, on=["key", "said"], how="anti"), two.join(one, on=["key", "said"], how="anti")])

@@ -35,8 +35,8 @@ class Member:
     """A control's experiment. about: its suite and what is expected of it, as `SuitePlan.about` made it.
 
     started_at: when its suite was, by the database's clock. verdict_id, verdict: None until it is judged. gate_verdict:
-    of the expected gate. reason: why it was rejected. ran_by: version of the code that ran the backtest which was
-    judged; None where the verdict does not say.
+    of the expected gate, and gate_reasons: why it says so. reason: why it was rejected. ran_by: version of the code
+    that ran the backtest which was judged; None where the verdict does not say.
     """
 
     experiment_id: UUID
@@ -49,6 +49,7 @@ class Member:
     gate_verdict: GateVerdict | None = None
     refused_by: tuple[Gate, ...] = ()
     ran_by: str | None = None
+    gate_reasons: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> ControlOutcome | None:
@@ -57,7 +58,13 @@ class Member:
             return None
         expected = Expectation.from_json_dict(self.about)
         return ControlOutcome(
-            expected, self.experiment_id, self.verdict_id, self.verdict, self.gate_verdict, self.refused_by
+            expected,
+            self.experiment_id,
+            self.verdict_id,
+            self.verdict,
+            self.gate_verdict,
+            self.refused_by,
+            self.gate_reasons,
         )
 
 

@@ -107,7 +107,7 @@ def plan_suite(key: SuiteKey, incumbent_body: Mapping[str, Any], noise: BestOfNo
 def expectation_of(kind: ControlKind) -> Expectation:
     """The right answer to a control of the catalogue."""
     verdicts = tuple(one for one in GateVerdict if one in kind.expected)
-    return Expectation(kind.name, kind.family.value, verdicts, kind.gate, kind.reason)
+    return Expectation(kind.name, kind.family.value, verdicts, kind.gate, kind.reason, kind.gate_reasons)
 
 
 def _transform(kind: ControlKind, key: SuiteKey, noise: BestOfNoise) -> ControlTransform | None:

@@ -20,7 +20,8 @@ from kronos.core.reports.comparison_pairs import Slices
 class Probe:
     """Decisions that a probe compared, and how many differed; `first`: the earliest date that did.
 
-    refused: of each date on which it could not be asked, why not. markets: rows and how many of them differed, by market.
+    refused: of each date on which it could not be asked, why not. markets: rows and how many of them differed, by
+    market.
     """
 
     rows: int

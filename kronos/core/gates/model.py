@@ -104,6 +104,11 @@ class GateResult:
         """The findings that made the verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is self.verdict)
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it says so: the reasons of its decisive findings, each once."""
+        return tuple(sorted({finding.reason for finding in self.decisive}))
+
     def to_json_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {

@@ -45,7 +45,7 @@ class IntegrityTerms(_Strict):
     """Decisions that each probe must have compared: of freshness only those of the probed dates themselves count, and
     an engine may make one a day."""
     least_probed_market: Annotated[int, Field(ge=1)] = 10
-    """Decisions of one market from which on its freshness is asked of it alone: what is fresh elsewhere excuses none."""
+    """Decisions of one market from which on freshness is asked of it alone: what is fresh elsewhere excuses nothing."""
 
     @model_validator(mode="after")
     def _known_probes(self) -> Self:

@@ -89,7 +89,8 @@ def _persistent(sums: FloatArray, horizon: int, n: int) -> FloatArray:
 
 def _plug_in_bartlett(gammas: FloatArray, n: int) -> FloatArray:
     """Variance of the sum of n values; lag floor(1.1447 (alpha n)^(1/3)), at most sqrt(n), alpha from an AR(1) fit."""
-    rho = np.clip(gammas[1] / gammas[0], -0.97, 0.97)
+    fitted = np.divide(gammas[1], gammas[0], out=np.zeros_like(gammas[0]), where=gammas[0] > 0.0)
+    rho = np.clip(fitted, -0.97, 0.97)
     alpha = (2.0 * rho / (1.0 - rho**2)) ** 2
     lags = np.minimum(np.floor(1.1447 * np.cbrt(alpha * n)), math.isqrt(n)).astype(int)
     return np.array([bartlett(gammas[:, [row]], int(lag))[0] for row, lag in enumerate(lags)])

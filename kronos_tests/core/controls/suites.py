@@ -17,8 +17,17 @@ FAIL, INVALID, INCONCLUSIVE, PASS = (
 )
 DONE = datetime(2020, 1, 6, 12, tzinfo=UTC)
 
-INVERTED = Expectation("inverted_signal", "IMPROVEMENT", (FAIL, INCONCLUSIVE), Gate.IMPROVEMENT, "all the other way")
-HOLES = Expectation("data_holes", "INTEGRITY", (INVALID,), Gate.INTEGRITY, "a tenth of the dates is missing")
+INVERTED = Expectation(
+    "inverted_signal",
+    "IMPROVEMENT",
+    (FAIL, INCONCLUSIVE),
+    Gate.IMPROVEMENT,
+    "all the other way",
+    ("NOT_SHOWN", "WORSE"),
+)
+HOLES = Expectation(
+    "data_holes", "INTEGRITY", (INVALID,), Gate.INTEGRITY, "a tenth of the dates is missing", ("COVERAGE",)
+)
 POSITIVE = Expectation("positive_edge", "POSITIVE", (PASS,), None, "better beyond doubt")
 
 
@@ -27,9 +36,11 @@ def name(text: str) -> UUID:
 
 
 def outcome(expected: Expectation, verdict: GateVerdict, *refused_by: Gate) -> ControlOutcome:
-    """Its gate says the verdict when it is among those that refuse."""
+    """Its gate says the verdict, for a reason that is expected, when it is among those that refuse."""
     said = None if expected.gate is None else verdict if expected.gate in refused_by else PASS
-    return ControlOutcome(expected, name("experiment"), name("verdict"), verdict, said, refused_by)
+    return ControlOutcome(
+        expected, name("experiment"), name("verdict"), verdict, said, refused_by, expected.gate_reasons[:1]
+    )
 
 
 RIGHT = (

@@ -17,6 +17,7 @@ from kronos.core.controls.model import (
     parsed_control,
     split_body,
 )
+from kronos.core.gates.advice import ADVICE
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.errors import BadValue
 from kronos_tests.core.controls.engines import control
@@ -38,6 +39,11 @@ def test_every_family_has_a_control() -> None:
 def test_only_a_positive_control_may_pass() -> None:
     for one in CATALOGUE:
         assert (GateVerdict.PASS in one.expected) == one.positive == (one.family is ControlFamily.POSITIVE)
+
+
+def test_every_negative_says_for_which_reasons_its_gate_has_to_refuse_it() -> None:
+    for one in CATALOGUE:
+        assert bool(one.gate_reasons) != one.positive and set(one.gate_reasons) <= set(ADVICE)
 
 
 def test_integrity_controls_are_invalid_by_integrity() -> None:

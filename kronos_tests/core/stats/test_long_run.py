@@ -61,6 +61,13 @@ def test_overlapping_returns_are_not_taken_for_persistent_ones() -> None:
     assert np.sqrt((found**2).mean()) == pytest.approx(21 / math.sqrt(5000), rel=0.05)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_column_that_never_varies_has_no_error() -> None:
+    steady, varying = np.zeros(500), np.random.default_rng(1).standard_normal(500)
+    found = standard_errors(np.column_stack([steady, varying - varying.mean()]), 1)
+    assert found[0] == 0.0 < found[1]
+
+
 def test_errors_scale_and_do_not_depend_on_sign_or_other_columns() -> None:
     series = persistent()
     assert standard_errors(-3.0 * series, 1) == pytest.approx(3.0 * standard_errors(series, 1), rel=1e-12)
