@@ -60,7 +60,8 @@ class QueuedBacktest:
 class PieceRecord:
     """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none.
 
-    found: per config what a probe found, or why a neighbour was not run; None: nothing was looked for.
+    found: per config what a probe found, or why a neighbour was not run, under the `LeftOut` it is of; None: nothing
+    was looked for.
     """
 
     piece: str
