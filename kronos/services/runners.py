@@ -109,9 +109,10 @@ def _chosen(
         return pipeline.source.read(start, end, today=current_instant(settings, pipeline.database).date())
 
     expected = Expected(pipeline.policy.horizon_of(engine), partial(_has_session, pipeline.policy))
+    attempts = pipeline.policy.scheduler.retries.attempts
     return ChosenRunner(
         choice.kind,
-        lambda: PrometheusApiRunner(choice, read, expected=expected, token=token, heard=heard),
+        lambda: PrometheusApiRunner(choice, read, expected=expected, attempts=attempts, token=token, heard=heard),
         markets,
     )
 
