@@ -245,8 +245,8 @@ def _merged(
 def _first_seen(session: Session, facts: pl.DataFrame) -> list[tuple[str, str, datetime]]:
     """Engine and config of every decision that tries one, with the day of the first.
 
-    A neighbour in a backtest of ours, which upstream ran, tries nothing: it says where the proposed config stands, and is
-    never chosen. Where anybody else decides by it, it is a config as any other.
+    A neighbour in a backtest of ours, which upstream ran, tries nothing: it says where the proposed config stands, and
+    is never chosen. Where anybody else decides by it, it is a config as any other.
     """
     streams = facts.group_by("engine_name", "config_id", "mode", "experiment_id").agg(pl.col("as_of_date").min())
     played = streams["config_id"].filter(streams["mode"] == Mode.BACKTEST.value).unique().to_list()
