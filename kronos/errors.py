@@ -84,6 +84,13 @@ class BacktestFailed(KronosError):
         super().__init__(holdable(message))
 
 
+class TaskRefused(BacktestFailed):
+    """A runner would not play the config, or the scenario, of a task, and says why; final."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, final=True)
+
+
 class LakeUnavailable(KronosError):
     """The lake location cannot be read or written."""
 

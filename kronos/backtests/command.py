@@ -1,7 +1,9 @@
 """Backtests by any command that speaks Dagster Pipes and writes two files.
 
 The command finds `task`, as JSON, in its Pipes extras, and there `decisions_path` and `outcomes_path`, where it is to
-leave DECISIONS and OUTCOMES as Arrow IPC or Parquet files. Its custom messages and logs tell how far it is.
+leave DECISIONS and OUTCOMES as Arrow IPC or Parquet files. Its custom messages and logs tell how far it is; one of a
+shape that `pipes` describes refuses a config or the scenario. That counts if the command then ends well, and there are
+no files to write.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, Schema, conform
 from kronos.core.scenarios.battery import Scenario
-from kronos.errors import BacktestFailed, BadValue
+from kronos.errors import BacktestFailed, BadValue, TaskRefused
 from kronos.sources.connection import within_calendar
 from kronos.sources.decisions import value_rules as decision_values
 from kronos.sources.outcomes import value_rules as outcome_values
@@ -79,7 +81,7 @@ class CommandRunner:
         return f"{self._name} is not said to alter data: its `alters` is false"
 
     def run(self, task: Task, watch: Watch) -> Produced:
-        """The command's rows, those that break the contract apart; raises `BacktestFailed`."""
+        """The command's rows, those that break the contract apart; raises `TaskRefused` and `BacktestFailed`."""
         with TemporaryDirectory(prefix="kronos-", dir=self._scratch, ignore_cleanup_errors=True) as made:
             folder = Path(made)
             paths = {"decisions_path": str(folder / "decisions"), "outcomes_path": str(folder / "outcomes")}
@@ -98,11 +100,13 @@ class CommandRunner:
 
     def _play(self, task: Task, paths: dict[str, str], folder: Path, watch: Watch) -> None:
         """Run the command to its good end, or raise."""
-        messages = Messages(folder / "messages", self._heard)
+        messages = Messages(folder / "messages", task, self._heard)
         with start(self._config.command, self._limits, environment=_environment(task, paths, folder)) as child:
             code = child.wait(self._watched(watch, messages))
         self._take(messages)
         self._refuse_bad_end(code, messages, child)
+        if messages.refusal is not None:
+            raise TaskRefused(f"{self._name} refuses {messages.refusal}")
 
     def _watched(self, watch: Watch, messages: Messages) -> Watch:
         timed = by_deadline(watch, self._config.deadline_seconds, self._name)

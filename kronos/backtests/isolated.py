@@ -23,7 +23,7 @@ from kronos.backtests.processes import Child, Limits, ending, start
 from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.scenarios.battery import Scenario
-from kronos.errors import BacktestFailed
+from kronos.errors import BacktestFailed, TaskRefused
 
 DECISIONS_FILE: Final = "decisions.arrow"
 OUTCOMES_FILE: Final = "outcomes.arrow"
@@ -62,7 +62,7 @@ class Isolated:
                 self.close()
                 raise
             if "error" in answer:
-                raise BacktestFailed(f"{task.piece}: {answer['error']}", final=bool(answer["final"]))
+                raise _failure(task, answer)
             frames = [pl.read_ipc((Path(folder) / name).read_bytes()) for name in _FILES]
             return Produced(*frames)
 
@@ -105,6 +105,11 @@ class Isolated:
         last = self._child.said.text().splitlines()[-1:] or ["nothing"]
         how = ending(self._child.process.returncode)
         return BacktestFailed(f"the backtest's process ended with {how} and said last: {last[0]}")
+
+
+def _failure(task: Task, answer: dict[str, Any]) -> BacktestFailed:
+    said = f"{task.piece}: {answer['error']}"
+    return TaskRefused(said) if answer["refused"] else BacktestFailed(said, final=bool(answer["final"]))
 
 
 _FILES: Final = (DECISIONS_FILE, OUTCOMES_FILE, REJECTED_FILE)

@@ -1,4 +1,10 @@
-"""What a Dagster Pipes process writes into its messages file, read while it writes."""
+"""What a Dagster Pipes process writes into its messages file, read while it writes.
+
+A custom message whose payload has the key `kronos` is an answer to us; all others are progress. There is one answer:
+
+    {"kronos": "refused", "config_id": "...", "why": "..."}   this config of the task is none for the engine
+    {"kronos": "refused", "scenario": "...", "why": "..."}    the task's scenario cannot be played
+"""
 
 from __future__ import annotations
 
@@ -9,23 +15,28 @@ from typing import Any, Final, get_args
 from dagster_pipes import PIPES_PROTOCOL_VERSION_FIELD, Method
 
 from kronos.backtests.waiting import Heard
+from kronos.core.backtests.spec import Task
 from kronos.errors import BadValue
 
 _METHODS: Final = frozenset(get_args(Method))
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_HEARD: Final = 500
 _LONGEST_SHOWN: Final = 100
+_ANSWER: Final = "kronos"
+_REFUSED: Final = "refused"
 
 
 class Messages:
-    """The messages so far. `heard` is told logs and custom messages, each as one line."""
+    """The messages so far about a task. `heard` is told logs and custom messages, each as one line."""
 
-    def __init__(self, path: Path, heard: Heard) -> None:
-        self._path, self._heard = path, heard
+    def __init__(self, path: Path, task: Task, heard: Heard) -> None:
+        self._path, self._task, self._heard = path, task, heard
         self._offset, self._rest = 0, b""
         self._seen: set[str] = set()
         self.exception: str | None = None
         """What the process said it failed with."""
+        self.refusal: str | None = None
+        """What it said first of what it refuses, and why."""
 
     @property
     def missing(self) -> str | None:
@@ -33,7 +44,10 @@ class Messages:
         return next((method for method in ("opened", "closed") if method not in self._seen), None)
 
     def read(self, *, to_end: bool = False) -> None:
-        """Take what was written since; at the end nothing may be left over. `BadValue` for what is no message."""
+        """Take what was written since; at the end nothing may be left over.
+
+        `BadValue` for what is no message, and for an answer that says nothing about the task.
+        """
         while chunk := self._chunk():
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:
@@ -61,7 +75,31 @@ class Messages:
         if method == "log":
             self._heard(str(params.get("message"))[:_LONGEST_HEARD])
         if method == "report_custom_message":
-            self._heard(json.dumps(params.get("payload"))[:_LONGEST_HEARD])
+            self._hear(params.get("payload"))
+
+    def _hear(self, payload: object) -> None:
+        self._heard(json.dumps(payload)[:_LONGEST_HEARD])
+        if isinstance(payload, dict) and _ANSWER in payload:
+            said = _refusal(payload, self._task)
+            self.refusal = self.refusal or said
+
+
+def _refusal(payload: dict[str, Any], task: Task) -> str:
+    """What is refused of the task, and why, in words."""
+    if payload[_ANSWER] != _REFUSED:
+        raise BadValue(f"{_ANSWER!r} of a custom message", payload[_ANSWER], repr(_REFUSED))
+    named = payload.keys() - {_ANSWER, "why"}
+    if named not in ({"config_id"}, {"scenario"}):
+        raise BadValue("keys of a refusal", sorted(payload), "kronos, why, and config_id or scenario")
+    (key,) = named
+    scenario = [task.scenario.name] if task.scenario is not None else []
+    known = scenario if key == "scenario" else [one.config_id for one in task.subjects]
+    if payload[key] not in known:
+        raise BadValue(f"{key} of a refusal", payload[key], f"one of the task's: {', '.join(known) or 'it has none'}")
+    why = payload.get("why")
+    if not isinstance(why, str) or not why.strip():
+        raise BadValue("why of a refusal", why, "a reason in words")
+    return f"{key.removesuffix('_id')} {payload[key]!r} of {task.piece}: {why.strip()[:_LONGEST_HEARD]}"
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

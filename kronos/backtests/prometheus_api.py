@@ -4,6 +4,7 @@ One job per task, subject and market, one after the other. `POST {url}/api/contr
 `{"job_id": ...}`, `GET {url}/api/control/jobs/{job_id}` tells status, progress and logs. Each job has a key that is the
 same whenever the same is asked for, so an answer that got lost, a worker that died or a server that restarted makes no
 second job where upstream honours the key; where it does not, rows written twice are told apart by decision_id.
+A job that ends as SKIPPED refuses what was asked for, for the reason in its logs; one that FAILED may be tried again.
 The rows of a job stand under an experiment_id of its own: what other jobs of the experiment wrote, for a spec that has
 changed since or before they were cancelled, never pools with them.
 """
@@ -26,7 +27,8 @@ from kronos.core.backtests.runner import Ability, Produced, Watch
 from kronos.core.backtests.spec import SEPARATOR, Subject, Task
 from kronos.core.canonical import canonical_hash
 from kronos.core.scenarios.battery import Scenario
-from kronos.errors import BacktestFailed
+from kronos.core.scheduling.policy import Retries
+from kronos.errors import BacktestFailed, TaskRefused
 from kronos.sources.reader import SourceBatch
 
 Read = Callable[[date, date], SourceBatch]
@@ -40,9 +42,11 @@ _CANCEL: Final = "/api/control/jobs/{}/cancel"
 _CANCEL_S: Final = 5.0
 _UNDER_WAY: Final = ("PENDING", "RUNNING")
 _SUCCESS: Final = "SUCCESS"
+_SKIPPED: Final = "SKIPPED"
 _CANCELLED: Final = "CANCELLED"
-_ENDED: Final = (_SUCCESS, "FAILED", "SKIPPED", _CANCELLED)
+_ENDED: Final = (_SUCCESS, "FAILED", _SKIPPED, _CANCELLED)
 _SHOWN_CHARACTERS: Final = 1_000
+_ATTEMPTS: Final = Retries().attempts
 _KEY_SHOWN: Final = 16
 """Characters of a job's key in the experiment_id of its rows."""
 
@@ -59,8 +63,6 @@ class PrometheusApiConfig(HttpConfig):
     poll_seconds: Seconds = 5.0
     deadline_seconds: Seconds = 86_400.0
     """For all jobs of a task and the reading of their rows."""
-    attempts: Annotated[int, Field(ge=1, le=100)] = 10
-    """Jobs that had failed earlier after which an order is given up; those cancelled with their runs do not count."""
     settle_seconds: Seconds = 60.0
     """How long rows may keep us waiting after the last job's success."""
     longest_gap_days: Annotated[int, Field(ge=1)] = 14
@@ -96,7 +98,8 @@ class _Order:
 
     @property
     def name(self) -> str:
-        return f"config {self.subject.config_id!r} in {self.market}"
+        played = "" if self.task.scenario is None else f" under scenario {self.task.scenario.name!r}"
+        return f"config {self.subject.config_id!r} in {self.market}{played}"
 
     def body(self, config: PrometheusApiConfig, number: int) -> Json:
         """The request."""
@@ -147,7 +150,8 @@ def _text(config_body: Mapping[str, Any], key: str) -> str | None:
 class PrometheusApiRunner:
     """Has upstream run the task; `read` sees upstream's tables, `token` goes into the Authorization header.
 
-    expected: what rows have to be there once its jobs are over.
+    expected: what rows have to be there once its jobs are over. attempts: failed jobs after which an order is given up,
+    those cancelled with their runs not among them; as many as the scheduler lets a backtest fail, a run fails once.
     """
 
     def __init__(
@@ -156,10 +160,12 @@ class PrometheusApiRunner:
         read: Read,
         *,
         expected: Expected = EVERY_DAY,
+        attempts: int = _ATTEMPTS,
         token: str | None = None,
         heard: Heard = unheard,
     ) -> None:
         self._config, self._read, self._expected, self._heard = config, read, expected, heard
+        self._attempts = attempts
         self._client = HttpClient(config, token)
 
     def unsupported(self, scenario: Scenario) -> str | None:
@@ -176,7 +182,7 @@ class PrometheusApiRunner:
         return f"the control API at {self._config.url} knows no data but upstream's own"
 
     def run(self, task: Task, watch: Watch) -> Produced:
-        """The rows upstream wrote for the task; raises `BacktestFailed`, also where some are missing."""
+        """The rows upstream wrote for the task; raises `TaskRefused`, and `BacktestFailed` where some are missing."""
         timed = by_deadline(watch, self._config.deadline_seconds, f"{task.piece} at {self._config.url}")
         orders = [_Order(task, subject, market) for subject in task.subjects for market in task.markets]
         return self._collected(task, [self._finished(order, timed) for order in orders], timed)
@@ -187,18 +193,21 @@ class PrometheusApiRunner:
     def _finished(self, order: _Order, watch: Watch) -> str:
         """Stream of a job of the order that ended well, skipping those that had ended badly before we came."""
         failed = number = 0
-        while failed < self._config.attempts:
+        while True:
             job = _FollowedJob(self._client, self._config, order, number, self._heard)
             job.follow(watch)
             if job.status == _SUCCESS:
                 return order.stream(number)
-            if job.seen_under_way:
-                raise BacktestFailed(job.failure)
+            if job.status == _SKIPPED:
+                raise TaskRefused(f"upstream refuses {order.name}: its {job.end}")
             # a cancelled job says nothing of the order: the deadline ends the walk past those
             failed += job.status != _CANCELLED
+            if failed == self._attempts:
+                raise BacktestFailed(f"{job.failure}; so did every one of {failed} jobs", final=True)
+            if job.seen_under_way:
+                raise BacktestFailed(job.failure)
             number += 1
             pause(self._config.wait_before(max(failed, 1), None), watch)
-        raise BacktestFailed(f"{job.failure}; so did every one of {self._config.attempts} jobs", final=True)
 
     def _collected(self, task: Task, streams: Sequence[str], watch: Watch) -> Produced:
         """The rows, once none is missing any more."""
@@ -234,8 +243,12 @@ class _FollowedJob:
 
     @property
     def failure(self) -> str:
+        return f"for {self._order.name} upstream's {self.end}"
+
+    @property
+    def end(self) -> str:
         words = f": {self._client.clean(self._said)}" if self._said else ", without a word"
-        return f"upstream's job {self._job_id!r} for {self._order.name} ended as {self.status}{words}"
+        return f"job {self._job_id!r} ended as {self.status}{words}"
 
     def follow(self, watch: Watch) -> None:
         """Submit it and wait until it has ended; cancelled when the watch raises."""

@@ -13,7 +13,7 @@ from typing import Any
 from kronos.backtests.isolated import DECISIONS_FILE, OUTCOMES_FILE, REJECTED_FILE
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
-from kronos.errors import BacktestFailed, BadValue, KronosError, NotFound
+from kronos.errors import BacktestFailed, BadValue, KronosError, NotFound, TaskRefused
 
 
 def main(function: str) -> None:
@@ -32,16 +32,13 @@ def _answer(produce: Callable[[Task], Produced], request: dict[str, Any]) -> dic
     try:
         produced = produce(Task.model_validate(request["task"]))
     except KronosError as error:
-        return {"error": str(error), "final": _final(error)}
+        # a bad value speaks of the task: of what the function could not reach other errors do
+        refused = isinstance(error, TaskRefused | BadValue | NotFound)
+        return {"error": str(error), "refused": refused, "final": isinstance(error, BacktestFailed) and error.final}
     produced.decisions.write_ipc(folder / DECISIONS_FILE)
     produced.outcomes.write_ipc(folder / OUTCOMES_FILE)
     produced.rejected.write_ipc(folder / REJECTED_FILE)
     return {"ok": True}
-
-
-def _final(error: KronosError) -> bool:
-    """Whether the same task would meet it again: it speaks of the task, not of what the function could not reach."""
-    return error.final if isinstance(error, BacktestFailed) else isinstance(error, BadValue | NotFound)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ that lost it, to another worker or to a person, finds out at its next heartbeat 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 import polars as pl
 
+from kronos.core.backtests.attempts import Attempt, standing
+from kronos.core.backtests.neighbours import LeftOut, left_out
 from kronos.core.backtests.runner import ChosenRunner, Produced, Runner
 from kronos.core.backtests.spec import BacktestSpec, Task, build_of, experiment_of, is_probe, kept_as, tasks
 from kronos.core.cells import build_cells
@@ -79,12 +81,14 @@ def _work(
         store.save_spec(session, experiment_id, spec)
         done = store.pieces_of(session, experiment_id, spec.digest, bench.workplace.code_version)
         store.plan_pieces(session, experiment_id, attempt, len(wanted), len(done))
+        last_try = _last_try(bench, store.attempts_of(session, experiment_id), len(done))
     runner = chosen.open()
     try:
         for task in wanted:
             if task.piece not in done:
                 heartbeat.between_pieces()
-                record = _made(bench, attempt, spec, task, runner, heartbeat)
+                asked = _without_left_out(task, done.values())
+                record = _made(bench, attempt, spec, asked, runner, heartbeat, last_try=last_try(len(done)))
                 with bench.workplace.database.connect(Role.ORCHESTRATOR) as session:
                     store.record_piece(session, experiment_id, spec.digest, bench.workplace.code_version, record)
                 done[task.piece] = record
@@ -94,8 +98,29 @@ def _work(
     return [done[task.piece] for task in wanted]
 
 
+def _last_try(bench: Bench, attempts: Sequence[Attempt], stood: int) -> Callable[[int], bool]:
+    """Whether a failure after so many pieces, of which some stood at the beginning, would be one too many."""
+    retries = bench.workplace.policy.scheduler.retries
+    before = standing([one for one in attempts if one.outcome is not None], retries)
+    return lambda done: before.last_try(retries, gained=done > stood)
+
+
+def _without_left_out(task: Task, done: Iterable[PieceRecord]) -> Task:
+    """The task without the neighbours that an earlier piece could not have: they are out of the whole backtest."""
+    found = [piece.found for piece in done]
+    out = {name for kind in LeftOut for name in left_out(found, kind)}
+    return task.model_copy(update={"subjects": tuple(one for one in task.subjects if one.config_id not in out)})
+
+
 def _made(
-    bench: Bench, attempt: int, spec: BacktestSpec, task: Task, runner: Runner, heartbeat: Heartbeat
+    bench: Bench,
+    attempt: int,
+    spec: BacktestSpec,
+    task: Task,
+    runner: Runner,
+    heartbeat: Heartbeat,
+    *,
+    last_try: bool,
 ) -> PieceRecord:
     """Run a task, add its rows up and write them; of a probe nothing but what it found.
 
@@ -107,7 +132,7 @@ def _made(
         found = probe(task, spec.freshness_sessions, runner, heartbeat)
         require_unchanged()
         return PieceRecord(task.piece, attempt, {}, {}, _since(started), None, found)
-    produced, refused, neighbours = rows_of(task, runner, heartbeat)
+    produced, refused, missing = rows_of(task, runner, heartbeat, last_try=last_try)
     require_unchanged()
     heartbeat()
     produced = within_data(bench.pipeline.policy, task, produced)
@@ -116,7 +141,7 @@ def _made(
     heartbeat()
     where = {"experiment": [experiment_of(task.experiment_id)], "piece": [kept]}
     marks = {table: bench.pipeline.lake.replace(table, df, where) for table, df in tables.items()}
-    return PieceRecord(task.piece, attempt, marks, _counts(produced), _since(started), refused, neighbours or None)
+    return PieceRecord(task.piece, attempt, marks, _counts(produced), _since(started), refused, missing or None)
 
 
 def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) -> dict[str, pl.DataFrame]:

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from kronos.core.backtests.attempts import AttemptOutcome
+from kronos.core.backtests.neighbours import LeftOut, left_out
 from kronos.core.backtests.results import beside_numbers, figures
 from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, build_of, scenario_of, stream_of
 from kronos.core.changes.model import Experiment
@@ -56,7 +57,7 @@ def conclude(
     record = BacktestRecord(bench.pipeline.lake, str(experiment_id), marks, build)
     performance = Performance(record, bench.pipeline.policy, bench.pipeline.recorded_by)
     read = _Reports(performance, spec, heartbeat)
-    periods = read.periods(_refused(pieces), _neighbours_refused(spec, pieces))
+    periods = read.periods(_refused(pieces), _neighbours_left_out(spec, pieces))
     provenance = _provenance(bench, spec, pieces, marks)
     with changing(bench.workplace, KRONOS, "every piece of the backtest was made") as session:
         for period in periods:
@@ -96,20 +97,20 @@ class _Reports:
     spec: BacktestSpec
     heartbeat: Callable[[], None]
 
-    def periods(self, refused: Mapping[str, str], left_out: Mapping[str, str]) -> list[_Period]:
+    def periods(self, refused: Mapping[str, str], missing: Mapping[str, str]) -> list[_Period]:
         """The whole replay with neighbours and every scenario, and its folds where there are several.
 
-        refused: scenarios, left_out: neighbours, that could not be run, and why.
+        refused: scenarios, missing: neighbours, that could not be run, and why.
         """
         scenarios = {one.name: self._scenario(one, refused.get(one.name)) for one in self.spec.battery.scenarios}
         whole = self._period(self.spec.start, self.spec.end)
         near = {
             one.config_id: self._figures(one.config_id, whole.start, whole.end) | {"role": one.role}
             for one in self.spec.subjects
-            if one.is_neighbour and one.config_id not in left_out
+            if one.is_neighbour and one.config_id not in missing
         }
         beside = {**whole.detail["beside"], **near}
-        said = {"beside": beside, "scenarios": scenarios, "neighbours_left_out": dict(left_out)}
+        said = {"beside": beside, "scenarios": scenarios, "neighbours_left_out": dict(missing)}
         outside = windows_left_out(self.spec.battery, self.spec.start, self.spec.end)
         said["windows_left_out"] = {one.name: f"{one.start} to {one.end}" for one in outside}
         whole = replace(whole, detail={**whole.detail, **said})
@@ -189,11 +190,10 @@ def _refused(pieces: Iterable[PieceRecord]) -> dict[str, str]:
     }
 
 
-def _neighbours_refused(spec: BacktestSpec, pieces: Iterable[PieceRecord]) -> dict[str, str]:
+def _neighbours_left_out(spec: BacktestSpec, pieces: Iterable[PieceRecord]) -> dict[str, str]:
     """Why neighbours were not run, or not to the end, by config id."""
-    near = {one.config_id for one in spec.subjects if one.is_neighbour}
-    said = [(config_id, found) for piece in pieces for config_id, found in (piece.found or {}).items()]
-    return spec.left_out | {config_id: found["refused"] for config_id, found in said if config_id in near}
+    found = [piece.found for piece in pieces]
+    return spec.left_out | left_out(found, LeftOut.REFUSED) | left_out(found, LeftOut.FAILED)
 
 
 def _provenance(

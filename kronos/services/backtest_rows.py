@@ -9,24 +9,28 @@ from typing import Any, Final
 import polars as pl
 
 from kronos.backtests.contract import held_to_sessions
+from kronos.core.backtests.neighbours import LeftOut
 from kronos.core.backtests.runner import Produced, Runner, Watch
 from kronos.core.backtests.spec import Subject, Task
 from kronos.core.controls.transforms import controlled
 from kronos.core.policy import ObservationPolicy
-from kronos.errors import BacktestFailed, BadValue
+from kronos.errors import BacktestFailed, BadValue, TaskRefused
 from kronos.services.sessions import market_sessions
 
 _DAYS_PER_SESSION: Final = 1.5
 _HOLIDAYS: Final = timedelta(days=10)
 
-Refusals = dict[str, dict[str, Any]]
-"""Neighbour -> `refused` with the reason."""
+Missing = dict[str, dict[str, Any]]
+"""Neighbour -> the reason, under the `LeftOut` it is of."""
 
 
-def rows_of(task: Task, runner: Runner, watch: Watch) -> tuple[Produced, str | None, Refusals]:
-    """The task's rows; of a scenario that the runner cannot play none, and why; neighbours that could not be run.
+def rows_of(
+    task: Task, runner: Runner, watch: Watch, *, last_try: bool = False
+) -> tuple[Produced, str | None, Missing]:
+    """The task's rows; of a scenario that was not played none, and why; neighbours that were not run.
 
-    What the engine makes of a neighbour's parameters is part of the answer: only its refusal is no failure.
+    Scenarios and neighbours are left out where the runner refuses them or would fail again, on the last try wherever it
+    fails: the gates miss them then. The configs that are compared have to be run.
     """
     why = None if task.scenario is None else runner.unsupported(task.scenario)
     if why is not None:
@@ -35,19 +39,20 @@ def rows_of(task: Task, runner: Runner, watch: Watch) -> tuple[Produced, str | N
     try:
         made = [run_controlled(_with(task, compared), runner, watch)]
     except BacktestFailed as failed:
-        if task.scenario is None or not failed.final:
+        if task.scenario is None or not (failed.final or last_try):
             raise
         return Produced.nothing(), str(failed), {}
-    refused: Refusals = {}
+    missing: Missing = {}
     for one in task.subjects:
         if one.is_neighbour:
             try:
                 made.append(run_controlled(_with(task, (one,)), runner, watch))
             except BacktestFailed as failed:
-                if not failed.final:
+                if not (failed.final or last_try):
                     raise
-                refused[one.config_id] = {"refused": str(failed)}
-    return together(made), None, refused
+                kind = LeftOut.REFUSED if isinstance(failed, TaskRefused) else LeftOut.FAILED
+                missing[one.config_id] = {kind.value: str(failed)}
+    return together(made), None, missing
 
 
 def within_data(policy: ObservationPolicy, task: Task, produced: Produced) -> Produced:

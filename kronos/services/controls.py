@@ -30,6 +30,7 @@ from kronos.lake.tables import Lake
 from kronos.services.comparison import background
 from kronos.services.experiments import OPEN, Identity, changing, config_body_of, create_within, enqueue_within
 from kronos.services.gate_policies import gate_policy
+from kronos.services.runners import alters_data
 from kronos.services.workplace import Workplace
 from kronos.store import control_suites as store
 from kronos.store.backtests import end_attempt
@@ -188,7 +189,8 @@ def _planned(workplace: Workplace, lake: Lake, key: SuiteKey) -> SuitePlan | str
         return f"{key.incumbent} has no LIVE record: there is nothing to make controls of"
     body = config_body_of(workplace.database, key.engine_name, key.incumbent)
     earns = outcomes["return"].null_count() < outcomes.height
-    return plan_suite(key, body, chosen_noise(decisions, outcomes, seed=key.draw_seed), earns=earns)
+    noise, alters = chosen_noise(decisions, outcomes, seed=key.draw_seed), alters_data(workplace.policy, key.engine_name)
+    return plan_suite(key, body, noise, earns=earns, alters=alters)
 
 
 def live_record(lake: Lake, engine_name: str, config_id: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from kronos.core.backtests.neighbours import LeftOut, left_out
 from kronos.core.backtests.spec import BacktestSpec
 from kronos.core.changes.model import Experiment, PeriodResult
 from kronos.core.gates.constraints import recomputed
@@ -84,8 +85,9 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
     horizon = pipeline.policy.horizon_of(experiment.engine_name) if compared is None else compared.horizon
     series, incumbent = found.get("series", {}), spec.incumbent or ""
     told, earns = _told(pipeline, backtest, horizon, policy), _earns(pipeline, backtest)
-    neighbours = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
-    known = {experiment.proposed_config_id, spec.incumbent, *neighbours}
+    near = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
+    refused, failed = _left_out(backtest, LeftOut.REFUSED), _left_out(backtest, LeftOut.FAILED)
+    known = {experiment.proposed_config_id, spec.incumbent, *near}
     with pipeline.database.connect(Role.READER) as session:
         duplicates = store.duplicates_of(session, experiment.experiment_id, spec.incumbent)
         search = _search(session, backtest, policy)
@@ -104,8 +106,10 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         costs={} if compared is None else _only(compared.costs, told["cost"]),
         turnovers=_only(_turnovers(backtest, compared), told["turnover"]),
         live=None if compared is None else _live(pipeline, backtest, metric),
-        neighbours=neighbours,
-        neighbours_refused=_neighbours_refused(backtest),
+        # what was begun of one that is left out is no run of it
+        neighbours=tuple(one for one in near if one not in refused and one not in failed),
+        neighbours_refused=spec.left_out | refused,
+        neighbours_failed=failed,
         others=tuple(one.config_id for one in spec.subjects if one.config_id not in known),
         probes=_probes(backtest.pieces, experiment.proposed_config_id),
         duplicates=duplicates,
@@ -246,15 +250,8 @@ def _sums(before: Probe, seen: Mapping[str, Any], market: str) -> tuple[int, int
     return rows + more, differing + further
 
 
-def _neighbours_refused(backtest: Backtest) -> int:
-    """Neighbours that the engine's schema, or its runner, would not have."""
-    refused = {
-        name
-        for piece in backtest.pieces
-        for name, found in (piece.found or {}).items()
-        if isinstance(found, Mapping) and "refused" in found
-    }
-    return len(backtest.spec.left_out) + len(refused)
+def _left_out(backtest: Backtest, kind: LeftOut) -> dict[str, str]:
+    return left_out([piece.found for piece in backtest.pieces], kind)
 
 
 def _scenarios(

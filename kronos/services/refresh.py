@@ -13,9 +13,11 @@ from typing import Final
 
 import polars as pl
 
+from kronos.core.backtests.spec import experiments_of
 from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.frames import FACT_KEYS, INSTANT, REVISIONS, empty
 from kronos.core.revisions import first_seen_outcomes, merge_revisions
+from kronos.core.vocabulary import Mode
 from kronos.services.cell_builds import cell_builder
 from kronos.services.config_imports import import_configs
 from kronos.services.held_facts import HeldFacts
@@ -25,12 +27,14 @@ from kronos.services.sightings import contexts_seen, look
 from kronos.services.staleness import due_horizons, facts_mark, source_fingerprints
 from kronos.settings import RecordedBy
 from kronos.sources.quarantine import replace_months, replace_orphans
+from kronos.store.backtests import neighbours_among
 from kronos.store.month_builds import MonthBuild, Session, Stage, builds, lock_months, save_builds
 from kronos.store.trials import enter_observed
 
 CHUNK_MONTHS: Final = 12
 """Months built at a time: bounds memory, however long the history."""
 
+_OURS: Final = {"engine_name": pl.String, "experiment": pl.String, "config_id": pl.String}
 _NOTHING: Final = FactsBatch(empty(FACT_KEYS), empty(REVISIONS))
 
 Progress = Callable[[int, int], None]
@@ -74,7 +78,7 @@ def refresh_facts(
         }
         replace_months(pipeline.database, chunk, batch.quarantine)
         configs = _configs(facts.facts)
-        enter_observed(session, _first_seen(facts.facts))
+        enter_observed(session, _first_seen(session, facts.facts))
         save_builds(
             session,
             Stage.FACTS,
@@ -238,9 +242,19 @@ def _merged(
     return merge_revisions(before, facts, today, redefined=redefined)
 
 
-def _first_seen(facts: pl.DataFrame) -> list[tuple[str, str, datetime]]:
-    """Engine and config of every decision, with the day of the first."""
-    first = facts.group_by("engine_name", "config_id").agg(pl.col("as_of_date").min()).sort("engine_name", "config_id")
+def _first_seen(session: Session, facts: pl.DataFrame) -> list[tuple[str, str, datetime]]:
+    """Engine and config of every decision that tries one, with the day of the first.
+
+    A neighbour in a backtest of ours, which upstream ran, tries nothing: it says where the proposed config stands, and
+    is never chosen. Where anybody else decides by it, it is a config as any other.
+    """
+    streams = facts.group_by("engine_name", "config_id", "mode", "experiment_id").agg(pl.col("as_of_date").min())
+    played = streams["config_id"].filter(streams["mode"] == Mode.BACKTEST.value).unique().to_list()
+    ours = pl.DataFrame(neighbours_among(session, played), schema=_OURS, orient="row").with_columns(
+        mode=pl.lit(Mode.BACKTEST.value)
+    )
+    tried = streams.with_columns(experiment=experiments_of("experiment_id")).join(ours, on=ours.columns, how="anti")
+    first = tried.group_by("engine_name", "config_id").agg(pl.col("as_of_date").min()).sort("engine_name", "config_id")
     return [(engine, config, datetime.combine(day, time(), UTC)) for engine, config, day in first.iter_rows()]
 
 

@@ -64,6 +64,17 @@ def parsed_runners(runners: Mapping[str, Mapping[str, Any]]) -> dict[str, ApiCho
     return found
 
 
+def alters_data(policy: ObservationPolicy, engine: str) -> bool:
+    """Whether the engine's runner can be asked what it would have decided on other data, as the sandbox's can."""
+    choice = _named(policy, engine)
+    return choice is None or (isinstance(choice, CommandChoice) and choice.alters)
+
+
+def _named(policy: ObservationPolicy, engine: str) -> ApiChoice | CommandChoice | None:
+    named = parsed_runners(policy.backtests.runners)
+    return named.get(engine) or named.get(EVERY_ENGINE)
+
+
 def choose_runner(
     settings: Settings, pipeline: Pipeline, experiment: Experiment, now: datetime, heard: Heard
 ) -> ChosenRunner:
@@ -74,8 +85,7 @@ def choose_runner(
     policy, engine = pipeline.policy, experiment.engine_name
     need = policy.scheduler.need(engine, experiment.resource_class)
     limits = Limits(policy.backtests.nice, need.memory_mb)
-    named = parsed_runners(policy.backtests.runners)
-    choice = named.get(engine) or named.get(EVERY_ENGINE)
+    choice = _named(policy, engine)
     if choice is not None:
         markets = choice.markets or tuple(told_markets(markets_in_use(pipeline, now.date(), engine)))
         return _chosen(settings, pipeline, engine, choice, limits, markets, heard)
@@ -109,9 +119,10 @@ def _chosen(
         return pipeline.source.read(start, end, today=current_instant(settings, pipeline.database).date())
 
     expected = Expected(pipeline.policy.horizon_of(engine), partial(_has_session, pipeline.policy))
+    attempts = pipeline.policy.scheduler.retries.attempts
     return ChosenRunner(
         choice.kind,
-        lambda: PrometheusApiRunner(choice, read, expected=expected, token=token, heard=heard),
+        lambda: PrometheusApiRunner(choice, read, expected=expected, attempts=attempts, token=token, heard=heard),
         markets,
     )
 

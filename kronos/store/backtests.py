@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,7 +60,8 @@ class QueuedBacktest:
 class PieceRecord:
     """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none.
 
-    found: per config what a probe found, or why a neighbour was not run; None: nothing was looked for.
+    found: per config what a probe found, or why a neighbour was not run, under the `LeftOut` it is of; None: nothing
+    was looked for.
     """
 
     piece: str
@@ -95,6 +96,11 @@ def specs_of(session: Session, experiment_id: UUID) -> list[BacktestSpec]:
     """The specs of an experiment's backtests, oldest first."""
     rows = session.execute(query("backtests", "specs"), {"experiment_id": experiment_id}).fetchall()
     return [BacktestSpec.model_validate(row[0]) for row in rows]
+
+
+def neighbours_among(session: Session, config_ids: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Those that are neighbours in a backtest: engine, experiment and config id."""
+    return session.execute(query("backtests", "neighbours"), {"config_ids": list(config_ids)}).fetchall()
 
 
 def admit(

@@ -21,6 +21,7 @@ from kronos.errors import (
     KronosError,
     LakeUnavailable,
     NotFound,
+    TaskRefused,
     WorkerDied,
 )
 from kronos_tests.backtests.tasks import decision, outcome
@@ -46,6 +47,7 @@ _FAILURES: dict[str, KronosError] = {
     "database away": DatabaseUnavailable("the database is away"),
     "helper died": WorkerDied(["2024-01"]),
     "failed": BacktestFailed("failed"),
+    "refused": TaskRefused("refused"),
     "failed for good": BacktestFailed("failed", final=True),
 }
 

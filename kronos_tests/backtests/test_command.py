@@ -14,9 +14,10 @@ import pytest
 from kronos.backtests.command import CommandConfig, CommandRunner
 from kronos.backtests.processes import Limits
 from kronos.core.backtests.runner import Produced, Runner
+from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES
 from kronos.core.scenarios.battery import HistoricalWindow
-from kronos.errors import BacktestFailed
+from kronos.errors import BacktestFailed, TaskRefused
 from kronos_tests.backtests.children import Stopped, StopsOnce, gone, nothing, until
 from kronos_tests.backtests.tasks import TASK, decision, outcome
 from kronos_tests.frames import frame
@@ -89,9 +90,9 @@ class Commands:
         config = CommandConfig(command=command, deadline_seconds=deadline)
         return CommandRunner(config, Limits(), scratch=self.folder, heard=self.heard.append)
 
-    def run(self, program: str) -> Produced:
+    def run(self, program: str, task: Task = TASK) -> Produced:
         """What the program gives."""
-        return self.runner(program).run(TASK, nothing)
+        return self.runner(program).run(task, nothing)
 
     @contextmanager
     def failing(self, match: str, *, final: bool) -> Iterator[None]:
@@ -161,6 +162,60 @@ def test_a_command_that_goes_wrong_is_a_failed_backtest(
 ) -> None:
     with commands.failing(match, final=final):
         commands.run(program)
+
+
+CRASH = HistoricalWindow(name="crash", about="", start=date(2020, 3, 2), end=date(2020, 3, 13))
+
+
+def refusing(**payload: object) -> str:
+    """A command that says it, twice, and ends well."""
+    said = f"pipes.report_custom_message({payload!r})"
+    return PIPES + f"with open_dagster_pipes() as pipes: {said}; {said}"
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [({"config_id": "fast"}, "config 'fast' of fold-001"), ({"scenario": "crash"}, "scenario 'crash' of fold-001")],
+)
+def test_a_command_can_refuse_a_config_or_the_scenario(commands: Commands, named: dict[str, str], said: str) -> None:
+    program, task = refusing(kronos="refused", **named, why=" too wild "), TASK.model_copy(update={"scenario": CRASH})
+    with pytest.raises(TaskRefused, match=f"command .* refuses {said}: too wild$"):
+        commands.run(program, task)
+
+
+@pytest.mark.parametrize(
+    ("payload", "match"),
+    [
+        ({"kronos": "refuse"}, "'kronos' of a custom message has value 'refuse': expected 'refused'"),
+        (
+            {"kronos": "refused", "why": "x"},
+            r"keys of a refusal has value \['kronos', 'why'\]: expected kronos, why, and",
+        ),
+        ({"kronos": "refused", "config_id": "fast", "scenario": "crash", "why": "x"}, "keys of a refusal"),
+        ({"kronos": "refused", "config_id": "slow", "why": "x"}, "has value 'slow': expected one of .*: new, fast"),
+        ({"kronos": "refused", "config_id": ["fast"], "why": "x"}, "config_id of a refusal"),
+        ({"kronos": "refused", "scenario": "crash", "why": "x"}, "expected one of the task's: it has none"),
+        ({"kronos": "refused", "config_id": "fast"}, "why of a refusal has value None: expected a reason in words"),
+        ({"kronos": "refused", "config_id": "fast", "why": " "}, "why of a refusal"),
+    ],
+)
+def test_a_refusal_that_says_nothing_is_a_failure(commands: Commands, payload: dict[str, object], match: str) -> None:
+    with pytest.raises(BacktestFailed, match=match) as failed:
+        commands.run(refusing(**payload))
+    assert failed.value.final and not isinstance(failed.value, TaskRefused)
+
+
+def test_a_command_that_refuses_and_then_breaks_has_failed(commands: Commands) -> None:
+    program = refusing(kronos="refused", config_id="fast", why="too wild") + "; raise ValueError('bad')"
+    with commands.failing("failed: ValueError: bad$", final=False):
+        commands.run(program)
+
+
+def test_other_custom_messages_are_progress(commands: Commands) -> None:
+    commands.run(
+        PIPES + "with open_dagster_pipes() as pipes: pipes.report_custom_message({'refused': 3}); leave(pipes)"
+    )
+    assert commands.heard == ['{"refused": 3}']
 
 
 def test_a_command_that_cannot_be_started_is_not_tried_again(commands: Commands) -> None:

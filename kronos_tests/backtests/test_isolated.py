@@ -15,7 +15,7 @@ from kronos.backtests.processes import Limits
 from kronos.core.backtests.runner import Produced, Runner
 from kronos.core.backtests.spec import Subject, Task
 from kronos.core.scenarios.battery import SYNTHETIC
-from kronos.errors import BacktestFailed
+from kronos.errors import BacktestFailed, TaskRefused
 from kronos_tests.backtests import served
 from kronos_tests.backtests.children import Stopped, StopsOnce, gone, nothing, until
 from kronos_tests.backtests.tasks import TASK
@@ -137,20 +137,23 @@ def test_a_refused_task_is_final_and_the_child_lives_on(runner: Runner, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("failure", "final"),
+    ("failure", "final", "kind"),
     [
-        ("no such engine", True),
-        ("failed for good", True),
-        ("failed", False),
-        ("lake away", False),
-        ("database away", False),
-        ("helper died", False),
+        ("no such engine", True, TaskRefused),
+        ("refused", True, TaskRefused),
+        ("failed for good", True, BacktestFailed),
+        ("failed", False, BacktestFailed),
+        ("lake away", False, BacktestFailed),
+        ("database away", False, BacktestFailed),
+        ("helper died", False, BacktestFailed),
     ],
 )
-def test_only_what_the_same_task_would_meet_again_is_final(runner: Runner, failure: str, final: bool) -> None:
+def test_only_what_the_same_task_would_meet_again_is_final_and_only_what_speaks_of_it_a_refusal(
+    runner: Runner, failure: str, final: bool, kind: type[BacktestFailed]
+) -> None:
     with pytest.raises(BacktestFailed, match="fold-001: ") as failed:
         runner.run(wanting(fail=failure), nothing)
-    assert failed.value.final is final
+    assert (failed.value.final, type(failed.value)) == (final, kind)
 
 
 def test_an_unexpected_error_is_not_final_and_says_its_last_line(runner: Runner) -> None:

@@ -21,7 +21,7 @@ from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, OUTCOMES, QUARANTINE
 from kronos.core.policy import ObservationPolicy
 from kronos.core.scenarios.battery import HistoricalWindow, ShockOverlay
-from kronos.errors import BacktestFailed, BadValue
+from kronos.errors import BacktestFailed, BadValue, TaskRefused
 from kronos.settings import Dialect, RecordedBy
 from kronos.sources.reader import SourceBatch, SourceReader
 from kronos.store.database import Database
@@ -93,7 +93,7 @@ def runner(control: Upstream, found: SourceBatch | None = None, **changes: Any) 
     """A hasty runner over tables that hold everything, or what was found."""
     config = PrometheusApiConfig(url=control.url, **{**QUICK, **changes})
     held = found or batch(*rows(TASK))
-    return PrometheusApiRunner(config, lambda start, end: written(control, held), token=TOKEN)
+    return PrometheusApiRunner(config, lambda start, end: written(control, held), attempts=3, token=TOKEN)
 
 
 @contextmanager
@@ -281,8 +281,25 @@ def test_statuses_are_read_in_any_case(control: Upstream) -> None:
 
 def test_a_job_that_fails_is_a_failed_backtest_with_the_end_of_its_logs(control: Upstream) -> None:
     control.statuses, control.more = lambda number: ["RUNNING", "FAILED"], {"logs": "x" * 5_000 + " out of data"}
-    with failing("'job/0' for config 'new' in US_EQ ended as FAILED: x+", final=False):
+    with failing("for config 'new' in US_EQ upstream's job 'job/0' ended as FAILED: x+", final=False):
         runner(control).run(ONE, nothing)
+
+
+@pytest.mark.parametrize("statuses", [["RUNNING", "SKIPPED"], ["skipped"]])
+def test_a_job_that_is_skipped_is_a_refusal_with_the_reason_in_its_logs(control: Upstream, statuses: list[str]) -> None:
+    control.statuses, control.more = lambda number: list(statuses), {"logs": [f"{TOKEN}: lookback is at most 250"]}
+    said = r"upstream refuses config 'new' in US_EQ: its job 'job/0' ended as SKIPPED: \*\*\*: lookback is at most 250$"
+    for _ in range(2):  # asked again it has no second job
+        with pytest.raises(TaskRefused, match=said):
+            runner(control).run(ONE, nothing)
+    assert len(control.jobs) == 1
+
+
+def test_a_scenario_that_is_skipped_is_named(control: Upstream) -> None:
+    control.statuses = lambda number: ["SKIPPED"]
+    task = ONE.model_copy(update={"scenario": WINDOW})
+    with pytest.raises(TaskRefused, match=r"'new' in US_EQ under scenario 'crash': its job 'job/0' .*, without a word"):
+        runner(control, scenarios=True).run(task, nothing)
 
 
 def test_jobs_that_had_ended_badly_before_are_not_taken_for_ours(control: Upstream) -> None:
@@ -303,6 +320,17 @@ def test_an_order_whose_every_job_ends_at_once_is_given_up(control: Upstream) ->
     control.statuses, control.more = lambda number: ["FAILED"], {"logs": ["no such strategy"]}
     with failing("FAILED: no such strategy; so did every one of 3 jobs", final=True):
         runner(control).run(ONE, nothing)
+
+
+def test_an_order_is_given_up_with_the_last_job_that_the_scheduler_would_let_it_have(control: Upstream) -> None:
+    """Each run of the experiment begins one job, and fails with it."""
+    control.statuses = lambda number: ["RUNNING", "FAILED"]
+    for _ in range(2):
+        with failing("ended as FAILED, without a word$", final=False):
+            runner(control).run(ONE, nothing)
+    with failing("so did every one of 3 jobs", final=True):
+        runner(control).run(ONE, nothing)
+    assert len(control.jobs) == 3
 
 
 def test_a_server_that_forgot_the_job_is_given_it_once_again(control: Upstream) -> None:

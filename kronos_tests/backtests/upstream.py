@@ -22,7 +22,6 @@ QUICK: Mapping[str, Any] = {
     "longest_wait_seconds": 0.05,
     "settle_seconds": 0.05,
     "tries": 4,
-    "attempts": 3,
 }
 """How a runner asks that has no time to lose."""
 

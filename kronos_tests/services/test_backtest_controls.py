@@ -14,7 +14,7 @@ from kronos.core.backtests.spec import BacktestSpec, SubjectRole, Task
 from kronos.core.changes.model import Experiment
 from kronos.core.controls.model import ControlTransform, ExcessiveLeverage, StaleData, control_body
 from kronos.core.vocabulary import ExpectedOutcome
-from kronos.errors import BacktestFailed, BadValue
+from kronos.errors import BadValue, TaskRefused
 from kronos.lake.backtests import BacktestRecord
 from kronos.sandbox.configs import HANDICAPPED_INCUMBENT, incumbent
 from kronos.services.backtest import run_backtest
@@ -95,7 +95,7 @@ def test_a_neighbour_that_the_runner_refuses_is_no_failure(world: World) -> None
     class Picky(Direct):
         def run(self, task: Task, watch: Watch) -> Produced:
             if "~" in task.subjects[0].config_id:
-                raise BacktestFailed("too wild", final=True)
+                raise TaskRefused("too wild")
             return super().run(task, watch)
 
     object.__setattr__(world, "runner", Picky())

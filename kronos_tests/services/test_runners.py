@@ -34,6 +34,7 @@ from kronos.store.backtests import specs_of
 from kronos.store.clock import move_clock
 from kronos.store.database import Database, Role
 from kronos.store.source_writer import copy_rows
+from kronos.store.trials import list_trials
 from kronos_tests.backtesting import numbers
 from kronos_tests.backtests.upstream import QUICK, upstream
 from kronos_tests.builders import decision, insert
@@ -144,6 +145,33 @@ def test_upstream_gives_what_the_same_engine_gives_here_and_how_far_it_is_is_hea
     assert theirs.replace('"prometheus_api"', '"sandbox"') == ours and '"refused"' not in ours
     words = {line.rpartition(": ")[2] for line in said}
     assert {"PENDING 0.5", "RUNNING 0.5", "SUCCESS 0.5", "1 of 4 pieces", "4 of 4 pieces"} <= words
+
+
+def test_a_neighbour_that_upstream_skips_is_left_out_and_one_that_it_plays_is_no_trial(world: World) -> None:
+    terms = world.pipeline.policy
+    near = terms.model_copy(update={"backtests": terms.backtests.model_copy(update={"neighbours": 2, "probes": 0})})
+    wide = replace(world, pipeline=replace(world.pipeline, policy=near))
+
+    def statuses(number: int) -> list[str]:
+        asked = control.requests[-1].body["kronos"]["config_id"].partition("~")[2]
+        return ["SKIPPED"] if asked and asked == names.setdefault(0, asked) else ["SUCCESS"]
+
+    names: dict[int, str] = {}
+    with upstream() as control:
+        control.plays, control.statuses = partial(plays, world.database), statuses
+        control.more = {"logs": "out of the schema"}
+        api: dict[str, Any] = {"kind": "prometheus_api", "url": control.url, "markets": ["US_EQ"], **QUICK}
+        experiment = world.queued()
+        results(world, bench_with(wide, {"*": api}, []), experiment)
+        asked = [body["kronos"]["config_id"] for body in control.submitted() if "~" in body["kronos"]["config_id"]]
+    whole = experiment_results(world.database, experiment.experiment_id).whole
+    assert whole is not None
+    said = [why.rpartition(": ")[2] for why in whole.detail["neighbours_left_out"].values()]
+    assert said == ["out of the schema"]
+    assert len(asked) == 3 and len(set(asked)) == 2  # one in the first fold alone, the other in both
+    refresh_facts(world.pipeline, ["1996-06"], today=NOW.date())
+    with world.database.connect(Role.READER) as session:
+        assert not [one for one in list_trials(session) if "~" in (one.config_id or "")]
 
 
 def test_rows_that_upstream_stamps_days_after_the_attempt_began_are_not_of_the_future(world: World) -> None:

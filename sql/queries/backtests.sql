@@ -7,6 +7,14 @@ ON CONFLICT (experiment_id, digest) DO NOTHING;
 -- The specs of an experiment's backtests, oldest first.
 SELECT spec FROM kronos.backtest_specs WHERE experiment_id = %(experiment_id)s ORDER BY created_at, digest;
 
+-- name: neighbours
+-- Which of some configs are neighbours in the backtests of which experiments, with the experiments' engine.
+SELECT DISTINCT experiment.engine_name, experiment.experiment_id::text, subject ->> 'config_id'
+FROM kronos.backtest_specs AS spec
+JOIN kronos.experiments AS experiment ON experiment.experiment_id = spec.experiment_id
+CROSS JOIN LATERAL jsonb_array_elements(spec.spec -> 'subjects') AS subject
+WHERE subject ->> 'config_id' = ANY(%(config_ids)s) AND subject -> 'roles' @> '["neighbour"]';
+
 -- name: admit
 -- Begins an attempt of an experiment that was just moved to RUNNING_BACKTESTS.
 INSERT INTO kronos.backtest_attempts (experiment_id, attempt, node, batch, leave_by, pieces, pieces_before)

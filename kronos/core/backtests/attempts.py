@@ -105,6 +105,10 @@ class Standing:
         """Whether it failed too often to be tried again."""
         return self.crashes >= retries.attempts
 
+    def last_try(self, retries: Retries, *, gained: bool) -> bool:
+        """Whether a failure now, with or without a new checkpoint before it, is one too many."""
+        return crashes_after(self.crashes, failed=True, gained=gained) >= retries.attempts
+
 
 def standing(attempts: Sequence[Attempt], retries: Retries) -> Standing:
     """Where an experiment stands; attempts: its ended ones in order, also those of an earlier, completed backtest."""

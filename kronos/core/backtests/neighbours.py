@@ -5,8 +5,9 @@ A config that is good only on a peak of its parameters was found by looking for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,13 @@ from kronos.core.chances import chances, word_of
 
 STEP: Final = 0.1
 _DIGITS: Final = 12
+
+
+class LeftOut(StrEnum):
+    """Why a backtest has not the whole of a neighbour, as the key of the reason in what is kept of a piece."""
+
+    REFUSED = "refused"  # the engine does not take it
+    FAILED = "failed"  # running it failed, however often it was tried
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,16 @@ def neighbours(body: Mapping[str, Any], seed: int) -> Iterator[Neighbour]:
     for path, value in numbers:
         for changed in _moved(value):
             yield Neighbour(f"{'.'.join(path)}={canonical_json(changed)}", _with(body, path, changed))
+
+
+def left_out(found: Iterable[Mapping[str, Any] | None], kind: LeftOut) -> dict[str, str]:
+    """Reasons by config id of the neighbours that were left out in a way; found: what is kept of each piece."""
+    return {
+        config_id: str(said[kind.value])
+        for piece in found
+        for config_id, said in (piece or {}).items()
+        if kind.value in said
+    }
 
 
 def _numbers(body: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int | float]]:

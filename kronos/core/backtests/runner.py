@@ -56,7 +56,11 @@ class Runner(Protocol):
         """Why the runner cannot play a scenario; None: it can."""
 
     def run(self, task: Task, watch: Watch) -> Produced:
-        """Decisions of [task.start, task.end] and what came of them by task.data_until; raises `BacktestFailed`."""
+        """Decisions of [task.start, task.end] and what came of them by task.data_until.
+
+        Raises `TaskRefused` where a subject or the scenario is not to be played, any other `BacktestFailed` where
+        playing it failed.
+        """
 
     def close(self) -> None:
         """End what serves further tasks; a closed runner is not used again."""

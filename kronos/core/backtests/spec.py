@@ -215,6 +215,11 @@ def experiment_of(stream: str) -> str:
     return stream.partition(SEPARATOR)[0]
 
 
+def experiments_of(streams: str) -> pl.Expr:
+    """`experiment_of` a column."""
+    return pl.col(streams).str.split(SEPARATOR).list.first()
+
+
 def _task(
     spec: BacktestSpec,
     piece: str,

@@ -36,7 +36,8 @@ class ControlKind:
     expected: the verdicts that `gate` may give, and gate_reasons what for; where a control is negative that gate has to
     be among those that refuse it, and the verdict over all gates may be any but PASS. gate None: all pass. transform:
     the `kind` of `controls.model` with its defaults; None: the incumbent's own body, unchanged. only_earning: why
-    engines that only forecast have no such control; None: they do.
+    engines that only forecast have no such control; None: they do. only_altered: why engines whose runner plays no
+    altered data have none; None: they do.
     """
 
     name: str
@@ -47,19 +48,24 @@ class ControlKind:
     reason: str
     transform: str | None
     only_earning: str | None = None
+    only_altered: str | None = None
 
     @property
     def positive(self) -> bool:
         """Whether it is right to let it through."""
         return self.gate is None
 
-    def not_for(self, *, earns: bool) -> str | None:
-        """Why an engine has no such control; None: it has. earns: whether the engine's decisions earn returns."""
-        return None if earns else self.only_earning
+    def not_for(self, *, earns: bool, alters: bool) -> str | None:
+        """Why an engine has no such control; None: it has.
+
+        earns: whether the engine's decisions earn returns. alters: whether its runner plays altered data.
+        """
+        return (None if earns else self.only_earning) or (None if alters else self.only_altered)
 
 
 _NO_BETTER: Final = ("NOT_SHOWN", "WORSE")
 _NO_BETTER_LEVERED: Final = ("SCALED_COPY", *_NO_BETTER)
+_NO_OTHER_PRESENT: Final = "the engine's runner plays no altered data: nothing can tell stale decisions by them"
 _NO_POSITIONS: Final = "the engine only forecasts: it holds no positions, so there is nothing to lever or to forbid"
 
 
@@ -73,9 +79,10 @@ def _kind(
     *,
     transform: str | None = "",
     only_earning: str | None = None,
+    only_altered: str | None = None,
 ) -> ControlKind:
     used = name if transform == "" else transform
-    return ControlKind(name, family, frozenset(expected), gate, gate_reasons, reason, used, only_earning)
+    return ControlKind(name, family, frozenset(expected), gate, gate_reasons, reason, used, only_earning, only_altered)
 
 
 CATALOGUE: Final[tuple[ControlKind, ...]] = (
@@ -111,6 +118,7 @@ CATALOGUE: Final[tuple[ControlKind, ...]] = (
     _kind(
         "stale_data", ControlFamily.INTEGRITY, (INVALID,), Gate.INTEGRITY, ("STALE_INPUTS",),
         "decides a quarter of a year late: what happened since changes no decision",
+        only_altered=_NO_OTHER_PRESENT,
     ),
     _kind(
         "look_ahead", ControlFamily.INTEGRITY, (INVALID,), Gate.INTEGRITY, ("LOOK_AHEAD",),

@@ -83,14 +83,17 @@ class SuitePlan:
         return {**key, **planned, **control.expectation.to_json_dict()}
 
 
-def plan_suite(key: SuiteKey, incumbent_body: Mapping[str, Any], noise: BestOfNoise, *, earns: bool) -> SuitePlan:
+def plan_suite(
+    key: SuiteKey, incumbent_body: Mapping[str, Any], noise: BestOfNoise, *, earns: bool, alters: bool
+) -> SuitePlan:
     """Every control that fits the engine.
 
     noise: the best of many strategies by coin on the incumbent's record (`chosen_noise`, with the key's draw_seed).
-    earns: whether the incumbent's decisions earn returns, or only forecast. `BadValue` when the incumbent's own body
+    earns: whether the incumbent's decisions earn returns, or only forecast. alters: whether the engine's runner plays
+    altered data. `BadValue` when the incumbent's own body
     has a key `control`.
     """
-    left_out = {one.name: why for one in CATALOGUE if (why := one.not_for(earns=earns)) is not None}
+    left_out = {one.name: why for one in CATALOGUE if (why := one.not_for(earns=earns, alters=alters)) is not None}
     controls = tuple(
         PlannedControl(
             expectation_of(kind),

@@ -19,7 +19,8 @@ ADVICE: Final[dict[str, str]] = {
     "ZERO_VARIANCE": "A series that never varies is no record: find out what the engine really did.",
     "NO_RECORD": "The config, or the incumbent, must decide and have outcomes on these dates.",
     "NO_INCUMBENT": "Activate a first config for the engine: there is nothing to be better than.",
-    "NOT_PROBED": "Run it with a runner that can be probed, or drop the probe from the gate policy.",
+    "NOT_PROBED": "Run it with a runner that can be probed, or drop the probe from `integrity.probes` of the gate "
+    "policy (`kronos gates set`).",
     "TOO_FEW_PROBED": "Probe more dates, or dates on which the config decides.",
     "NOT_REPRODUCED": "Make the engine deterministic for a seed: a result that cannot be repeated proves nothing.",
     "LOOK_AHEAD": "Find the input that is dated after the decision, and take it out.",
@@ -71,6 +72,7 @@ ADVICE: Final[dict[str, str]] = {
     "RESTS_ON_ONE_MARKET": "An edge that is there without its best market.",
     "NO_OTHER_MARKET": "Dates in further markets, of the config and of the incumbent, or one market alone.",
     "NO_NEIGHBOURS": "Parameters that can be changed a little, with a runner that accepts them.",
+    "NEIGHBOUR_FAILED": "Let the runner run it, or refuse it and say why; then continue testing to a later end date.",
     "A_SPIKE": "Parameters whose neighbours are good too.",
     # hard constraints
     "VIOLATED": "Keep the limit: nothing outweighs it.",

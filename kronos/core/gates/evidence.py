@@ -98,8 +98,9 @@ class GateEvidence:
     incumbent. data_until: when the outcomes of the last date on which both have a value were known. wealth: returns of
     one session, by config and slice. costs: cost of each date, by config that reports it. scores: mean scores of each
     date, of engines that earn and forecast. turnovers: mean turnover a session, by config that reports it. live: the
-    incumbent's LIVE series. neighbours_refused: neighbours that the runner would not run. earns: whether any outcome of
-    the proposed config has a return; by what metric the two are compared depends on the incumbent.
+    incumbent's LIVE series. neighbours: those that were run to the end; neighbours_refused: those that the engine does
+    not take, neighbours_failed: those that could not be run, each with the reason. earns: whether any outcome of the
+    proposed config has a return; by what metric the two are compared depends on the incumbent.
     """
 
     engine_name: str
@@ -120,7 +121,8 @@ class GateEvidence:
     turnovers: Mapping[str, float] = field(default_factory=dict)
     live: Daily | None = None
     neighbours: tuple[str, ...] = ()
-    neighbours_refused: int = 0
+    neighbours_refused: Mapping[str, str] = field(default_factory=dict)
+    neighbours_failed: Mapping[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     probes: Mapping[str, Probe] = field(default_factory=dict)
     duplicates: tuple[str, ...] = ()

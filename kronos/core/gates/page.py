@@ -142,12 +142,14 @@ def _tested(record: VerdictRecord) -> Section:
 def _data(record: VerdictRecord) -> Section:
     about = record.report["about"]
     rows = about["rows"]
+    missing = sorted(about.get("neighbours_left_out", {}).items())  # older verdicts do not name them
     said = (
         f"Decisions from {about['start']} to {about['end']} in {', '.join(about['markets'])}: "
         f"{rows.get('decisions', 0):,} decisions and {rows.get('outcomes', 0):,} outcomes of all configs and "
         f"scenarios, in {len(about['folds'])} walk-forward folds.",
         f"Scenarios: {', '.join(about['scenarios']) or 'none'}. Configs with slightly other parameters: "
         f"{len(about['neighbours'])}.",
+        *(f"Left out of those: {name} - {why}" for name, why in missing[:_LONGEST_LIST]),
         f"Judged are outcomes up to {about['data_until']}, when the data reached {about['data_now']}; the verdict "
         f"counts until {record.expires_at:%Y-%m-%d %H:%M} UTC.",
     )

@@ -77,6 +77,7 @@ def report_of(judged: Judged, evidence: GateEvidence, policy: GatePolicy, tested
             "level": policy.improvement.level_of(search.look),
             "mined_until": None if search.mined_until is None else search.mined_until.isoformat(),
             "neighbours": list(evidence.neighbours),
+            "neighbours_left_out": {**evidence.neighbours_refused, **evidence.neighbours_failed},
             "scenarios": [scenario.name for scenario in evidence.scenarios],
             "data_until": evidence.data_until.isoformat(),
             "data_now": evidence.data_now.isoformat(),

@@ -189,6 +189,11 @@ def _without(evidence: GateEvidence, market: str, held: Mapping[str, set[str]], 
 
 def _neighbourhood(evidence: GateEvidence, policy: GatePolicy) -> Finding:
     terms, metric = policy.stress, "neighbourhood of the parameters"
+    if evidence.neighbours_failed:
+        # those that were run cannot speak for one that nobody refused: it may be missing because it is bad
+        name, why = min(evidence.neighbours_failed.items())
+        said = f"{len(evidence.neighbours_failed)} neighbours could not be run, {name}: {why}"
+        return undecided(metric, "NEIGHBOUR_FAILED", said)
     theirs = evidence.series.get(evidence.rival, {}).get(OVERALL_SLICE)
     differences = []
     for name in evidence.neighbours:
@@ -197,7 +202,7 @@ def _neighbourhood(evidence: GateEvidence, policy: GatePolicy) -> Finding:
         if found is not None:
             differences.append(difference_of(evidence, found.proposed, found.incumbent, found.factor))
     if len(differences) < terms.least_neighbours:
-        said = f"{len(differences)} neighbours were run, {evidence.neighbours_refused} refused"
+        said = f"{len(differences)} neighbours were run, {len(evidence.neighbours_refused)} refused"
         said += f": {terms.least_neighbours} needed"
         return undecided(metric, "NO_NEIGHBOURS", said, value=float(len(differences)))
     better = sum(value > 0.0 for value in differences)

@@ -204,3 +204,14 @@ def test_a_row_of_the_database_is_read_strictly_by_its_names() -> None:
     assert Attempt.from_row(**row) == attempt(outcome=LOST)
     with pytest.raises(ValueError, match="outcome"):
         Attempt.from_row(**{**row, "outcome": "VANISHED"})
+
+
+@pytest.mark.parametrize(("crashes", "gained", "last"), [(0, False, False), (4, False, True), (4, True, False)])
+def test_a_try_is_the_last_when_one_more_failure_in_a_row_would_be_too_many(
+    crashes: int, gained: bool, last: bool
+) -> None:
+    assert Standing(crashes=crashes).last_try(Retries(attempts=5), gained=gained) is last
+
+
+def test_where_no_failure_is_forgiven_every_try_is_the_last() -> None:
+    assert Standing().last_try(Retries(attempts=1), gained=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kronos.core.backtests.neighbours import neighbours
+from kronos.core.backtests.neighbours import LeftOut, left_out, neighbours
 
 BODY = {"description": "x", "lookback": 60, "gross": 1.5, "long_short": True, "noise": 0.0, "risk": {"cap": 3}}
 
@@ -39,3 +39,10 @@ def test_whole_zero_has_neighbours_and_a_fraction_of_zero_none() -> None:
 
 def test_a_body_without_numbers_has_none() -> None:
     assert names({"style": "momentum", "on": True}) == []
+
+
+def test_what_is_left_out_is_told_apart_from_what_probes_found() -> None:
+    probed = {"new": {"day": "2020-03-02", "repeat": {"refused": "no"}}}
+    found = [None, {"new~a=1": {"refused": "too low"}}, {"new~a=3": {"failed": "died"}}, probed]
+    assert left_out(found, LeftOut.REFUSED) == {"new~a=1": "too low"}
+    assert left_out(found, LeftOut.FAILED) == {"new~a=3": "died"}

@@ -58,7 +58,7 @@ def pairs() -> list[tuple[str, str]]:
         (engine, kind.transform)
         for engine in ENGINES
         for kind in CATALOGUE
-        if kind.transform is not None and kind.not_for(earns=engine in EARNING) is None
+        if kind.transform is not None and kind.not_for(earns=engine in EARNING, alters=True) is None
     ]
 
 

@@ -52,9 +52,13 @@ def test_integrity_controls_are_invalid_by_integrity() -> None:
 
 
 def test_an_engine_without_positions_is_told_why_a_control_is_not_its() -> None:
-    lacking = {one.name for one in CATALOGUE if one.not_for(earns=False)}
+    lacking = {one.name for one in CATALOGUE if one.not_for(earns=False, alters=True)}
     assert lacking == {"levered_incumbent", "blacklist_ignored", "excessive_leverage"}
-    assert not any(one.not_for(earns=True) for one in CATALOGUE)
+    assert not any(one.not_for(earns=True, alters=True) for one in CATALOGUE)
+
+
+def test_stale_data_is_no_control_where_no_probe_could_show_it() -> None:
+    assert [one.name for one in CATALOGUE if one.not_for(earns=True, alters=False)] == ["stale_data"]
 
 
 @pytest.mark.parametrize("name", [one.name for one in CATALOGUE if one.transform is not None])

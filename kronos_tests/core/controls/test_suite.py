@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 
 def plan(key: SuiteKey = KEY, *, earns: bool = True, **changes: Any) -> SuitePlan:
-    return plan_suite(key, {**BODY, **changes}, BestOfNoise(variant=3, seed=key.draw_seed), earns=earns)
+    return plan_suite(key, {**BODY, **changes}, BestOfNoise(variant=3, seed=key.draw_seed), earns=earns, alters=True)
 
 
 def test_an_engine_that_earns_has_every_control_of_the_catalogue() -> None:

@@ -293,6 +293,12 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "an edge in the only market that is kept": (_cash_but_for, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
     "a book without one market that nobody knows": (_without_lost, Gate.STRESS, INCONCLUSIVE, "NO_OTHER_MARKET"),
     "no neighbours": (lambda pack: replace(pack, neighbours=()), Gate.STRESS, INCONCLUSIVE, "NO_NEIGHBOURS"),
+    "failed neighbours": (
+        lambda pack: replace(pack, neighbours_failed={"c1~a=1": "out of memory"}),
+        Gate.STRESS,
+        INCONCLUSIVE,
+        "NEIGHBOUR_FAILED",
+    ),
     "worse neighbours": (_bad_neighbours, Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
     "a limit broken": (_breach, Gate.HARD_CONSTRAINTS, FAIL, "VIOLATED"),
     "no decision": (lambda pack: replace(pack, actions=None), Gate.HARD_CONSTRAINTS, INVALID, "NO_DECISIONS"),

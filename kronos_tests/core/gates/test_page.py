@@ -109,6 +109,18 @@ def test_a_refusal_leads_with_the_gravest_finding_and_says_what_would_change_it(
     assert ADVICE["NO_NEIGHBOURS"] in " ".join(by_heading["What would change it"].paragraphs)
 
 
+def test_neighbours_that_were_left_out_are_named_with_the_reason() -> None:
+    missing = {"neighbours_refused": {"fast~a=9": "a is at most 8"}, "neighbours_failed": {"fast~a=7": "out of memory"}}
+    found = record(replace(good(), **missing))
+    by_heading = {section.heading: section for section in sections(found)}
+    assert by_heading["On what data"].paragraphs[2:4] == (
+        "Left out of those: fast~a=7 - out of memory",
+        "Left out of those: fast~a=9 - a is at most 8",
+    )
+    del found.report["about"]["neighbours_left_out"]
+    assert "Left out" not in markdown(found)
+
+
 def test_html_is_well_formed_and_text_stays_text() -> None:
     page = html(record(good(), "<script>alert(1)</script>"))
     text = Text()
