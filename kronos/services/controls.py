@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from kronos.core.backtests.attempts import AttemptOutcome
-from kronos.core.changes.request import KRONOS, DateRange, ExperimentRequest
+from kronos.core.changes.request import KRONOS, EngineDates, ExperimentRequest
 from kronos.core.controls.noise import chosen_noise
 from kronos.core.controls.outcomes import Suite
 from kronos.core.controls.progress import SuiteState, SuiteUnderWay, begun_anew, due_seed, outdated, ready
@@ -93,7 +93,7 @@ def start_suites(
         found = _planned(workplace, lake, key) if why == "" else why
         if isinstance(found, str):
             silent[engine] = found
-        elif _start(workplace, found, workplace.data()):
+        elif _start(workplace, found, workplace.data(engine)):
             started.append(found)
     return StartedSuites(tuple(started), cancelled, silent)
 
@@ -185,11 +185,14 @@ def _planned(workplace: Workplace, lake: Lake, key: SuiteKey) -> SuitePlan | str
     if found:
         return f"{key.period}: suite {key.seed} is {found[0].state}"
     decisions, outcomes = live_record(lake, key.engine_name, key.incumbent)
-    if outcomes.is_empty():
+    if outcomes.is_empty() or workplace.data(key.engine_name).live is None:
         return f"{key.incumbent} has no LIVE record: there is nothing to make controls of"
     body = config_body_of(workplace.database, key.engine_name, key.incumbent)
     earns = outcomes["return"].null_count() < outcomes.height
-    noise, alters = chosen_noise(decisions, outcomes, seed=key.draw_seed), alters_data(workplace.policy, key.engine_name)
+    noise, alters = (
+        chosen_noise(decisions, outcomes, seed=key.draw_seed),
+        alters_data(workplace.policy, key.engine_name),
+    )
     return plan_suite(key, body, noise, earns=earns, alters=alters)
 
 
@@ -206,7 +209,7 @@ def live_record(lake: Lake, engine_name: str, config_id: str) -> tuple[pl.DataFr
     return rows.select(*DECISIONS), rows.filter("valid").select(*OUTCOMES)
 
 
-def _start(workplace: Workplace, plan: SuitePlan, data: DateRange) -> bool:
+def _start(workplace: Workplace, plan: SuitePlan, data: EngineDates) -> bool:
     """Put all of a suite's experiments in the queue; False when somebody else just did."""
     key = plan.key
     with changing(workplace, KRONOS, f"controls of {key.engine_name} in {key.period}, seed {key.seed}") as session:

@@ -17,7 +17,7 @@ from kronos.core.changes.request import (
     CONTROLS,
     KRONOS,
     CheckedRequest,
-    DateRange,
+    EngineDates,
     ExperimentRequest,
     checked,
     checked_dates,
@@ -81,7 +81,7 @@ def create_experiment(
     It is PENDING, or if wished in the queue at once. Raises `BadValue` for values that cannot be and `NotFound` for an
     unknown engine or base config.
     """
-    data = workplace.data()
+    data = workplace.data(request.engine_name)
     with changing(workplace, author) as session:
         made = create_within(session, workplace, request, author, data)
         return enqueue_within(session, made.experiment_id) if queued else made
@@ -92,13 +92,13 @@ def create_within(
     workplace: Workplace,
     request: ExperimentRequest,
     author: str,
-    data: DateRange,
+    data: EngineDates,
     *,
     auto_generated: bool | None = None,
     proposal_id: UUID | None = None,
     identity: Identity | None = None,
 ) -> Experiment:
-    """`create_experiment` inside a transaction that has begun its change; data: the workplace's dates."""
+    """`create_experiment` inside a transaction that has begun its change; data: the engine's dates."""
     automatic = author == KRONOS if auto_generated is None else auto_generated
     require_base(session, request.engine_name, request.base_config_id)
     if request.expected_outcome in CONTROLS and author != KRONOS:
@@ -282,4 +282,4 @@ def _later_end(workplace: Workplace, experiment_id: UUID, end_date: date) -> dat
     found = find_experiment(workplace.database, experiment_id)
     if end_date < found.end_date:
         raise BadValue("end date", end_date.isoformat(), f"a date not before the present one, {found.end_date}")
-    return checked_dates(found.start_date, end_date, workplace.data())[1]
+    return checked_dates(found.start_date, end_date, workplace.data(found.engine_name))[1]

@@ -9,6 +9,7 @@ from datetime import date
 
 import polars as pl
 
+from kronos.core.changes.request import EngineDates
 from kronos.core.conventions import DECISION_HORIZON
 from kronos.core.frames import SESSIONS, empty
 from kronos.core.gates.series import GateSeries, gate_series
@@ -288,12 +289,24 @@ class Performance:
         return self._directory(self._versions())
 
     def period(self) -> tuple[date, date]:
-        """First and last decision date of the record; raises `NothingObserved` before the first decision."""
-        entries = self.directory().entries.filter(horizon=DECISION_HORIZON)
-        if entries.is_empty():
+        """First and last decision date of the whole record, whoever's and in whatever mode.
+
+        Bounds of a report; an experiment's are `engine_dates`. Raises `NothingObserved` before the first decision.
+        """
+        found = _span(self.directory().entries.filter(horizon=DECISION_HORIZON))
+        if found is None:
             raise NothingObserved
-        first, last = entries.select(pl.col("first").min(), pl.col("last").max()).row(0)
-        return first, last
+        return found
+
+    def engine_dates(self, engine_name: str) -> EngineDates:
+        """Of all data, on which the engine may be played, and of its LIVE decisions outside experiments.
+
+        Raises as `period` does.
+        """
+        entries = self.directory().entries.filter(
+            engine_name=engine_name, horizon=DECISION_HORIZON, mode=Mode.LIVE, experiment_id=""
+        )
+        return EngineDates(self.period(), _span(entries))
 
     def live_record(self, engine_name: str, config_id: str) -> LiveRecord:
         """When a config decided LIVE outside experiments; raises `NothingObserved` before the first decision."""
@@ -301,7 +314,7 @@ class Performance:
         of_config = self.directory().entries.filter(
             engine_name=engine_name, config_id=config_id, horizon=DECISION_HORIZON, mode=Mode.LIVE, experiment_id=""
         )
-        first, last = of_config.select(pl.col("first").min(), pl.col("last").max()).row(0)
+        first, last = _span(of_config) or (None, None)
         return LiveRecord(first, last, data_until)
 
     def _directory(self, versions: Versions) -> Directory:
@@ -364,6 +377,12 @@ class Performance:
         markets = cells["market_id"].unique().sort().to_list()
         first = cells.select(pl.col("as_of_date").min()).item()
         return market_sessions(self._policy, markets, first, newest, horizon)
+
+
+def _span(entries: pl.DataFrame) -> tuple[date, date] | None:
+    """First and last decision date of entries of a directory."""
+    first, last = entries.select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return None if first is None else (first, last)
 
 
 def _rows(lf: pl.LazyFrame, wanted: Wanted) -> pl.LazyFrame:

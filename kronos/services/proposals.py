@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.changes.model import ConfigProposal, Experiment
-from kronos.core.changes.request import KRONOS, DateRange, ExperimentRequest, config_body, text, word
+from kronos.core.changes.request import KRONOS, EngineDates, ExperimentRequest, config_body, text, word
 from kronos.core.vocabulary import ProposalStatus, ResourceClass
 from kronos.services.experiments import Session, changing, create_within, enqueue_within, require_base
 from kronos.services.identifiers import by_prefix
@@ -65,15 +65,15 @@ def convert_proposal(
     workplace: Workplace, proposal_id: UUID, author: str, conversion: Conversion | None = None
 ) -> Experiment:
     """Make the proposal's experiment and put it in the queue; `ChangeRefused` when the proposal was settled before."""
-    data = workplace.data()
+    data = workplace.data(find_proposal(workplace.database, proposal_id).engine_name)
     with changing(workplace, author) as session:
         return convert_within(session, workplace, proposal_id, author, conversion or Conversion(), data)
 
 
 def convert_within(
-    session: Session, workplace: Workplace, proposal_id: UUID, author: str, how: Conversion, data: DateRange
+    session: Session, workplace: Workplace, proposal_id: UUID, author: str, how: Conversion, data: EngineDates
 ) -> Experiment:
-    """`convert_proposal` inside a transaction that has begun its change; data: the workplace's dates."""
+    """`convert_proposal` inside a transaction that has begun its change; data: the engine's dates."""
     proposal = settle_proposal(session, proposal_id, ProposalStatus.CONVERTED_TO_EXPERIMENT)
     created = create_within(
         session,

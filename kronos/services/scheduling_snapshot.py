@@ -275,18 +275,20 @@ def _gpu_at_work(reading: scheduler.NodeReading, running: Sequence[RunningBackte
 def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Any, ...]:
     """Their states, from the source's own times moved to ours."""
     there = now - shift
-    longest = pipeline.policy.scheduler.tier1_longest
-    jobs = pipeline.source.tier1_jobs(there - ACTIVE_FOR, there - longest)
+    terms = pipeline.policy.scheduler
+    longest = terms.tier1_longest
+    jobs = pipeline.source.tier1_jobs(there - ACTIVE_FOR, there - longest, there + longest)
     runs = pipeline.source.tier1_runs(there - ACTIVE_FOR)
     return tier1_states(
         {market: pipeline.policy.market(market).region for market in markets},
         [
-            JobState(market, busy, _later(since, shift), _later(ended, shift))
-            for market, busy, since, ended in jobs.iter_rows()
+            JobState(market, busy, _later(since, shift), _later(ended, shift), job_type)
+            for market, job_type, busy, since, ended in jobs.iter_rows()
         ],
         [RunState(region, phase, since + shift) for region, phase, since in runs.iter_rows()],
         now,
         longest,
+        terms.lower_tiers,
     )
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from kronos.core.canonical import canonical_hash
 from kronos.core.changes.model import ConfigProposal, Experiment
-from kronos.core.changes.request import KRONOS, DateRange
+from kronos.core.changes.request import KRONOS
 from kronos.core.frames import COMPARISON_ROWS, MONITOR_ROWS, empty
 from kronos.core.vocabulary import TrialSource
 from kronos.errors import BadValue, ChangeRefused, NotFound
@@ -216,7 +216,6 @@ def _make_all(
     from kronos.core.changes.self_proposals import Declined, Silence
 
     taken = {ONCE: Silence.UNDER_TEST, BOUNDED: Silence.BOUND_REACHED}
-    data = workplace.data() if wanted else None
     made, declined = [], []
     for one in wanted:
         name = one.config.config_id
@@ -226,7 +225,7 @@ def _make_all(
             declined.append(Declined(one.engine_name, Silence.REFUSED_BY_ENGINE, str(error), name))
             continue
         try:
-            made.append(make(workplace, one, marks, data))
+            made.append(make(workplace, one, marks))
         except ChangeRefused as refused:
             if refused.rule not in taken:
                 raise
@@ -234,15 +233,15 @@ def _make_all(
     return tuple(made), tuple(declined)
 
 
-def make(workplace: Workplace, one: SelfProposal, marks: dict[str, str], data: DateRange | None) -> Proposed:
+def make(workplace: Workplace, one: SelfProposal, marks: dict[str, str]) -> Proposed:
     """Write a proposal and, if policy says so, its queued experiment: both or neither.
 
-    `ChangeRefused` names the rule when another writer was quicker. data: the workplace's dates, None: asked for.
+    `ChangeRefused` names the rule when another writer was quicker.
     """
     from kronos.core.changes.self_rationale import about
 
     told, policy = _told(one, workplace), workplace.policy.proposals
-    dates = data or workplace.data()
+    dates = workplace.data(one.engine_name)
     with workplace.database.connect(Role.ORCHESTRATOR) as session:
         proposal_id = propose_own(
             session,

@@ -11,7 +11,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from kronos.core.changes.request import KRONOS, DateRange
+from kronos.core.changes.request import KRONOS, EngineDates
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import BadValue, DatabaseUnavailable
 from kronos.lake.tables import Lake
@@ -35,7 +35,8 @@ class Workplace:
 
     database: Database
     policy: ObservationPolicy
-    data: Callable[[], DateRange]
+    data: Callable[[str], EngineDates]
+    """The dates of the engine of that name."""
     check_config: ConfigCheck
     code_version: str = field(default_factory=code_version)
     token: str | None = field(default=None, repr=False)
@@ -75,7 +76,7 @@ def workplace_over(settings: Settings, database: Database, policy: ObservationPo
         return Workplace(
             database,
             policy,
-            lambda: sandbox_dates(database),
+            lambda _engine_name: sandbox_dates(database),
             check_sandbox_config,
             token=token,
             check_dates=check_sandbox_dates,
@@ -84,13 +85,14 @@ def workplace_over(settings: Settings, database: Database, policy: ObservationPo
     from kronos.services.performance import Performance
 
     record = Performance(Lake(settings.lake), policy, settings.recorded_by)
-    return Workplace(database, policy, record.period, any_config, token=token)
+    return Workplace(database, policy, record.engine_dates, any_config, token=token)
 
 
-def sandbox_dates(database: Database) -> DateRange:
-    """First and last session the sandbox has played."""
+def sandbox_dates(database: Database) -> EngineDates:
+    """First and last session the sandbox has played: its engines can be played on any of them."""
     clock = running_clock(database)
-    return clock.loaded_from, clock.today
+    played = (clock.loaded_from, clock.today)
+    return EngineDates(played, played)
 
 
 def check_sandbox_config(engine_name: str, config_body: Mapping[str, Any]) -> None:

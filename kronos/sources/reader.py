@@ -40,7 +40,7 @@ _PROMISED: Final[dict[str, tuple[str, list[Parameter]]]] = {
     "engine_runs": ("table engine_runs", [_NO_DAY]),
     **{table.adapter: (f"table {table.name}", [*table.range_of(_NO_DAY, _NO_DAY)]) for table in TABLES},
     "row_counts": ("tables", []),
-    "tier1_jobs": ("table job_executions", [_NO_INSTANT, _NO_INSTANT]),
+    "tier1_jobs": ("table job_executions", [_NO_INSTANT, _NO_INSTANT, _NO_INSTANT]),
 }
 """Adapters that together touch every promised table and column."""
 _REGISTRY: Final = {Dialect.SPEC: "engine_configs", Dialect.PROMETHEUS_V2: "strategy_configs"}
@@ -167,12 +167,12 @@ class SourceReader:
         """region, as_of_date, phase: the newest engine run of each region and session date from first to last."""
         return self._read("region_phases", first, last)
 
-    def tier1_jobs(self, since: datetime, alive: datetime) -> pl.DataFrame:
-        """market_id ('' where none is named), busy, busy_since, idle_since: jobs that began or ended since.
+    def tier1_jobs(self, since: datetime, alive: datetime, until: datetime) -> pl.DataFrame:
+        """market_id and job_type ('': none is named), busy, busy_since, idle_since: jobs that began or ended since.
 
-        alive: a job that is said to run since before then died without saying so.
+        alive: a job that is said to run since before then died without saying so. until: later times are none.
         """
-        return self._read("tier1_jobs", since, alive)
+        return self._read("tier1_jobs", since, alive, until)
 
     def tier1_runs(self, since: datetime) -> pl.DataFrame:
         """region, phase, since: the newest engine run of each region and date that changed since."""

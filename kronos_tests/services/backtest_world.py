@@ -14,7 +14,7 @@ from kronos.core.backtests.policy import BacktestPolicy
 from kronos.core.backtests.runner import Ability, ChosenRunner, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
-from kronos.core.changes.request import CONTROLS, KRONOS, ExperimentRequest
+from kronos.core.changes.request import CONTROLS, KRONOS, EngineDates, ExperimentRequest
 from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS, ObservationPolicy
 from kronos.core.scenarios.battery import Battery, HistoricalWindow, Scenario, ShockOverlay
 from kronos.core.scheduling.policy import Caps, Need, SchedulerPolicy
@@ -201,7 +201,9 @@ def backtest_world(database: Database, home: Path, terms: ObservationPolicy | No
         pipeline = Pipeline(source, Lake(settings.lake), database, terms, RecordedBy.RECORDED)
         refresh_facts(pipeline, ["1996-12"], today=NOW.date())
         refresh_cells(pipeline, ["1996-12"])
-        workplace = Workplace(database, terms, lambda: (START, END), check_sandbox_config, "test")
+        workplace = Workplace(
+            database, terms, lambda _: EngineDates((START, END), (START, END)), check_sandbox_config, "test"
+        )
         yield World(settings, workplace, pipeline, Direct())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kronos.core.changes.request import ExperimentRequest
+from kronos.core.changes.request import EngineDates, ExperimentRequest
 from kronos.core.policy import ObservationPolicy
 from kronos.core.vocabulary import TrialFamily
 from kronos.errors import BadValue, NotFound
@@ -54,7 +54,8 @@ def pipeline(database: Database, tmp_path: Path) -> Iterator[Pipeline]:
 @pytest.fixture
 def workplace(pipeline: Pipeline) -> Workplace:
     """Whoever proposes over that source."""
-    return Workplace(pipeline.database, pipeline.policy, lambda: (date(2020, 3, 2), TODAY), any_config)
+    dates = (date(2020, 3, 2), TODAY)
+    return Workplace(pipeline.database, pipeline.policy, lambda _: EngineDates(dates, dates), any_config)
 
 
 def tell(pipeline: Pipeline, body: str | None, config_id: str = "fast", engine: str = "PORTFOLIO") -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kronos.core.changes.request import EngineDates
 from kronos.core.controls.catalogue import CATALOGUE
 from kronos.core.controls.outcomes import Expectation
 from kronos.core.controls.progress import SuiteState
@@ -129,6 +130,20 @@ def test_an_engine_without_a_record_has_no_controls_and_the_reason_is_told(world
     told = start_suites(world.workplace, world.pipeline.lake, NOW).silent
     assert "no LIVE record" in told["REGIME"]
     assert set(told) == {"ASSESSMENT", "REGIME", "STABILITY", "UNIVERSE"}
+
+
+def test_an_engine_without_live_dates_has_no_controls_and_stops_nobody_else(world: World) -> None:
+    """Its record is all in experiments, or in no cells yet."""
+    covered = world.workplace.data(ENGINE).covered
+    dateless = replace(world.workplace, data=lambda _: EngineDates(covered, None))
+    started = start_suites(dateless, world.pipeline.lake, NOW)
+    assert started.started == () and "no LIVE record" in started.silent[ENGINE]
+
+
+def test_controls_have_the_dates_of_their_engine(world: World) -> None:
+    start(world)
+    (live,) = {(one.start_date, one.end_date) for one in list_experiments(world.database)}
+    assert live == world.workplace.data(ENGINE).live
 
 
 def test_an_unknown_engine_is_refused_by_name(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from kronos.core.changes.chain import verify
 from kronos.core.changes.model import Experiment
-from kronos.core.changes.request import KRONOS, ExperimentRequest
+from kronos.core.changes.request import KRONOS, EngineDates, ExperimentRequest
 from kronos.core.policy import ObservationPolicy
 from kronos.core.vocabulary import EvidenceLabel, ExperimentStatus, ProposalStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, ChangeRefused, KronosError, NotFound
@@ -63,7 +63,13 @@ def workplace(database: Database) -> Workplace:
                 created_by="sandbox",
                 created_at=datetime(1990, 1, 2, tzinfo=UTC),
             )
-    return Workplace(database, ObservationPolicy(), lambda: DATA, check_sandbox_config, check_dates=check_sandbox_dates)
+    return Workplace(
+        database,
+        ObservationPolicy(),
+        lambda _: EngineDates(DATA, DATA),
+        check_sandbox_config,
+        check_dates=check_sandbox_dates,
+    )
 
 
 def _request(**changes: Any) -> ExperimentRequest:

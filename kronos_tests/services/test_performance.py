@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 
 from kronos import MetaOrchestrator
+from kronos.core.changes.request import EngineDates
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.periods import Every
 from kronos.core.vocabulary import Dimension
-from kronos.errors import BadValue, KronosError, NotFound
+from kronos.errors import BadValue, KronosError, NotFound, NothingObserved
 from kronos.lake.tables import Lake
 from kronos.services.performance import Performance
 from kronos.settings import RecordedBy, Settings
@@ -91,6 +92,29 @@ def test_a_live_record_is_of_live_decisions_alone(tmp_path: Path) -> None:
     assert record.live_record("PORTFOLIO", "a") == LiveRecord(START, weekdays(60)[-1], weekdays(90)[-1])
     for never in ("e", "unknown"):
         assert record.live_record("PORTFOLIO", never) == LiveRecord(None, None, weekdays(90)[-1])
+
+
+def test_an_experiments_dates_are_its_engines_live_ones_and_at_most_all_there_are(tmp_path: Path) -> None:
+    days = weekdays(120)
+    live = cells([0.01] * 60, config="a").filter(pl.col("as_of_date") >= days[20])
+    backtest = cells([0.01] * 90, config="a", mode="BACKTEST").filter(pl.col("as_of_date") >= days[10])
+    canary = cells([0.01] * 80, config="b").with_columns(experiment_id=pl.lit("one"))
+    other = cells([0.01] * 120, config="x", engine="REGIME")
+    held = pl.concat([live, backtest, canary.filter(pl.col("as_of_date") >= days[70]), other])
+    lake = Lake(str(tmp_path / "lake"))
+    lake.write_months("cells", held, sorted(held["month"].unique()))
+    record = Performance(lake, ObservationPolicy(), RecordedBy.RECORDED)
+    whole = (START, days[119])
+    assert record.engine_dates("PORTFOLIO") == EngineDates(whole, (days[20], days[59]))
+    assert record.engine_dates("REGIME") == EngineDates(whole, whole)
+    assert record.engine_dates("NEW") == EngineDates(whole, None)
+    assert record.period() == whole
+
+
+def test_before_the_first_decision_there_are_no_dates(tmp_path: Path) -> None:
+    nothing = Performance(Lake(str(tmp_path)), ObservationPolicy(), RecordedBy.RECORDED)
+    with pytest.raises(NothingObserved):
+        nothing.engine_dates("PORTFOLIO")
 
 
 def test_pooled_report_is_the_star(performance: Performance) -> None:

@@ -267,6 +267,35 @@ def test_tier_1_at_work_starts_nothing_and_makes_runs_leave(world: World) -> Non
     assert world.attempts(running.experiment_id)[0].told_why == "TIER1_RUNNING US_EQ"
 
 
+@pytest.mark.parametrize("job_type", ["meta_daily", "RUN_BACKTEST"])
+def test_a_job_of_a_lower_tier_holds_nothing_up_and_makes_nothing_leave(world: World, job_type: str) -> None:
+    """Upstream's job may be the running experiment's own backtest."""
+    running = world.queued()
+    ticked(world)
+    insert(world.database, job_executions=[job(job_type=job_type)])
+    started = world.queued(lookback=42)
+    ticked(world)
+    assert last(world, started).action == "ADMIT"
+    assert world.attempts(running.experiment_id)[0].told_at is None
+
+
+def test_a_job_of_a_type_that_nobody_knows_is_the_blocker_in_the_queue(world: World) -> None:
+    experiment = world.queued()
+    insert(world.database, job_executions=[job(job_type="replay_archive")])
+    ticked(world)
+    (waiting,) = queue_status(world.database, world.pipeline.policy.scheduler).waiting
+    assert waiting.experiment.experiment_id == experiment.experiment_id and waiting.decision is not None
+    assert (waiting.decision.reason, waiting.decision.blocker) == ("TIER1_RUNNING", "US_EQ")
+
+
+def test_policy_says_which_types_are_of_a_lower_tier(database: Database, tmp_path: Path) -> None:
+    with backtest_world(database, tmp_path, policy(lower_tiers=("replay_archive",))) as world:
+        experiment = world.queued()
+        insert(world.database, job_executions=[job(job_type="replay_archive")])
+        ticked(world)
+        assert last(world, experiment).action == "ADMIT"
+
+
 def test_without_a_market_in_use_nothing_is_started(world: World) -> None:
     """Nobody knows whose windows to protect."""
     world.pipeline.lake.write_months("cells", world.pipeline.lake.scan("cells").clear().collect(), ["1996-12"])

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kronos.core.changes.request import KRONOS
+from kronos.core.changes.request import KRONOS, EngineDates
 from kronos.core.frames import MONITOR_ROWS
 from kronos.core.policy import ObservationPolicy, SelfProposalPolicy
 from kronos.core.scheduling.periods import Cadence, period_of
@@ -42,7 +42,7 @@ BETTER = [row("new", 4.0), row("new", 0.5, NICHES[0]), row("other", 0.3)]
 
 def workplace_of(database: Database, **proposals: Any) -> Workplace:
     policy = POLICY.model_copy(update={"proposals": SelfProposalPolicy(**proposals)})
-    return Workplace(database, policy, lambda: DATA, any_config)
+    return Workplace(database, policy, lambda _: EngineDates(DATA, DATA), any_config)
 
 
 def begin(database: Database, engine: str = "PORTFOLIO") -> None:
@@ -178,7 +178,7 @@ def test_the_number_a_day_holds_over_looks(workplace: Workplace, lake: Lake) -> 
 
 def test_a_proposal_whose_experiment_cannot_be_made_is_none(workplace: Workplace, lake: Lake) -> None:
     """One transaction: the proposal goes with it."""
-    broken = Workplace(workplace.database, POLICY, lambda: (DATA[1], DATA[0]), any_config)
+    broken = Workplace(workplace.database, POLICY, lambda _: EngineDates(DATA, DATA[::-1]), any_config)
     with pytest.raises(BadValue, match="end date"):
         propose_by_kronos(broken, stored(lake, *BETTER), NOW)
     assert list_proposals(workplace.database) == []
@@ -190,7 +190,7 @@ def test_parameters_the_engine_refuses_are_a_reason_and_stop_nobody_else(workpla
             raise BadValue("PORTFOLIO.name", "new", "another")
 
     policy = POLICY.model_copy(update={"proposals": SelfProposalPolicy(most_per_engine=2)})
-    strict = Workplace(workplace.database, policy, lambda: DATA, check)
+    strict = Workplace(workplace.database, policy, lambda _: EngineDates(DATA, DATA), check)
     found = propose_by_kronos(strict, stored(lake, row("new", 4.0), row("other", 3.5)), NOW)
     assert [one.wanted.config.config_id for one in found.proposed] == ["other"]
     assert reasons(found) == [("PORTFOLIO", "new", "REFUSED_BY_ENGINE")]

@@ -46,7 +46,7 @@ def test_the_handicapped_incumbent_is_proposed_to_be_replaced_and_the_others_are
     """By a config that beats it in every sense: also the interval over all configs and slices excludes zero."""
     policy, lake = ObservationPolicy(), Lake(str(tmp_path / "lake"))
     observed(database, lake, policy)
-    workplace = Workplace(database, policy, lambda: sandbox_dates(database), check_sandbox_config)
+    workplace = Workplace(database, policy, lambda _: sandbox_dates(database), check_sandbox_config)
     found = propose_by_kronos(workplace, lake, sandbox_now(database))
     (one,) = found.proposed
     assert (one.wanted.engine_name, one.wanted.base_config_id) == ("PORTFOLIO", HANDICAPPED_INCUMBENT)

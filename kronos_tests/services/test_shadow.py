@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from kronos.cli.shadow import shadow
 from kronos.core.changes.model import Experiment
-from kronos.core.changes.request import ExperimentRequest
+from kronos.core.changes.request import EngineDates, ExperimentRequest
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.fidelity_model import Fidelity, Gap, Safety
 from kronos.errors import NotFound
@@ -43,7 +43,8 @@ def workplace(database: Database) -> Workplace:
             session, config_id="base", engine_name="PORTFOLIO", version="1", config_body={}, created_by="t",
             created_at=datetime(2019, 1, 1, tzinfo=UTC),
         )  # fmt: skip
-    return Workplace(database, POLICY, lambda: (date(2001, 1, 1), date(2020, 5, 1)), any_config)
+    dates = (date(2001, 1, 1), date(2020, 5, 1))
+    return Workplace(database, POLICY, lambda _: EngineDates(dates, dates), any_config)
 
 
 @pytest.fixture

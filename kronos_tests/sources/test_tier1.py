@@ -16,13 +16,15 @@ from kronos.settings import Dialect
 from kronos.sources.adapters import adapter
 from kronos.sources.connection import SourceConnection
 from kronos.sources.reader import SourceReader
+from kronos.store.database import Database
 from kronos_tests.builders import Row, engine_run, insert
 from kronos_tests.sources.foreign import Foreign
 
 NOW = datetime(2024, 7, 3, 21, tzinfo=UTC)
 DAY = NOW.date()
-SINCE, ALIVE = NOW - timedelta(days=10), NOW - timedelta(hours=24)
+SINCE, ALIVE, UNTIL = NOW - timedelta(days=10), NOW - timedelta(hours=24), NOW + timedelta(hours=24)
 Job = tuple[str, bool, datetime | None, datetime | None]
+"""Of one type: market, busy, busy since, idle since."""
 
 
 def ago(hours: float) -> datetime:
@@ -65,7 +67,7 @@ class Source:
     def jobs(self, *rows: Row) -> list[Job]:
         """What is read of these jobs."""
         self.write_jobs(rows)
-        return self.reader.tier1_jobs(SINCE, ALIVE).rows()
+        return self.reader.tier1_jobs(SINCE, ALIVE, UNTIL).drop("job_type").rows()
 
     def runs(self, *rows: Row) -> list[tuple[str, str, datetime]]:
         """What is read of these engine runs."""
@@ -92,7 +94,8 @@ def source(request: pytest.FixtureRequest) -> Source:
 
 
 def test_an_empty_source_says_nothing(source: Source) -> None:
-    assert source.reader.tier1_jobs(SINCE, ALIVE).columns == ["market_id", "busy", "busy_since", "idle_since"]
+    columns = ["market_id", "job_type", "busy", "busy_since", "idle_since"]
+    assert source.reader.tier1_jobs(SINCE, ALIVE, UNTIL).columns == columns
     assert source.reader.tier1_runs(SINCE).columns == ["region", "phase", "since"]
     assert (source.jobs(), source.runs()) == ([], [])
 
@@ -111,6 +114,40 @@ def test_each_market_has_its_own_jobs(source: Source) -> None:
 
 def test_a_job_without_a_market_is_of_none(source: Source) -> None:
     assert source.jobs(job("a", "RUNNING", 1, market_id=None)) == [("", True, ago(1), None)]
+
+
+def test_each_type_has_its_own_jobs(source: Source) -> None:
+    source.write_jobs([job("a", "RUNNING", 1, job_type="BACKTEST"), job("b", "SUCCESS", 2, 1)])
+    assert source.reader.tier1_jobs(SINCE, ALIVE, UNTIL).rows() == [
+        ("US_EQ", "BACKTEST", True, ago(1), None),
+        ("US_EQ", "SIGNALS", False, None, ago(1)),
+    ]
+
+
+def test_a_job_without_a_type_is_of_none(database: Database, reader: SourceReader) -> None:
+    insert(database, job_executions=[job("a", "RUNNING", 1, job_type=None)])
+    assert reader.tier1_jobs(SINCE, ALIVE, UNTIL).rows() == [("US_EQ", "", True, ago(1), None)]
+
+
+def test_a_job_said_to_begin_beyond_the_limit_does_not_say_since_when_it_runs(source: Source) -> None:
+    """And is over when its day is: else it would run for ever."""
+    assert source.jobs(job("a", "RUNNING", -24)) == [("US_EQ", True, ago(-24), None)]
+    assert source.jobs(job("b", "RUNNING", -9_999)) == [("US_EQ", True, ago(-24), None)]
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+def test_a_job_that_begins_beyond_the_limit_and_is_not_of_today_has_died(source: Source, days: int) -> None:
+    rows = job("a", "RUNNING", -9_999, as_of_date=DAY + timedelta(days=days))
+    assert source.jobs(rows) == [("US_EQ", False, None, None)]
+
+
+def test_an_end_beyond_the_limit_is_none(source: Source) -> None:
+    """Tier 1 would settle until then."""
+    assert source.jobs(job("a", "SUCCESS", 2, -9_999), job("b", "SUCCESS", 3, 2)) == [("US_EQ", False, None, ago(2))]
+
+
+def test_what_is_dated_beyond_the_limit_alone_says_nothing(source: Source) -> None:
+    assert source.jobs(job("a", "SUCCESS", -9_998, -9_999)) == []
 
 
 def test_a_job_said_to_run_since_before_the_limit_has_died(source: Source) -> None:
@@ -175,23 +212,25 @@ def test_naive_times_are_utc_whatever_the_sessions_zone(foreign: Foreign, since:
     """Hours apart they would make a job that runs stale, or one that died busy. Read past the source's own connection,
     whose driver works in UTC."""
     foreign.insert(job_executions=[naive(row) for row in (job("a", "RUNNING", 20), job("b", "SUCCESS", 2, 1))])
-    statement = adapter(Dialect.PROMETHEUS_V2, "tier1_jobs").replace("$1", "%(since)s").replace("$2", "%(alive)s")
+    statement = adapter(Dialect.PROMETHEUS_V2, "tier1_jobs")
+    for number, name in (("$1", "since"), ("$2", "alive"), ("$3", "until")):
+        statement = statement.replace(number, f"%({name})s")
     for zone in ("UTC", "Asia/Tokyo", "America/Los_Angeles"):
         with psycopg.connect(foreign.url) as session:
             session.execute("SELECT set_config('TimeZone', %s, false)", [zone])
-            found = session.execute(statement, {"since": since, "alive": ALIVE}).fetchall()
-        assert found == [("US_EQ", False, None, ago(1)), ("US_EQ", True, ago(20), None)]
+            found = session.execute(statement, {"since": since, "alive": ALIVE, "until": UNTIL}).fetchall()
+        assert found == [("US_EQ", "SIGNALS", False, None, ago(1)), ("US_EQ", "SIGNALS", True, ago(20), None)]
 
 
 def test_a_database_in_another_zone_reads_the_same(foreign: Foreign) -> None:
     foreign.insert(job_executions=[naive(job("a", "RUNNING", 20))])
     foreign.execute(f"ALTER DATABASE {foreign.owner.name} SET TimeZone = 'Asia/Tokyo'")
     with SourceConnection(foreign.url) as connection:
-        found = connection.fetch(adapter(Dialect.PROMETHEUS_V2, "tier1_jobs"), [SINCE, ALIVE])
-    assert found.rows() == [("US_EQ", True, ago(20), None)]
+        found = connection.fetch(adapter(Dialect.PROMETHEUS_V2, "tier1_jobs"), [SINCE, ALIVE, UNTIL])
+    assert found.rows() == [("US_EQ", "SIGNALS", True, ago(20), None)]
 
 
-@pytest.mark.parametrize("column", ["status", "started_at", "completed_at", "market_id"])
+@pytest.mark.parametrize("column", ["status", "started_at", "completed_at", "market_id", "job_type"])
 def test_a_source_whose_jobs_lack_a_column_does_not_fit(
     foreign: Foreign, foreign_reader: SourceReader, column: str
 ) -> None:

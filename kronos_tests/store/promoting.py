@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from kronos.core.changes.model import Experiment
+from kronos.core.changes.request import EngineDates
 from kronos.core.gates.model import Gate
 from kronos.core.policy import ObservationPolicy
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
@@ -251,8 +252,9 @@ class Gated:
 
     def workplace(self, token: str | None = MIA) -> Workplace:
         """The workplace of who holds the token."""
+        dates = EngineDates((START, END), (START, END))
         return Workplace(
-            self.database, ObservationPolicy(), lambda: (START, END), any_config, code_version=CODE, token=token
+            self.database, ObservationPolicy(), lambda _: dates, any_config, code_version=CODE, token=token
         )
 
     def log(self, subject: str) -> list[tuple[str | None, str, str]]:

@@ -30,6 +30,16 @@ DEEPEST_CONFIG: Final = 32
 CONTROLS: Final = frozenset({ExpectedOutcome.NEGATIVE_CONTROL, ExpectedOutcome.POSITIVE_CONTROL})
 
 DateRange = tuple[date, date]
+
+
+@dataclass(frozen=True)
+class EngineDates:
+    """First and last date an engine can be played on, and of its LIVE decisions; None: it made none."""
+
+    covered: DateRange
+    live: DateRange | None
+
+
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -37,8 +47,9 @@ _Word = TypeVar("_Word", bound=StrEnum)
 class ExperimentRequest:
     """A config to test against the one it is derived from.
 
-    Dates None: as far as the data goes. priority None: the default of the path. hoped_ratio: annual information ratio
-    of the improvement hoped for, None: what policy calls detectable; it decides how many years the test needs.
+    Dates None: those of the engine's LIVE decisions. priority None: the default of the path. hoped_ratio: annual
+    information ratio of the improvement hoped for, None: what policy calls detectable; it decides how many years the
+    test needs.
     """
 
     engine_name: str
@@ -66,9 +77,9 @@ class CheckedRequest(ExperimentRequest):
 
 
 def checked(
-    request: ExperimentRequest, data: DateRange, default_ratio: float, *, auto_generated: bool
+    request: ExperimentRequest, data: EngineDates, default_ratio: float, *, auto_generated: bool
 ) -> CheckedRequest:
-    """The request with its defaults; `BadValue` names what cannot be. data: first and last date there is data for."""
+    """The request with its defaults; `BadValue` names what cannot be. data: the engine's."""
     outcome = word(ExpectedOutcome, "expected outcome", request.expected_outcome)
     start, end = checked_dates(request.start_date, request.end_date, data)
     ratio = default_ratio if request.hoped_ratio is None else request.hoped_ratio
@@ -103,17 +114,25 @@ def checked_priority(default: int, priority: int | None) -> int:
     return chosen
 
 
-def checked_dates(start: date | None, end: date | None, data: DateRange) -> DateRange:
-    """The dates asked for, inside the data and in order."""
-    for name, value in (("start date", start), ("end date", end)):
-        if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
-            raise BadValue(name, value, "a date")
-        if value is not None and not data[0] <= value <= data[1]:
-            raise BadValue(name, value.isoformat(), f"a date the data covers, {data[0]} to {data[1]}")
-    first, last = start or data[0], end or data[1]
+def checked_dates(start: date | None, end: date | None, data: EngineDates) -> DateRange:
+    """The dates asked for, else those of the LIVE decisions, inside the data and in order."""
+    first = _checked_date("start date", start, data, data.live and data.live[0])
+    last = _checked_date("end date", end, data, data.live and data.live[1])
     if last < first:
         raise BadValue("end date", last.isoformat(), f"a date not before the start date {first.isoformat()}")
     return first, last
+
+
+def _checked_date(name: str, value: date | None, data: EngineDates, default: date | None) -> date:
+    if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
+        raise BadValue(name, value, "a date")
+    first, last = data.covered
+    chosen = default if value is None else value
+    if chosen is None:
+        raise BadValue(name, None, f"a date from {first} to {last}: the engine has no LIVE decisions to take it from")
+    if not first <= chosen <= last:
+        raise BadValue(name, chosen.isoformat(), f"a date the data covers, {first} to {last}")
+    return chosen
 
 
 def config_body(body: object) -> dict[str, Any]:

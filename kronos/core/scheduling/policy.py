@@ -153,8 +153,18 @@ class SchedulerPolicy(_Strict):
     """A run that cannot be resumed has its P95 end this long before the next protected window."""
     kill_time: Duration = timedelta(seconds=10)
     """Time a killed run takes to be gone."""
+    lower_tiers: tuple[Annotated[str, Field(min_length=1)], ...] = (
+        "meta_daily",
+        "meta_weekly",
+        "meta_monthly",
+        "backtest",
+        "run_backtest",
+    )
+    """Types of upstream's jobs that are not tier 1, in small or capital letters. Any other type, or none, is tier 1.
+    Backtests that upstream runs for Kronos have to be among them: they would hold up their own experiment."""
     tier1_longest: Duration = timedelta(hours=24)
-    """A tier-1 job or engine run that is said to be at work for longer has died without saying so."""
+    """A tier-1 job or engine run that is said to be at work for longer has died without saying so; a time further
+    ahead than this is no time."""
     tier1_settle: Duration = timedelta(minutes=2)
     """Nothing is admitted so soon after tier 1 stopped working."""
     telemetry_age: Duration = timedelta(minutes=2)

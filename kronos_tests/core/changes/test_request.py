@@ -11,8 +11,10 @@ from kronos.core.changes.request import (
     DEEPEST_CONFIG,
     LONGEST_TEXT,
     CheckedRequest,
+    EngineDates,
     ExperimentRequest,
     checked,
+    checked_dates,
     config_body,
     person,
     text,
@@ -21,6 +23,7 @@ from kronos.core.vocabulary import ExpectedOutcome, ResourceClass
 from kronos.errors import BadValue
 
 DATA = (date(2000, 1, 3), date(2017, 12, 29))
+LIVE = (date(2010, 1, 4), date(2016, 12, 30))
 
 
 def _checked(*, auto_generated: bool = False, **changes: Any) -> CheckedRequest:
@@ -30,14 +33,30 @@ def _checked(*, auto_generated: bool = False, **changes: Any) -> CheckedRequest:
         "proposed_config": {"window": 20},
         "description": " a shorter window ",
     }
-    return checked(ExperimentRequest(**values | changes), DATA, 0.5, auto_generated=auto_generated)
+    return checked(ExperimentRequest(**values | changes), EngineDates(DATA, LIVE), 0.5, auto_generated=auto_generated)
 
 
-def test_defaults_are_the_data_and_the_path() -> None:
+def test_defaults_are_the_live_decisions_and_the_path() -> None:
     asked = _checked()
-    assert (asked.start_date, asked.end_date, asked.priority) == (*DATA, 5)
+    assert (asked.start_date, asked.end_date, asked.priority) == (*LIVE, 5)
     assert (asked.resource_class, asked.expected_outcome) == (ResourceClass.CPU_HEAVY, ExpectedOutcome.CANDIDATE)
     assert (asked.description, asked.hoped_ratio) == ("a shorter window", 0.5)
+
+
+def test_dates_asked_for_may_be_any_of_the_data() -> None:
+    asked = _checked(start_date=DATA[0], end_date=DATA[1])
+    assert (asked.start_date, asked.end_date) == DATA
+    assert _checked(start_date=DATA[0]).end_date == LIVE[1]
+
+
+def test_without_live_decisions_both_dates_have_to_be_asked_for() -> None:
+    dates = EngineDates(DATA, None)
+    assert checked_dates(*LIVE, dates) == LIVE
+    for asked, said in (((None, LIVE[1]), "start date"), ((LIVE[0], None), "end date")):
+        with pytest.raises(
+            BadValue, match=f"{said} has value None: expected a date from 2000-01-03 to 2017-12-29: the"
+        ):
+            checked_dates(*asked, dates)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from kronos.core.scheduling.policy import SchedulerPolicy
 from kronos.core.scheduling.snapshot import NEVER, Tier1
 from kronos.core.scheduling.tier1 import JobState, RunState, tier1_states
 from kronos.core.vocabulary import Phase
 
 NOW = datetime(2024, 6, 3, 21, tzinfo=UTC)
 LONGEST = timedelta(hours=24)
+LOWER = SchedulerPolicy().lower_tiers
 REGIONS = {"US_EQ": "US", "US_FUT": "US", "EU_EQ": "EU"}
 
 
@@ -27,11 +31,15 @@ def at(instant: datetime) -> int:
 
 
 def states(jobs: Sequence[JobState] = (), runs: Sequence[RunState] = ()) -> dict[str, Tier1]:
-    return {one.market: one for one in tier1_states(REGIONS, jobs, runs, NOW, LONGEST)}
+    return {one.market: one for one in tier1_states(REGIONS, jobs, runs, NOW, LONGEST, LOWER)}
 
 
 def running(market: str = "US_EQ", hours: float | None = 1) -> JobState:
     return JobState(market, True, None if hours is None else ago(hours), None)
+
+
+def of_type(job: JobState, job_type: str) -> JobState:
+    return replace(job, job_type=job_type)
 
 
 def ended(market: str = "US_EQ", hours: float = 2) -> JobState:
@@ -69,6 +77,29 @@ def test_a_job_without_a_market_that_ended_says_nothing_about_a_market_nobody_re
     assert found["EU_EQ"] == Tier1("EU_EQ", False, at(ago(0.5)), NEVER)
 
 
+def test_a_job_of_a_market_that_nobody_knows_keeps_all_of_them_busy() -> None:
+    """Upstream writes GLOBAL for work that every market waits for."""
+    found = states([running("GLOBAL"), ended("US_EQ")])
+    assert {(one.busy, one.since) for one in found.values()} == {(True, at(ago(1)))}
+    assert states([ended("GLOBAL")])["US_EQ"].taken_at == NEVER
+
+
+def test_an_engine_run_of_a_region_that_nobody_knows_keeps_all_markets_busy() -> None:
+    found = states(runs=[RunState("ASIA", "SIGNALS_DONE", ago(1))])
+    assert {(one.busy, one.since) for one in found.values()} == {(True, at(ago(1)))}
+    assert states(runs=[RunState("ASIA", "COMPLETED", ago(1))])["US_EQ"].taken_at == NEVER
+
+
+def test_a_job_of_a_lower_tier_is_no_work_and_no_news_of_its_market() -> None:
+    found = states([of_type(running(), "Meta_Daily"), of_type(ended("EU_EQ"), "backtest")])
+    assert {(one.busy, one.since, one.taken_at) for one in found.values()} == {(False, NEVER, NEVER)}
+
+
+@pytest.mark.parametrize("job_type", ["", "ENGINES", "meta_daily_prices", "ingest_backtest"])
+def test_a_job_of_any_other_type_is_tier_1(job_type: str) -> None:
+    assert states([of_type(running(), job_type)])["US_EQ"].busy
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_an_engine_run_is_at_work_once_its_data_is_there_until_it_is_over(phase: Phase) -> None:
     busy = phase not in (Phase.WAITING_FOR_DATA, Phase.COMPLETED, Phase.FAILED)
@@ -93,6 +124,13 @@ def test_an_engine_run_at_work_for_too_long_has_died() -> None:
     assert states(runs=[beyond])["US_EQ"] == Tier1("US_EQ", False, at(ago(24.01)), at(NOW))
 
 
+def test_an_engine_run_further_ahead_than_that_says_nothing() -> None:
+    """It would be at work, or its end would settle, until then."""
+    for phase in (Phase.SIGNALS_DONE, Phase.COMPLETED):
+        assert states(runs=[RunState("US", phase, ago(-24))])["US_EQ"].taken_at == at(NOW)
+        assert states(runs=[RunState("US", phase, ago(-24.01))])["US_EQ"] == Tier1("US_EQ", False, NEVER, NEVER)
+
+
 def test_a_region_at_work_for_one_date_is_busy_whatever_its_other_dates_have_come_to() -> None:
     late, next_one = RunState("US", "SIGNALS_DONE", ago(0.5)), RunState("US", "WAITING_FOR_DATA", ago(5))
     died = RunState("US", "DATA_READY", ago(30))
@@ -109,8 +147,9 @@ def test_decisions_that_name_no_market_need_no_state_of_their_own_beside_a_marke
 
 
 def test_decisions_that_name_no_market_are_unread_where_there_is_no_other() -> None:
-    found = tier1_states({"UNKNOWN": "UNKNOWN"}, [ended("US_EQ")], [RunState("US", "COMPLETED", ago(1))], NOW, LONGEST)
-    assert found == (Tier1("UNKNOWN", False, NEVER, NEVER),)
+    runs = [RunState("US", "COMPLETED", ago(1))]
+    (found,) = tier1_states({"UNKNOWN": "UNKNOWN"}, [ended("US_EQ")], runs, NOW, LONGEST)
+    assert found == Tier1("UNKNOWN", False, at(ago(1)), NEVER)
 
 
 def test_what_is_read_of_the_market_nobody_names_counts_all_the_same() -> None:
@@ -133,3 +172,11 @@ def test_one_more_job_never_makes_a_busy_market_idle(
     for market, one in before.items():
         if one.busy:
             assert after[market].busy and after[market].since <= one.since
+
+
+def test_the_list_of_lower_tiers_is_strict() -> None:
+    """A job that tells no type is of none of them."""
+    with pytest.raises(ValidationError, match=r"lower_tiers\.1"):
+        SchedulerPolicy(lower_tiers=("meta_daily", ""))
+    with pytest.raises(ValidationError, match="lower_tier\n"):
+        SchedulerPolicy.model_validate({"lower_tier": ["meta_daily"]})
