@@ -75,7 +75,7 @@ def test_elsewhere_an_experiment_has_its_own_engines_dates(database: Database, t
     )
     with pytest.raises(BadValue, match="start date has value '2000-12-29': expected a date the data covers"):
         kronos.create_experiment("REGIME", "REGIME-1", BODY, "too early", start_date=date(2000, 12, 29))
-    with pytest.raises(BadValue, match="start date has value None: expected a date from .*: the engine has no LIVE"):
+    with pytest.raises(BadValue, match=r"start date has value None: expected a date from .*: the engine has no LIVE"):
         kronos.create_experiment("NEW", "NEW-1", BODY, "of nothing")
 
 
