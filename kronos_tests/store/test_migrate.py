@@ -59,6 +59,18 @@ def test_a_migration_changed_after_it_was_applied_is_refused(empty_database: Dat
         migrate(empty_database, folder)
 
 
+def test_a_database_of_an_earlier_text_of_0023_is_brought_up_to_date(empty_database: Database, tmp_path: Path) -> None:
+    """A release had 0023 ask whether the verdict is proven; 0024 replaces the function in which it did."""
+    files = sorted((sql_root() / "migrations").glob("*.sql"))
+    for path in files[:23]:
+        asked = "kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN"
+        text = path.read_text().replace(f"ELSIF {asked}", "ELSIF NOT kronos.verdict_proven(judged) THEN")
+        (tmp_path / path.name).write_text(text)
+    assert migrate(empty_database, tmp_path)[-1] == "0023_prove_code"
+    assert migrations(tmp_path)[-1].checksum != migrations()[22].checksum
+    assert migrate(empty_database) == [path.stem for path in files[23:]]
+
+
 def test_a_database_from_a_newer_kronos_is_refused(empty_database: Database, folder: Path) -> None:
     migrate(empty_database, folder)
     (folder / "0002_fill_one.sql").unlink()
