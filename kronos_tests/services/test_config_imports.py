@@ -32,6 +32,8 @@ MADE = datetime(2019, 1, 1, tzinfo=UTC)
 LONGER = ExperimentRequest(
     engine_name="PORTFOLIO", base_config_id="fast", proposed_config={"lookback": 70}, description="longer"
 )
+LONG = "".join(f"{n:x}" for n in range(6000))
+"""More than an index of Postgres holds, however it is compressed."""
 _REGISTRY = """
 CREATE TABLE source.engine_configs (
     config_id text, engine_name text, version text, config_body json, created_at timestamptz, created_by text
@@ -128,6 +130,16 @@ def test_a_body_that_cannot_be_held_is_told(pipeline: Pipeline, body: str) -> No
     tell(pipeline, body)
     assert observe(pipeline) == {}
     assert [row[:2] for row in told(pipeline)] == [("PORTFOLIO/fast", "WRONG_JSON_TYPE")]
+
+
+@pytest.mark.parametrize(("config_id", "body"), [("fast", '{"a": ' * 800 + "1" + "}" * 800), (LONG, '{"a": 1}')])
+def test_what_is_too_much_for_the_database_is_told_and_stops_nothing(
+    pipeline: Pipeline, config_id: str, body: str
+) -> None:
+    tell(pipeline, body, config_id)
+    tell(pipeline, '{"a": 1}', "sound")
+    assert list(observe(pipeline)) == ["sound"]
+    assert told(pipeline)[0][:2] == (f"PORTFOLIO/{config_id}", "TOO_COMPLEX")
 
 
 @pytest.mark.parametrize("body", [None, "null"])
