@@ -85,7 +85,7 @@ class JudgedExperiment:
     attempt: the one whose results it has; judged_attempt: the one whose results were judged. code_version: of the code
     that judged; code_proven: whether a suite of controls has proven it under that policy. broken_code: the code that
     ran the backtest where the newest suite with controls by it was not as expected, empty where nobody knows which code
-    that was, else None.
+    that was, else None. rolled_back_at: when its config was last left since it was judged, else None.
     """
 
     experiment_id: UUID
@@ -104,6 +104,7 @@ class JudgedExperiment:
     broken_code: str | None
     judged_at: datetime
     expires_at: datetime
+    rolled_back_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,8 @@ def _against(
         reasons.append("its verdict does not say which code ran its backtest")
     if one.incumbent != incumbents.get(one.engine_name):
         reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
+    if one.rolled_back_at is not None:
+        reasons.append(f"its config was rolled back at {one.rolled_back_at:%Y-%m-%d %H:%M} UTC: to be tested again")
     if proven is None or proven.proof is not Proof.PROVEN:
         reasons.append(f"controls {proven.proof}: {proven.why}" if proven else "controls MISSING: no suite is known")
     reasons += [f"the latch is closed: {cause}" for cause in closings.get(one.engine_name, ())]
