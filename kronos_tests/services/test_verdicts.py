@@ -263,7 +263,7 @@ def test_a_window_of_history_before_the_incumbent_decides_is_about_what_decided_
     assert losses(**{str(backtest.spec.incumbent): loss})[0] == ScenarioLoss("early", "", None, 0.1, silent)
     few = loss | {"observations": {"max_dd": 30}}
     assert [one.thin for one in losses(**{proposed: few})] == [
-        "the config: 30 observations: 38 needed", "the config: 30 observations: 60 needed"
+        "the config: 30 dates: 38 needed", "the config: 30 dates: 60 needed"
     ]  # fmt: skip
 
 
