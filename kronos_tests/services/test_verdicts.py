@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -303,6 +303,28 @@ def test_without_outcomes_of_single_sessions_no_scenario_is_judged(world: World)
     with tried(world) as experiment:
         found = _scenarios(world, read_backtest(world.database, experiment))
     assert found and all("no outcome of a single session is due" in one.refused for one in found)
+
+
+def hiding(piece: str) -> Callable[[Task], Produced]:
+    """A runner that tells no outcome of the proposed config in a piece."""
+
+    def gives(task: Task) -> Produced:
+        made = produce(task)
+        if task.piece != piece:
+            return made
+        mine = made.decisions.filter(config_id=task.subjects[0].config_id)["decision_id"].implode()
+        return Produced(made.decisions, made.outcomes.filter(~pl.col("decision_id").is_in(mine)))
+
+    return gives
+
+
+def test_a_whole_fold_without_an_outcome_of_the_config_is_missing(world: World) -> None:
+    """Who lost in it would else be judged by the other folds alone, with every outcome there."""
+    world.runner.gives = hiding("fold-002")
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert found.verdict is GateVerdict.INVALID and "COVERAGE" in reasons(found, Gate.INTEGRITY)
+    assert "COVERAGE" in reasons(found, Gate.NO_DEGRADATION)
 
 
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:
