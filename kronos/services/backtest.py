@@ -46,7 +46,7 @@ from kronos.store import backtests as store
 from kronos.store.backtests import PieceRecord
 from kronos.store.database import Role
 
-_NO_HORIZONS: Schema = {"engine_name": pl.String, "config_id": pl.String, "horizon": pl.Int32}
+_HORIZONS: Schema = {"engine_name": pl.String, "config_id": pl.String, "horizon": pl.Int32}
 _NO_CONTEXTS = Contexts(*(empty(schema) for schema in (REGIMES, STABILITY, FRAGILITY, SOFT_TARGETS)))
 """Scenarios are played on dates that are not those of the world: nothing is known about them."""
 
@@ -147,14 +147,15 @@ def _made(
 def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) -> dict[str, pl.DataFrame]:
     """Facts and cells of a task's rows, by the same code as those of live decisions; kept: the piece's name there."""
     decisions, outcomes = produced.decisions, produced.outcomes
-    longest = max([0, *outcomes["horizon"].unique()])
+    due = _due_horizons(task, outcomes, pipeline.policy.horizon_of(task.engine_name))
+    longest: Any = due["horizon"].max()
     sessions = market_sessions(pipeline.policy, decisions["market_id"].unique(), task.start, task.end, longest)
     facts = build_facts(
         decisions,
         outcomes,
         _contexts(pipeline, task, decisions) if task.scenario is None else _NO_CONTEXTS,
         sessions,
-        empty(_NO_HORIZONS),
+        due,
         pipeline.policy,
         # when Kronos first saw a label says nothing about a decision that was never made
         recorded=pipeline.recorded_by is RecordedBy.RECORDED,
@@ -169,6 +170,17 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) 
     key = dict(zip(PIECE_KEY, (experiment_of(task.experiment_id), kept), strict=True))
     labels = [pl.lit(value).alias(name) for name, value in key.items()]
     return {BACKTESTS + name: df.select(*labels, *df.columns) for name, df in frames.items()}
+
+
+def _due_horizons(task: Task, outcomes: pl.DataFrame, primary: int) -> pl.DataFrame:
+    """Every config owes outcomes at the engine's primary horizon, and at those at which any of the piece has one.
+
+    What one config alone lacks in a whole piece is missing there: nobody chooses the folds in which he is seen.
+    """
+    horizons = pl.DataFrame({"horizon": sorted({primary, *outcomes["horizon"].unique()})}, {"horizon": pl.Int32})
+    configs = pl.DataFrame({"config_id": [one.config_id for one in task.subjects]}, {"config_id": pl.String})
+    crossed = configs.join(horizons, how="cross").with_columns(engine_name=pl.lit(task.engine_name))
+    return crossed.select(pl.col(name).cast(dtype) for name, dtype in _HORIZONS.items())
 
 
 def _contexts(pipeline: Pipeline, task: Task, decisions: pl.DataFrame) -> Contexts:

@@ -9,7 +9,9 @@ from typing import Final
 
 import polars as pl
 
+from kronos.core.canonical import canonical_json
 from kronos.core.frames import QUARANTINE
+from kronos.errors import BadValue
 from kronos.sources.rules import Rule, breaches, broken_by_any, on, required, stamped_by
 from kronos.sources.tables import Checked
 from kronos.store.engine_configs import Misfit
@@ -47,9 +49,11 @@ def unreadable(why: str) -> pl.DataFrame:
 
 
 def _is_object(body: str) -> bool:
+    """Whether the text is an object with a canonical form: what has none, such as 1e400, could be read by nobody."""
     try:
-        return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
+        found = json.loads(body)
+        return isinstance(found, dict) and canonical_json(found) != ""
+    except (BadValue, ValueError, RecursionError):
         return False
 
 

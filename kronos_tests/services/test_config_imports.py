@@ -17,6 +17,7 @@ from kronos.services.experiments import create_experiment
 from kronos.services.pipeline import Pipeline
 from kronos.services.proposals import create_proposal
 from kronos.services.refresh import refresh_facts
+from kronos.services.self_proposals import propose_by_kronos
 from kronos.services.workplace import Workplace, any_config
 from kronos.settings import Dialect, RecordedBy
 from kronos.sources.quarantine import ORPHANS, quarantined
@@ -32,6 +33,8 @@ MADE = datetime(2019, 1, 1, tzinfo=UTC)
 LONGER = ExperimentRequest(
     engine_name="PORTFOLIO", base_config_id="fast", proposed_config={"lookback": 70}, description="longer"
 )
+LONG = "".join(f"{n:x}" for n in range(6000))
+"""More than an index of Postgres holds, however it is compressed."""
 _REGISTRY = """
 CREATE TABLE source.engine_configs (
     config_id text, engine_name text, version text, config_body json, created_at timestamptz, created_by text
@@ -124,11 +127,29 @@ def test_one_id_of_two_engines_is_the_first_ones(pipeline: Pipeline) -> None:
     assert told(pipeline) == [("REGIME/fast", "CONFIG_ID_TAKEN", "config_id=fast is registered for PORTFOLIO")]
 
 
-@pytest.mark.parametrize("body", ["[1]", "3", '"a"', '{"a": "\\u0000"}', '{"a": 1e999999}'])
+DEEP = '{"a": ' * 800 + "1" + "}" * 800
+
+
+@pytest.mark.parametrize("body", ["[1]", "3", '"a"', '{"a": "\\u0000"}', '{"a": 1e999999}', '{"a": 1e400}', DEEP])
 def test_a_body_that_cannot_be_held_is_told(pipeline: Pipeline, body: str) -> None:
     tell(pipeline, body)
     assert observe(pipeline) == {}
     assert [row[:2] for row in told(pipeline)] == [("PORTFOLIO/fast", "WRONG_JSON_TYPE")]
+
+
+def test_what_is_too_much_for_the_database_is_told_and_stops_nothing(pipeline: Pipeline) -> None:
+    tell(pipeline, '{"a": 1}', LONG)
+    tell(pipeline, '{"a": 1}', "sound")
+    assert list(observe(pipeline)) == ["sound"]
+    assert told(pipeline)[0][:2] == (f"PORTFOLIO/{LONG}", "TOO_COMPLEX")
+
+
+def test_numbers_that_no_float_holds_stop_nobody_who_reads_the_configs(pipeline: Pipeline) -> None:
+    """What is registered stays for ever: Kronos looks at every config before it proposes one."""
+    tell(pipeline, '{"a": 1e400}')
+    assert observe(pipeline) == {}
+    workplace = Workplace(pipeline.database, pipeline.policy, lambda: (date(2020, 3, 2), TODAY), any_config)
+    assert propose_by_kronos(workplace, pipeline.lake, SEEN).proposed == ()
 
 
 @pytest.mark.parametrize("body", [None, "null"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -110,12 +110,14 @@ def test_a_registered_config_that_was_never_judged_can_be_proposed(world: World)
         assert original(world, experiment)
 
 
-def test_who_hands_in_the_same_parameters_later_is_the_duplicate_once_the_first_is_judged(world: World) -> None:
+def test_of_the_same_parameters_handed_in_twice_the_one_that_is_judged_later_is_the_duplicate(world: World) -> None:
+    """Whichever was handed in first: else so many copies would be as many first looks at one config."""
     with tried(world, lookback=42) as first:
         cancel(world.workplace, world.queued(lookback=42).experiment_id, "ann", "again by mistake")
         with tried(world, lookback=42) as second:
             assert original(world, second), "nobody has judged these parameters yet"
-            assert original(world, first)
+            assert not original(world, first)
+            assert original(world, second), "it was judged before any other"
         with tried(world, lookback=42) as third:
             assert not original(world, third)
 
@@ -261,7 +263,7 @@ def test_a_window_of_history_before_the_incumbent_decides_is_about_what_decided_
     assert losses(**{str(backtest.spec.incumbent): loss})[0] == ScenarioLoss("early", "", None, 0.1, silent)
     few = loss | {"observations": {"max_dd": 30}}
     assert [one.thin for one in losses(**{proposed: few})] == [
-        "the config: 30 observations: 38 needed", "the config: 30 observations: 60 needed"
+        "the config: 30 dates: 38 needed", "the config: 30 dates: 60 needed"
     ]  # fmt: skip
 
 
@@ -301,6 +303,28 @@ def test_without_outcomes_of_single_sessions_no_scenario_is_judged(world: World)
     with tried(world) as experiment:
         found = _scenarios(world, read_backtest(world.database, experiment))
     assert found and all("no outcome of a single session is due" in one.refused for one in found)
+
+
+def hiding(piece: str) -> Callable[[Task], Produced]:
+    """A runner that tells no outcome of the proposed config in a piece."""
+
+    def gives(task: Task) -> Produced:
+        made = produce(task)
+        if task.piece != piece:
+            return made
+        mine = made.decisions.filter(config_id=task.subjects[0].config_id)["decision_id"].implode()
+        return Produced(made.decisions, made.outcomes.filter(~pl.col("decision_id").is_in(mine)))
+
+    return gives
+
+
+def test_a_whole_fold_without_an_outcome_of_the_config_is_missing(world: World) -> None:
+    """Who lost in it would else be judged by the other folds alone, with every outcome there."""
+    world.runner.gives = hiding("fold-002")
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    assert found.verdict is GateVerdict.INVALID and "COVERAGE" in reasons(found, Gate.INTEGRITY)
+    assert "COVERAGE" in reasons(found, Gate.NO_DEGRADATION)
 
 
 def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:

@@ -8,7 +8,10 @@ from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
 from kronos.services.experiments import requeue
+from kronos.services.gate_standing import promotion_candidates
 from kronos.services.promotion import reject, roll_back
+from kronos.store.control_suites import promotable_experiments
+from kronos.store.database import Role
 from kronos_tests.store.changes import at_status, moved
 from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, IDA, MIA, REVIEW, Gated
 
@@ -53,6 +56,15 @@ def test_what_was_rolled_back_does_not_return_on_the_verdict_of_before(gated: Ga
             act(experiment)
         assert refused.value.rule == "promotions_rolled_back"
     assert gated.incumbent() == "base"
+
+
+def test_what_was_rolled_back_is_no_candidate_for_promotion(gated: Gated) -> None:
+    """Nor do the tables alone say so: what they would refuse is not offered to a person."""
+    rolled_back(gated)
+    (found,) = promotion_candidates(gated.database)
+    assert [reason.partition(" at ")[0] for reason in found.reasons] == ["its config was rolled back"]
+    with gated.database.connect(Role.READER) as session:
+        assert promotable_experiments(session) == []
 
 
 def test_what_was_rolled_back_is_tested_again_and_returns_on_a_verdict_of_its_own(gated: Gated) -> None:

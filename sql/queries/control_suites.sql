@@ -50,7 +50,12 @@ SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_
     judged.incumbent, judged.policy_digest, judged.code_version,
     kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) AS code_proven,
     CASE WHEN kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged))
-        THEN coalesce(kronos.code_of_evidence(judged), '') END AS broken_code, judged.judged_at, judged.expires_at
+        THEN coalesce(kronos.code_of_evidence(judged), '') END AS broken_code, judged.judged_at, judged.expires_at,
+    (
+        SELECT max(settled_at) FROM kronos.promotions
+        WHERE kind = 'ROLLBACK' AND (engine_name, scope, expected_incumbent)
+            = (judged.engine_name, judged.scope, judged.proposed_config_id) AND settled_at > judged.judged_at
+    ) AS rolled_back_at
 FROM kronos.experiments
 JOIN LATERAL kronos.verdict_in_force(experiments.experiment_id) AS judged ON true
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
@@ -75,6 +80,12 @@ WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evid
     AND judged.policy_digest = policy.digest
     AND kronos.verdict_proven(judged)
     AND judged.incumbent IS NOT DISTINCT FROM active.config_id
+    AND NOT EXISTS (
+        SELECT FROM kronos.promotions
+        WHERE kind = 'ROLLBACK' AND expected_incumbent = judged.proposed_config_id
+            AND (promotions.engine_name, promotions.scope) = (judged.engine_name, judged.scope)
+            AND settled_at > judged.judged_at
+    )
     AND suite.unexpected = 0
     -- nor is it open under a suite that is stale or of another policy
     AND NOT EXISTS (SELECT FROM kronos.latch_causes(experiments.engine_name))

@@ -15,6 +15,7 @@ def figures(found: MetricSet) -> dict[str, Any]:
         "intervals": {name: list(bounds) for name, bounds in found.intervals.items()},
         "interval_undefined": {name: reason.value for name, reason in found.interval_undefined.items()},
         "observations": dict(found.observations),
+        "dates": dict(found.dates),
         "coverage": {"valid": found.coverage.valid, "due": found.coverage.due},
     }
 

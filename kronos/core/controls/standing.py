@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -85,7 +85,7 @@ class JudgedExperiment:
     attempt: the one whose results it has; judged_attempt: the one whose results were judged. code_version: of the code
     that judged; code_proven: whether a suite of controls has proven it under that policy. broken_code: the code that
     ran the backtest where the newest suite with controls by it was not as expected, empty where nobody knows which code
-    that was, else None.
+    that was, else None. rolled_back_at: when its config was last left since it was judged, else None.
     """
 
     experiment_id: UUID
@@ -104,6 +104,7 @@ class JudgedExperiment:
     broken_code: str | None
     judged_at: datetime
     expires_at: datetime
+    rolled_back_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +170,22 @@ def _against(
         reasons.append(f"evidence expired on {one.expires_at:%Y-%m-%d %H:%M} UTC")
     if one.policy_digest != policies.get(one.engine_name):
         reasons.append("judged under another gate policy than the one in force")
-    if not one.code_proven:
-        reasons.append(f"judged by code {one.code_version}, which no suite of controls has proven")
-    if one.broken_code:
-        reasons.append(f"its backtest ran by code {one.broken_code}, whose suite of controls was not as expected")
-    elif one.broken_code is not None:
-        reasons.append("its verdict does not say which code ran its backtest")
+    reasons += _of_its_code(one)
     if one.incumbent != incumbents.get(one.engine_name):
         reasons.append(f"held against {one.incumbent}, active is {incumbents.get(one.engine_name)}")
+    if one.rolled_back_at is not None:
+        reasons.append(f"its config was rolled back at {one.rolled_back_at:%Y-%m-%d %H:%M} UTC: to be tested again")
     if proven is None or proven.proof is not Proof.PROVEN:
         reasons.append(f"controls {proven.proof}: {proven.why}" if proven else "controls MISSING: no suite is known")
     reasons += [f"the latch is closed: {cause}" for cause in closings.get(one.engine_name, ())]
     return reasons
+
+
+def _of_its_code(one: JudgedExperiment) -> Iterator[str]:
+    """What the code that judged, and the code that ran the backtest, say against it."""
+    if not one.code_proven:
+        yield f"judged by code {one.code_version}, which no suite of controls has proven"
+    if one.broken_code:
+        yield f"its backtest ran by code {one.broken_code}, whose suite of controls was not as expected"
+    elif one.broken_code is not None:
+        yield "its verdict does not say which code ran its backtest"

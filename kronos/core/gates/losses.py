@@ -16,7 +16,8 @@ def deepest_falls(
 ) -> tuple[float, float] | Finding:
     """Maximum drawdowns of the config and the incumbent in a slice; INVALID where one of them cannot be told.
 
-    A fall is read from the values that are there, so either's missing ones have to be as few as integrity allows.
+    A fall is read from the values that are there, so either's missing ones have to be as few as integrity allows, also
+    among the dates on which the two are compared at the engine's own horizon.
     Of the config every loss counts; of the incumbent those from the config's first date in the slice to its last: what
     it lost while the config could not lose anything allows the config nothing.
     """
@@ -25,11 +26,26 @@ def deepest_falls(
     if mine is None or theirs is None or falls[0] is None or falls[1] is None:
         return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
     both = matched(mine, theirs, losses=False)
+    shares = [_seen(evidence, name, slice_id, mine) for name in (evidence.proposed, evidence.rival)]
     return (
-        _gaps(metric, "the config", both.coverage, policy, slice_id)
-        or _gaps(metric, "the incumbent", both.incumbent_coverage, policy, slice_id)
+        _gaps(metric, "the config", min(both.coverage, shares[0]), policy, slice_id)
+        or _gaps(metric, "the incumbent", min(both.incumbent_coverage, shares[1]), policy, slice_id)
         or (falls[0], falls[1])
     )
+
+
+def _seen(evidence: GateEvidence, name: str, slice_id: str, mine: Daily | None = None) -> float:
+    """Share of the dates on which a config's book is compared that have a return of one session too; 1 without any.
+
+    mine: of the incumbent the dates from the first to the last of this series alone.
+    """
+    compared = evidence.series.get(name, {}).get(slice_id)
+    if name != evidence.proposed:
+        compared = _within_span(compared, mine)
+    if compared is None:
+        return 1.0
+    one, other = (daily.days[np.isfinite(daily.values)] for daily in (compared, evidence.wealth[name][slice_id]))
+    return float(np.isin(one, other).mean()) if one.size else 1.0
 
 
 def _within_span(daily: Daily | None, other: Daily | None) -> Daily | None:
@@ -46,7 +62,8 @@ def own_fall(evidence: GateEvidence, metric: str, policy: GatePolicy, slice_id: 
     fall = deepest_fall(mine)
     if mine is None or fall is None:
         return invalid(metric, "NO_WEALTH", f"no series of returns of one session in {slice_id}", slice=slice_id)
-    gaps = _gaps(metric, "the config", float(np.isfinite(mine.values).mean()), policy, slice_id)
+    share = min(float(np.isfinite(mine.values).mean()), _seen(evidence, evidence.proposed, slice_id))
+    gaps = _gaps(metric, "the config", share, policy, slice_id)
     return fall if gaps is None else gaps
 
 

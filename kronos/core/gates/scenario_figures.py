@@ -11,6 +11,7 @@ from kronos.core.reports.comparison_series import SHARPE
 
 DRAWDOWN = "max_dd"
 _OLDER = "no loss of single sessions was kept: run the backtest again"
+_UNDATED = "on how many dates it forecasts was not kept: run the backtest again"
 
 
 def judged_figures(figures: Mapping[str, Any], metric: str, horizon: int) -> Mapping[str, Any]:
@@ -50,8 +51,18 @@ def too_thin(figures: Mapping[str, Any], metric: str, policy: GatePolicy, sessio
     least = policy.evidence.least_slice_dates
     if sessions is not None:
         least = min(least, ceil(share * sessions))
-    seen = figures["observations"][_judged(metric)]
-    return "" if seen >= least else f"{seen} observations: {least} needed"
+    seen = _dates(figures, metric)
+    if seen is None:
+        return _UNDATED
+    return "" if seen >= least else f"{seen} dates: {least} needed"
+
+
+def _dates(figures: Mapping[str, Any], metric: str) -> int | None:
+    """Dates behind the number; None where they were not kept. A score's observations are its forecasts, many a date."""
+    if metric == SHARPE:
+        return int(figures["observations"][DRAWDOWN])
+    found: int | None = figures.get("dates", {}).get(metric)
+    return found
 
 
 def _judged(metric: str) -> str:

@@ -40,6 +40,7 @@ class Figures:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     interval_undefined: dict[str, Undefined] = field(default_factory=dict)
     observations: dict[str, int] = field(default_factory=dict)
+    dates: dict[str, int] = field(default_factory=dict)
     due: int = 0
     valid: int = 0
     drawdown: Drawdown | None = None
@@ -251,7 +252,7 @@ def _put_sums(figures: Figures, row: Mapping[str, Any]) -> None:
 
 
 def _put_ratio_bounds(found: Mapping[int, Figures], sums: Sums, ratio: RatioMetric, horizon: int) -> None:
-    """Intervals of one ratio in the slices that have it."""
+    """Intervals of one ratio in the slices that have it, and the dates it was observed on."""
     values = np.array([found[group].values.get(ratio.id, np.nan) for group in sums.groups.tolist()])
     defined = ~np.isnan(values)
     if not defined.any():
@@ -260,8 +261,10 @@ def _put_ratio_bounds(found: Mapping[int, Figures], sums: Sums, ratio: RatioMetr
     if not defined.all():
         numerator, denominator = numerator[defined], denominator[defined]
     intervals = slice_ratio_intervals(ratio, values[defined], numerator, denominator, horizon)
-    for group, interval in zip(sums.groups[defined].tolist(), intervals, strict=True):
+    dates = np.count_nonzero(denominator, axis=1).tolist()
+    for group, interval, count in zip(sums.groups[defined].tolist(), intervals, dates, strict=True):
         found[group].put_interval(ratio.id, interval)
+        found[group].dates[ratio.id] = count
 
 
 @cache

@@ -47,6 +47,8 @@ class MetricSet:
     """Dates of max_dd, on evaluation dates."""
     stitched: bool = False
     """The series joins dates that do not follow each other: max_dd and cagr are those of the stitched series."""
+    dates: dict[str, int] = field(default_factory=dict)
+    """Dates on which each defined rate or score was observed."""
 
     def value(self, metric_id: str) -> float:
         """The number, or NaN when undefined; for sorting and plotting only."""

@@ -187,6 +187,7 @@ def metric_set(figures: Figures, dimension: Dimension) -> MetricSet:
         coverage=Coverage(figures.valid, figures.due),
         drawdown=figures.drawdown,
         stitched=CUTS[dimension].conditional,
+        dates=figures.dates,
     )
 
 

@@ -79,6 +79,7 @@ def judged(**changes: Any) -> JudgedExperiment:
         "broken_code": None,
         "judged_at": DONE,
         "expires_at": DONE + 90 * DAY,
+        "rolled_back_at": None,
     }
     return JudgedExperiment(**values | changes)
 
@@ -112,6 +113,7 @@ def test_what_passed_under_proven_gates_is_promotable() -> None:
         ({"broken_code": "edited"}, "its backtest ran by code edited, whose suite of controls was not as expected"),
         ({"broken_code": ""}, "does not say which code ran its backtest"),
         ({"incumbent": "older"}, "held against older, active is old"),
+        ({"rolled_back_at": DONE}, "its config was rolled back at"),
     ],
 )
 def test_whatever_stands_against_an_experiment_is_told(changes: dict[str, Any], why: str) -> None:

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.losses import deepest_fall, deepest_falls
+from kronos.core.gates.model import Finding
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
@@ -53,7 +54,7 @@ def crashing(slice_id: str, before: list[float], after: list[float]) -> GateEvid
     theirs = daily(*before, *REST, *after)
     mine = Daily(theirs.days[len(before) :][: len(REST)], np.array([-0.4, *REST[1:]]))
     wealth = {"incumbent": {slice_id: theirs}, "c1": {slice_id: mine}}
-    return replace(good(), wealth=wealth)
+    return replace(good(), wealth=wealth, series=wealth)
 
 
 @pytest.mark.parametrize("slice_id", [OVERALL_SLICE, "regime:STRESS", "market:A"])
@@ -67,5 +68,20 @@ def test_the_configs_losses_before_the_incumbents_dates_count() -> None:
     mine = daily(*CRASH, *REST)
     later = Daily(mine.days[2:], mine.values[2:])
     wealth = {"incumbent": {OVERALL_SLICE: later}, "c1": {OVERALL_SLICE: mine}}
-    falls = deepest_falls(replace(good(), wealth=wealth), "loss", GatePolicy())
+    falls = deepest_falls(replace(good(), wealth=wealth, series=wealth), "loss", GatePolicy())
     assert isinstance(falls, tuple) and falls[0] > 0.6
+
+
+@pytest.mark.parametrize("whose", ["c1", "incumbent"])
+def test_a_fall_that_is_known_of_some_of_the_compared_dates_alone_is_none(whose: str) -> None:
+    """Outcomes of the engine's own horizon over ten years, those of one session over the first five."""
+    pack = good()
+    book = pack.wealth[whose][OVERALL_SLICE]
+    half = Daily(book.days[:1260], book.values[:1260])
+    for slice_id, wealth in ((OVERALL_SLICE, half), ("regime:OWN", half)):
+        held = {name: {**slices, slice_id: book} for name, slices in pack.series.items()}
+        seen = {**pack.wealth, whose: {**pack.wealth[whose], slice_id: wealth}}
+        other = "incumbent" if whose == "c1" else "c1"
+        seen[other] = {**seen[other], slice_id: book}
+        found = deepest_falls(replace(pack, series=held, wealth=seen), "loss", GatePolicy(), slice_id)
+        assert isinstance(found, Finding) and found.reason == "COVERAGE"

@@ -47,21 +47,33 @@ def test_outcomes_below_the_policys_coverage_are_too_few() -> None:
 
 
 def test_two_dates_are_too_few_and_as_many_as_a_slice_needs_are_enough() -> None:
-    assert thin(told(FELL[:2])) == "2 observations: 60 needed"
+    assert thin(told(FELL[:2])) == "2 dates: 60 needed"
     assert thin(told(FELL[:60])) == ""
 
 
 def test_a_window_shorter_than_a_slice_has_to_be_there_nearly_whole() -> None:
     """The fastest falls in history lasted five weeks."""
     assert thin(told(FELL[:24]), sessions=24) == "" and thin(told(FELL[:23]), sessions=24) == ""
-    assert thin(told(FELL[:12]), sessions=24) == "12 observations: 23 needed"
-    assert thin(told(FELL[:59]), sessions=400) == "59 observations: 60 needed"
+    assert thin(told(FELL[:12]), sessions=24) == "12 dates: 23 needed"
+    assert thin(told(FELL[:59]), sessions=400) == "59 dates: 60 needed"
 
 
-def test_scores_are_held_to_the_same() -> None:
-    found = {"metrics": {"brier": 0.2}, "observations": {"brier": 9}, "coverage": {"valid": 9, "due": 9}}
-    assert too_thin(found, "brier", GatePolicy(), None) == "9 observations: 60 needed"
+def test_scores_are_held_to_the_same_by_the_dates_of_their_forecasts() -> None:
+    """A hundred forecasts on each of three dates say as little of a scenario as three."""
+    found = {"metrics": {"brier": 0.2}, "observations": {"brier": 300}, "coverage": {"valid": 300, "due": 300}}
+    assert too_thin(found | {"dates": {"brier": 3}}, "brier", GatePolicy(), None) == "3 dates: 60 needed"
+    assert too_thin(found | {"dates": {"brier": 60}}, "brier", GatePolicy(), None) == ""
+    assert "run the backtest again" in too_thin(found, "brier", GatePolicy(), None)
     assert loss_in(found, "brier") == 0.2
+
+
+def test_figures_tell_the_dates_of_a_score() -> None:
+    n = 20
+    scored = cells([0.0] * n, config="me", brier_sum=[2.0] * n, forecast_n=[10] * (n - 1) + [0])
+    held = evidence(scored, sessions("US_EQ", count=N), horizon=1)
+    window = Window(START, weekdays(n)[-1])
+    found = figures(performance_report(held, ObservationPolicy(), window, config_id="me", recorded_by="x").overall)
+    assert (found["dates"]["brier"], found["observations"]["brier"]) == (n - 1, 10 * (n - 1))
 
 
 def test_without_a_number_nothing_is_too_thin() -> None:
