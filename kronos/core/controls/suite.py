@@ -87,8 +87,7 @@ def plan_suite(key: SuiteKey, incumbent_body: Mapping[str, Any], noise: BestOfNo
     """Every control that fits the engine.
 
     noise: the best of many strategies by coin on the incumbent's record (`chosen_noise`, with the key's draw_seed).
-    earns: whether the incumbent's decisions earn returns, or only forecast. `BadValue` when the incumbent's own body
-    has a key `control`.
+    earns: whether the incumbent's decisions earn returns, or only forecast.
     """
     left_out = {one.name: why for one in CATALOGUE if (why := one.not_for(earns=earns)) is not None}
     controls = tuple(
