@@ -21,6 +21,7 @@ from kronos.store.database import Database
 from kronos.store.experiments import move_experiment
 from kronos.store.verdicts import NewVerdict, insert_verdict
 from kronos_tests.services.backtest_world import NOW, World, backtest_world
+from kronos_tests.store.changes import with_result
 
 WEEK = "1997-W01"
 """ISO week of the world's clock."""
@@ -47,10 +48,11 @@ def right_answer(expected: Expectation) -> Says:
 
 
 def backtested(world: World, experiment_id: UUID) -> None:
-    """The experiment as after its backtests, without having had any."""
+    """The experiment as after its backtests, without having had any: its result says nothing."""
     experiment = find_experiment(world.database, experiment_id)
     attempt = world.admitted(experiment)
     with changing(world.workplace, "Kronos", "every piece was made") as session:
+        with_result(session, find_experiment(world.database, experiment_id))
         end_attempt(session, experiment_id, AttemptOutcome.COMPLETED, attempt=attempt)
         running, review = ExperimentStatus.RUNNING_BACKTESTS, ExperimentStatus.AWAITING_REVIEW
         move_experiment(session, experiment_id, [running], review, attempt=attempt)

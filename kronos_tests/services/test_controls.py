@@ -20,11 +20,13 @@ from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentSta
 from kronos.errors import ChangeRefused, NotFound
 from kronos.orchestrator import MetaOrchestrator
 from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
+from kronos.services.backtest_spec import backtest_spec
 from kronos.services.controls import collect_suites, recorded_suites, start_suites, suites_due, suites_under_way
 from kronos.services.experiments import cancel, config_body_of, list_experiments
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.latch import latches
 from kronos.services.performance import Performance
+from kronos.services.workplace import any_config
 from kronos.store.control_suites import record_suite
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs
@@ -72,6 +74,24 @@ def test_controls_are_made_of_the_active_config(world: World) -> None:
     with world.database.connect(Role.READER) as session:
         bodies = [one.config_body for one in list_configs(session, ENGINE) if one.family == TrialFamily.CONTROL]
     assert [{**body, "control": 0} for body in bodies] == [{**incumbent, "control": 0}] * len(CATALOGUE)
+
+
+def test_what_the_active_config_calls_control_is_its_engines_in_every_control(world: World) -> None:
+    """Outside the sandbox a body may hold any key."""
+    with world.database.connect(Role.OWNER) as session:
+        session.execute("ALTER TABLE kronos.engine_configs DISABLE TRIGGER USER")
+        session.execute(
+            "UPDATE kronos.engine_configs SET config_body = config_body || %s WHERE config_id = %s",
+            ['{"control": {"gain": 2}}', HANDICAPPED_INCUMBENT],
+        )
+        session.execute("ALTER TABLE kronos.engine_configs ENABLE TRIGGER USER")
+    assert start(replace(world, workplace=replace(world.workplace, check_config=any_config))) == 1
+    bench, database, policy = world.bench(), world.database, world.workplace.policy
+    for one in list_experiments(database):
+        chosen = bench.choose(one)
+        proposed = backtest_spec(database, policy, one, chosen, NOW, any_config).subjects[0]
+        assert proposed.config_body == config_body_of(database, ENGINE, HANDICAPPED_INCUMBENT)
+        assert (proposed.control is None) == ("exact_copy" in one.description)
 
 
 def test_a_suite_waits_for_verdicts_by_its_own_code(world: World) -> None:

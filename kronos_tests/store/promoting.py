@@ -46,6 +46,12 @@ INSERT INTO kronos.control_suites (
 ) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, %(code)s, %(outcomes)s, %(planned)s
 FROM kronos.gate_policy_in_force(%(engine)s)
 """
+PLAN = """
+UPDATE kronos.experiments SET metadata = metadata || jsonb_build_object('suite', jsonb_build_object('policy_digest', (
+    SELECT digest FROM kronos.gate_policy_in_force(engine_name)
+)) || %s) WHERE experiment_id = %s AND NOT metadata ? 'suite'
+"""
+PLANNED = ("control", "family", "expected_verdicts", "expected_gate", "reason")
 SET_POLICY = "SELECT kronos.set_gate_policy(%s, %s, %s, %s, 'a test')"
 
 
@@ -157,9 +163,33 @@ class Gated:
         """A suite whose positive control did not pass."""
         return self.record(engine, self.negative(), self.positive("INCONCLUSIVE"))
 
-    def record(self, engine: str, *outcomes: Mapping[str, Any], code: str = CODE, suite_id: UUID | None = None) -> UUID:
-        """Record a suite of these controls, as the orchestrator; suite_id: by default a new one."""
+    def plan(self, told: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """Let a control's experiment say that it is of the next suite, and what is expected; its first plan stays."""
+        planned = {
+            "engine_name": ENGINE, "period": "2017-W52", "seed": self.suites + 1, "code_version": CODE,
+            **{name: told[name] for name in PLANNED if name in told}, **about,
+        }  # fmt: skip
+        with self.database.connect(Role.OWNER) as session:
+            session.execute("ALTER TABLE kronos.experiments DISABLE TRIGGER USER")
+            session.execute(PLAN, [Jsonb(planned), told.get("experiment_id")])
+            session.execute("ALTER TABLE kronos.experiments ENABLE TRIGGER USER")
+
+    def record(
+        self,
+        engine: str,
+        *outcomes: Mapping[str, Any],
+        code: str = CODE,
+        suite_id: UUID | None = None,
+        planned: bool = True,
+    ) -> UUID:
+        """Record a suite of these controls, as the orchestrator; suite_id: by default a new one.
+
+        planned: their experiments say so, where they do not say something else.
+        """
         suite_id = suite_id or uuid4()
+        for told in outcomes if planned else ():
+            about = {"suite_id": str(suite_id), "engine_name": engine, "code_version": code, "planned": len(outcomes)}
+            self.plan(told, about)
         self.suites += 1
         values = {
             "suite_id": suite_id,
@@ -240,7 +270,10 @@ class Gated:
 
     def as_owner(self, *statements: str) -> None:
         """Run statements as the owner with the triggers of the tables concerned off: what no role can do."""
-        tables = ("experiment_verdicts", "engine_configs", "experiments", "principals", "approvals", "control_suites")
+        tables = (
+            "experiment_verdicts", "experiment_results", "engine_configs", "experiments", "principals", "approvals",
+            "control_suites",
+        )  # fmt: skip
         with self.database.connect(Role.OWNER) as session:
             for table in tables:
                 session.execute(f"ALTER TABLE kronos.{table} DISABLE TRIGGER USER")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,12 +16,7 @@ SUITE = UUID(int=24)
 
 def planned(gated: Gated, told: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """The outcome of a control whose experiment says that it is of SUITE, and what is expected of it."""
-    names = ("control", "family", "expected_gate", "expected_verdicts")
-    about = {"suite_id": str(SUITE), "planned": 2, **{name: told[name] for name in names}} | changes
-    gated.as_owner(
-        f"UPDATE kronos.experiments SET metadata = '{json.dumps({'suite': about})}' "
-        f"WHERE experiment_id = '{told['experiment_id']}'"
-    )
+    gated.plan(told, {"suite_id": str(SUITE), "planned": 2} | changes)
     return dict(told)
 
 
@@ -58,6 +52,20 @@ def test_a_positive_told_as_a_negative_is_refused(gated: Gated) -> None:
     told |= {"expected_verdicts": ["INCONCLUSIVE"], "expected_gate": "IMPROVEMENT", "gate_verdict": "INCONCLUSIVE"}
     told |= {"as_expected": True}
     assert refusal(gated, told, gated.positive()) == "control_suites_as_planned"
+
+
+def test_controls_that_say_nothing_of_a_suite_are_of_none(gated: Gated) -> None:
+    told = gated.negative(), gated.positive()
+    with pytest.raises(ChangeRefused, match="controls inverted signal, positive_edge are not of suite") as refused:
+        gated.record(ENGINE, *told, planned=False)
+    assert refused.value.rule == "control_suites_as_planned"
+
+
+@pytest.mark.parametrize("unsaid", ["suite_id", "seed", "expected_verdicts", "expected_gate", "planned"])
+def test_what_was_not_planned_of_a_control_cannot_be_told(gated: Gated, unsaid: str) -> None:
+    told = planned(gated, gated.negative()), planned(gated, gated.positive())
+    gated.as_owner(f"UPDATE kronos.experiments SET metadata = metadata #- '{{suite,{unsaid}}}'")
+    assert refusal(gated, *told) == "control_suites_as_planned"
 
 
 def test_a_suite_that_leaves_a_control_out_is_refused(gated: Gated) -> None:
