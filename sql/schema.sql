@@ -4,11 +4,12 @@ CREATE SCHEMA kronos;
 
 CREATE SCHEMA source;
 
-CREATE FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text) RETURNS void
+CREATE FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text, token text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM kronos.begin_change(author, why, token => token);
     UPDATE kronos.alerts
         SET state = 'ACKNOWLEDGED', acknowledged_by = author, acknowledged_at = now(), acknowledged_reason = why
         WHERE alert_id = wanted;
@@ -198,6 +199,166 @@ BEGIN
         'scope', '*', 'config_id', config, 'activated_at', starts, 'adopted', jsonb_build_object(
             'live_from', live_from, 'live_until', live_until, 'data_until', data_until)));
     RETURN activation;
+END
+$$;
+
+CREATE TABLE kronos.experiment_verdicts (
+    verdict_id uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    look integer NOT NULL,
+    engine_name text NOT NULL,
+    scope text DEFAULT '*'::text NOT NULL,
+    proposed_config_id text NOT NULL,
+    base_config_id text NOT NULL,
+    incumbent text,
+    verdict text NOT NULL,
+    recommendation text NOT NULL,
+    refused_by text[] NOT NULL,
+    report jsonb NOT NULL,
+    policy_engine text NOT NULL,
+    policy_version integer NOT NULL,
+    policy_digest text NOT NULL,
+    evidence_digest text NOT NULL,
+    evidence text NOT NULL,
+    data_until date NOT NULL,
+    lake jsonb NOT NULL,
+    code_version text NOT NULL,
+    judged_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT experiment_verdicts_adopt CHECK (((recommendation = 'ADOPT'::text) = (verdict = 'PASS'::text))),
+    CONSTRAINT experiment_verdicts_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
+    CONSTRAINT experiment_verdicts_evidence_digest_check CHECK ((evidence_digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT experiment_verdicts_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_look_check CHECK ((look >= 1)),
+    CONSTRAINT experiment_verdicts_recommendation CHECK ((recommendation = ANY (ARRAY['ADOPT'::text, 'REJECT'::text, 'CONTINUE_TESTING'::text]))),
+    CONSTRAINT experiment_verdicts_report_check CHECK ((jsonb_typeof(report) = 'object'::text)),
+    CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
+);
+
+COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment could be looked at, judged or not: each look spends alpha.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its findings, and what was tested on what.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.code_version IS 'Of the code that judged.';
+
+COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
+
+CREATE FUNCTION kronos.against_code(judged kronos.experiment_verdicts) RETURNS TABLE(rule text, why text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT 'promotions_code', CASE
+        WHEN NOT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) THEN format(
+            'experiment %s was judged by code %s, which no suite of controls of %s has proven in the last %s days: %s',
+            judged.experiment_id, judged.code_version, judged.engine_name,
+            (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
+            CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
+                WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END)
+        WHEN kronos.code_of_evidence(judged) IS NULL THEN format(
+            'the verdict on experiment %s does not say which code ran its backtest: continue testing',
+            judged.experiment_id)
+        ELSE format(
+            'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
+            'testing', judged.experiment_id, kronos.code_of_evidence(judged), judged.engine_name)
+    END
+    WHERE NOT kronos.verdict_proven(judged)
+$$;
+
+CREATE FUNCTION kronos.against_latch(engine text) RETURNS TABLE(rule text, why text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT 'promotions_latch', format('the promotion latch of %s is closed: %s', engine, string_agg(cause, ', '))
+    FROM kronos.latch_causes(engine) HAVING count(*) > 0
+$$;
+
+CREATE FUNCTION kronos.against_promotion(experiment uuid) RETURNS TABLE(rule text, why text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT * FROM kronos.against_schedule(experiment)
+    UNION ALL
+    SELECT * FROM kronos.against_verdict(experiment)
+    UNION ALL
+    SELECT told.* FROM kronos.verdict_in_force(experiment) AS judged
+        CROSS JOIN LATERAL (
+            SELECT * FROM kronos.against_latch(judged.engine_name)
+            UNION ALL
+            SELECT * FROM kronos.against_code(judged)
+        ) AS told
+$$;
+
+CREATE FUNCTION kronos.against_schedule(experiment uuid) RETURNS TABLE(rule text, why text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT 'promotions_one_scheduled',
+        format('experiment %s has a promotion scheduled for %s: cancel that first', experiment, activates_at)
+    FROM kronos.promotions WHERE experiment_id = experiment AND status = 'SCHEDULED'
+$$;
+
+CREATE FUNCTION kronos.against_verdict(wanted uuid) RETURNS TABLE(rule text, why text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    experiment kronos.experiments;
+    judged kronos.experiment_verdicts;
+    policy text;
+    incumbent text;
+    left_at timestamptz;
+BEGIN
+    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted;
+    IF experiment.expected_outcome IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL') OR experiment.evidence = 'CONTROL' THEN
+        RETURN QUERY SELECT 'promotions_no_control',
+            format('experiment %s is a control: it is never approved or promoted', wanted);
+    END IF;
+    SELECT * INTO judged FROM kronos.verdict_in_force(wanted);
+    IF judged.verdict IS DISTINCT FROM 'PASS' OR judged.attempt <> experiment.attempt THEN
+        RETURN QUERY SELECT 'promotions_pass', format('the verdict on experiment %s is %s: expected PASS', wanted,
+            CASE WHEN judged.attempt <> experiment.attempt THEN 'of an earlier attempt'
+                WHEN judged.verdict IS NULL THEN 'not there yet'
+                ELSE concat_ws(' by ', judged.verdict, nullif(array_to_string(judged.refused_by, ', '), '')) END);
+    END IF;
+    IF judged.verdict IS NULL THEN
+        RETURN;
+    END IF;
+    IF judged.expires_at <= clock_timestamp() THEN
+        RETURN QUERY SELECT 'promotions_fresh',
+            format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at);
+    END IF;
+    SELECT settled_at INTO left_at FROM kronos.promotions
+        WHERE kind = 'ROLLBACK' AND engine_name = judged.engine_name AND scope = judged.scope
+            AND expected_incumbent = judged.proposed_config_id AND settled_at > judged.judged_at
+        ORDER BY settled_at DESC LIMIT 1;
+    IF FOUND THEN
+        RETURN QUERY SELECT 'promotions_rolled_back', format(
+            'config %s of experiment %s passed at %s, and at %s it was rolled back: test it again',
+            judged.proposed_config_id, wanted, judged.judged_at, left_at);
+    END IF;
+    SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
+    IF policy IS DISTINCT FROM judged.policy_digest THEN
+        -- only what awaits review is judged
+        RETURN QUERY SELECT 'promotions_policy', format(
+            'experiment %s was judged under policy %s, in force is %s: %s', wanted, left(judged.policy_digest, 12),
+            left(policy, 12),
+            CASE experiment.status WHEN 'APPROVED' THEN 'continue testing' ELSE 'judge it again' END);
+    END IF;
+    incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
+    IF incumbent IS DISTINCT FROM judged.incumbent THEN
+        RETURN QUERY SELECT 'promotions_incumbent', format(
+            'experiment %s was judged against %s, the incumbent of %s is now %s: continue testing, against that', wanted,
+            coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none'));
+    END IF;
 END
 $$;
 
@@ -522,11 +683,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kronos.close_alert(wanted bigint, author text, why text) RETURNS void
+CREATE FUNCTION kronos.close_alert(wanted bigint, author text, why text, token text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    PERFORM kronos.begin_change(author, why, token => token);
     UPDATE kronos.alerts SET state = 'CLOSED', closed_by = author, closed_at = now(), closed_reason = why
         WHERE alert_id = wanted;
     IF NOT FOUND THEN
@@ -592,56 +754,6 @@ CREATE FUNCTION kronos.code_broken(engine text, code text) RETURNS boolean
         GROUP BY suites.suite_id ORDER BY suites.completed_at DESC, suites.suite_id DESC LIMIT 1
     ), false)
 $$;
-
-CREATE TABLE kronos.experiment_verdicts (
-    verdict_id uuid NOT NULL,
-    experiment_id uuid NOT NULL,
-    attempt integer NOT NULL,
-    look integer NOT NULL,
-    engine_name text NOT NULL,
-    scope text DEFAULT '*'::text NOT NULL,
-    proposed_config_id text NOT NULL,
-    base_config_id text NOT NULL,
-    incumbent text,
-    verdict text NOT NULL,
-    recommendation text NOT NULL,
-    refused_by text[] NOT NULL,
-    report jsonb NOT NULL,
-    policy_engine text NOT NULL,
-    policy_version integer NOT NULL,
-    policy_digest text NOT NULL,
-    evidence_digest text NOT NULL,
-    evidence text NOT NULL,
-    data_until date NOT NULL,
-    lake jsonb NOT NULL,
-    code_version text NOT NULL,
-    judged_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT experiment_verdicts_adopt CHECK (((recommendation = 'ADOPT'::text) = (verdict = 'PASS'::text))),
-    CONSTRAINT experiment_verdicts_evidence CHECK ((evidence = ANY (ARRAY['AUTO_PRESCREEN'::text, 'HUMAN_TRIGGERED'::text, 'CONTROL'::text]))),
-    CONSTRAINT experiment_verdicts_evidence_digest_check CHECK ((evidence_digest ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT experiment_verdicts_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
-    CONSTRAINT experiment_verdicts_look_check CHECK ((look >= 1)),
-    CONSTRAINT experiment_verdicts_recommendation CHECK ((recommendation = ANY (ARRAY['ADOPT'::text, 'REJECT'::text, 'CONTINUE_TESTING'::text]))),
-    CONSTRAINT experiment_verdicts_report_check CHECK ((jsonb_typeof(report) = 'object'::text)),
-    CONSTRAINT experiment_verdicts_verdict CHECK ((verdict = ANY (ARRAY['PASS'::text, 'FAIL'::text, 'INCONCLUSIVE'::text, 'INVALID'::text])))
-);
-
-COMMENT ON TABLE kronos.experiment_verdicts IS 'One row per judgement of an experiment''s evidence under a gate policy, by a version of the code.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.look IS 'How often fresh evidence of this experiment could be looked at, judged or not: each look spends alpha.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.refused_by IS 'The gates that did not pass, in the gates'' order.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.report IS 'Every gate with its findings, and what was tested on what.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.evidence_digest IS 'SHA-256 of what was judged.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.lake IS 'Per lake table the version that holds the evidence.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.code_version IS 'Of the code that judged.';
-
-COMMENT ON COLUMN kronos.experiment_verdicts.expires_at IS 'From when the evidence is stale: nothing is approved or promoted on it.';
 
 CREATE FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -950,6 +1062,16 @@ CREATE FUNCTION kronos.gate_policy_in_force(engine text) RETURNS SETOF kronos.ga
     ORDER BY engine_name = '*', version DESC LIMIT 1
 $$;
 
+CREATE FUNCTION kronos.gate_reasons(report jsonb, of_gate text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce(jsonb_agg(DISTINCT (finding ->> 'reason') COLLATE "C"), '[]')
+    FROM jsonb_array_elements(report -> 'gates') AS each_gate (gate)
+    CROSS JOIN jsonb_array_elements(gate -> 'findings') AS each_finding (finding)
+    WHERE gate ->> 'gate' = of_gate AND finding ->> 'verdict' = gate ->> 'verdict'
+$$;
+
 CREATE FUNCTION kronos.gate_verdict(report jsonb, of_gate text) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1210,6 +1332,7 @@ BEGIN
                 USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_results_immutable';
         END IF;
         IF to_jsonb(NEW) - 'attempt' = to_jsonb(OLD) - 'attempt' THEN
+            OLD.attempt := NEW.attempt;
             RETURN OLD;
         END IF;
         INSERT INTO kronos.superseded_results (
@@ -1266,7 +1389,9 @@ CREATE FUNCTION kronos.keep_suite_rules() RETURNS trigger
     AS $$
 DECLARE
     expected_keys text[] := ARRAY['control', 'family', 'reason', 'experiment_id', 'verdict_id', 'expected_verdicts',
-        'expected_gate', 'verdict', 'gate_verdict', 'refused_by', 'as_expected'];
+        'expected_gate', 'expected_reasons', 'verdict', 'gate_verdict', 'gate_reasons', 'refused_by', 'as_expected'];
+    planned_keys text[] := ARRAY['suite_id', 'engine_name', 'period', 'seed', 'policy_digest', 'code_version',
+        'planned', 'control', 'family', 'expected_verdicts', 'expected_gate'];
     own jsonb := jsonb_build_object('suite_id', NEW.suite_id, 'engine_name', NEW.engine_name, 'period', NEW.period,
         'seed', NEW.seed, 'policy_digest', NEW.policy_digest, 'code_version', NEW.code_version, 'planned', NEW.planned);
     wrong integer;
@@ -1287,10 +1412,16 @@ BEGIN
             OR kronos.code_of_evidence(judged) IS DISTINCT FROM NEW.code_version
             OR kronos.gate_verdict(judged.report, outcome ->> 'expected_gate')
                 IS DISTINCT FROM outcome ->> 'gate_verdict'
+            OR kronos.gate_reasons(judged.report, outcome ->> 'expected_gate') IS DISTINCT FROM outcome -> 'gate_reasons'
             OR (outcome -> 'expected_verdicts' ? 'PASS') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
             OR (outcome ->> 'as_expected')::boolean IS DISTINCT FROM coalesce(CASE outcome -> 'expected_verdicts'
                 WHEN '["PASS"]' THEN judged.verdict = 'PASS'
-                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict')
+                ELSE judged.verdict <> 'PASS' AND outcome -> 'expected_verdicts' ? (outcome ->> 'gate_verdict') AND (
+                    outcome -> 'expected_reasons' = '[]' OR EXISTS (
+                        SELECT FROM jsonb_array_elements_text(outcome -> 'expected_reasons') AS each_reason (expected)
+                        WHERE outcome -> 'gate_reasons' ? expected
+                    )
+                )
             END, false);
     IF wrong > 0 THEN
         RAISE EXCEPTION 'outcomes of controls % are not those of their verdicts, or their backtests not by code %', names,
@@ -1321,12 +1452,14 @@ BEGIN
         FROM jsonb_array_elements(NEW.outcomes) AS each_outcome (outcome)
         JOIN kronos.experiments ON experiment_id = (outcome ->> 'experiment_id')::uuid
         WHERE (expected_outcome = 'POSITIVE_CONTROL') IS DISTINCT FROM (outcome -> 'expected_verdicts' = '["PASS"]')
+            OR NOT coalesce(metadata -> 'suite' ?& planned_keys, false)
             OR EXISTS (
                 SELECT FROM jsonb_each(metadata -> 'suite') AS planned (key, value)
                 WHERE (outcome || own) -> key <> value
             );
     IF wrong > 0 THEN
-        RAISE EXCEPTION 'controls % are told otherwise than they were planned', names
+        RAISE EXCEPTION 'controls % are not of suite %, or told otherwise than they were planned: expected what the '
+            'metadata of their experiments says', names, NEW.suite_id
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'control_suites_as_planned';
     END IF;
     SELECT count(*), string_agg(coalesce(metadata #>> '{suite,control}', experiment_id::text), ', ') INTO wrong, names
@@ -1372,6 +1505,13 @@ BEGIN
         RAISE EXCEPTION 'experiment % is % in attempt %: a verdict on attempt % is too late or too early',
             NEW.experiment_id, experiment.status, experiment.attempt, NEW.attempt
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_attempt';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM kronos.experiment_results WHERE experiment_id = NEW.experiment_id AND attempt = NEW.attempt
+    ) THEN
+        RAISE EXCEPTION 'experiment % has no result of attempt %: expected one, as a verdict is of results',
+            NEW.experiment_id, NEW.attempt
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_results';
     END IF;
     SELECT * INTO policy FROM kronos.gate_policy_in_force(experiment.engine_name);
     IF (policy.engine_name, policy.version, policy.digest)
@@ -1471,14 +1611,14 @@ CREATE FUNCTION kronos.lock_change_log() RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('kronos change log', 0))
+    LOCK TABLE kronos.changes_under_way IN EXCLUSIVE MODE
 $$;
 
 CREATE FUNCTION kronos.lock_incumbent(engine text, within text) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('kronos incumbent ' || engine || ' in ' || within, 0))
+    SELECT kronos.lock_change_log()
 $$;
 
 CREATE FUNCTION kronos.log_approval() RETURNS trigger
@@ -1856,14 +1996,8 @@ CREATE FUNCTION kronos.refuse_while_scheduled(experiment uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    due timestamptz;
 BEGIN
-    SELECT activates_at INTO due FROM kronos.promotions WHERE experiment_id = experiment AND status = 'SCHEDULED';
-    IF FOUND THEN
-        PERFORM kronos.refuse_change('promotions_one_scheduled',
-            format('experiment %s has a promotion scheduled for %s: cancel that first', experiment, due));
-    END IF;
+    PERFORM kronos.refuse_change(rule, why) FROM kronos.against_schedule(experiment);
 END
 $$;
 
@@ -2045,13 +2179,8 @@ CREATE FUNCTION kronos.require_open_latch(engine text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    causes text;
 BEGIN
-    SELECT string_agg(cause, ', ') INTO causes FROM kronos.latch_causes(engine);
-    IF causes IS NOT NULL THEN
-        PERFORM kronos.refuse_change('promotions_latch', format('the promotion latch of %s is closed: %s', engine, causes));
-    END IF;
+    PERFORM kronos.refuse_change(rule, why) FROM kronos.against_latch(engine);
 END
 $$;
 
@@ -2060,54 +2189,15 @@ CREATE FUNCTION kronos.require_pass(wanted uuid) RETURNS kronos.experiment_verdi
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    experiment kronos.experiments;
     judged kronos.experiment_verdicts;
-    policy text;
-    incumbent text;
-    left_at timestamptz;
 BEGIN
-    SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
-    IF experiment.experiment_id IS NULL THEN
+    PERFORM kronos.lock_change_log();
+    PERFORM FROM kronos.experiments WHERE experiment_id = wanted FOR UPDATE;
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'experiment % does not exist', wanted USING ERRCODE = 'no_data_found';
     END IF;
-    IF experiment.expected_outcome IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL') OR experiment.evidence = 'CONTROL' THEN
-        PERFORM kronos.refuse_change('promotions_no_control',
-            format('experiment %s is a control: it is never approved or promoted', wanted));
-    END IF;
+    PERFORM kronos.refuse_change(rule, why) FROM kronos.against_verdict(wanted);
     SELECT * INTO judged FROM kronos.verdict_in_force(wanted);
-    IF judged.verdict IS DISTINCT FROM 'PASS' OR judged.attempt <> experiment.attempt THEN
-        PERFORM kronos.refuse_change('promotions_pass', format('the verdict on experiment %s is %s: expected PASS', wanted,
-            CASE WHEN judged.attempt <> experiment.attempt THEN 'of an earlier attempt'
-                ELSE coalesce(judged.verdict, 'not there yet') END));
-    END IF;
-    IF judged.expires_at <= clock_timestamp() THEN
-        PERFORM kronos.refuse_change('promotions_fresh',
-            format('the evidence for experiment %s expired at %s: continue testing', wanted, judged.expires_at));
-    END IF;
-    SELECT settled_at INTO left_at FROM kronos.promotions
-        WHERE kind = 'ROLLBACK' AND engine_name = judged.engine_name AND scope = judged.scope
-            AND expected_incumbent = judged.proposed_config_id AND settled_at > judged.judged_at
-        ORDER BY settled_at DESC LIMIT 1;
-    IF FOUND THEN
-        PERFORM kronos.refuse_change('promotions_rolled_back', format(
-            'config %s of experiment %s passed at %s, and at %s it was rolled back: test it again',
-            judged.proposed_config_id, wanted, judged.judged_at, left_at));
-    END IF;
-    SELECT digest INTO policy FROM kronos.gate_policy_in_force(judged.engine_name);
-    IF policy IS DISTINCT FROM judged.policy_digest THEN
-        -- only what awaits review is judged
-        PERFORM kronos.refuse_change('promotions_policy', format(
-            'experiment %s was judged under policy %s, in force is %s: %s', wanted, left(judged.policy_digest, 12),
-            left(policy, 12),
-            CASE experiment.status WHEN 'APPROVED' THEN 'continue testing' ELSE 'judge it again' END));
-    END IF;
-    PERFORM kronos.lock_incumbent(judged.engine_name, judged.scope);
-    incumbent := kronos.incumbent_of(judged.engine_name, judged.scope);
-    IF incumbent IS DISTINCT FROM judged.incumbent THEN
-        PERFORM kronos.refuse_change('promotions_incumbent', format(
-            'experiment %s was judged against %s, the incumbent of %s is now %s: continue testing, against that', wanted,
-            coalesce(judged.incumbent, 'none'), judged.engine_name, coalesce(incumbent, 'none')));
-    END IF;
     RETURN judged;
 END
 $$;
@@ -2181,22 +2271,7 @@ CREATE FUNCTION kronos.require_proven_code(judged kronos.experiment_verdicts) RE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF NOT kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) THEN
-        PERFORM kronos.refuse_change('promotions_code', format(
-            'experiment %s was judged by code %s, which no suite of controls of %s has proven in the last %s days: %s',
-            judged.experiment_id, judged.code_version, judged.engine_name,
-            (SELECT kronos.suite_days(body) FROM kronos.gate_policies WHERE digest = judged.policy_digest LIMIT 1),
-            CASE (SELECT status FROM kronos.experiments WHERE experiment_id = judged.experiment_id)
-                WHEN 'APPROVED' THEN 'continue testing' ELSE 'wait for its suite, or judge it again by other code' END));
-    ELSIF kronos.code_of_evidence(judged) IS NULL THEN
-        PERFORM kronos.refuse_change('promotions_code', format(
-            'the verdict on experiment %s does not say which code ran its backtest: continue testing',
-            judged.experiment_id));
-    ELSIF kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged)) THEN
-        PERFORM kronos.refuse_change('promotions_code', format(
-            'the backtest of experiment %s ran by code %s, whose suite of controls of %s was not as expected: continue '
-            'testing', judged.experiment_id, kronos.code_of_evidence(judged), judged.engine_name));
-    END IF;
+    PERFORM kronos.refuse_change(rule, why) FROM kronos.against_code(judged);
 END
 $$;
 
@@ -3464,8 +3539,8 @@ GRANT USAGE ON SCHEMA source TO kronos_chat;
 GRANT USAGE ON SCHEMA source TO kronos_change_manager;
 GRANT USAGE ON SCHEMA source TO kronos_upstream;
 
-REVOKE ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text) TO kronos_change_manager;
+REVOKE ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text, token text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.acknowledge_alert(wanted bigint, author text, why text, token text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.activate_config(engine text, new_id text, author text, why text, at timestamp with time zone, expected text, within text) TO kronos_change_manager;
@@ -3493,6 +3568,53 @@ GRANT ALL ON FUNCTION kronos.add_principal(token text, new_name text, new_kind t
 
 REVOKE ALL ON FUNCTION kronos.adopt_config(token text, engine text, config text, why text, live_from date, live_until date, data_until date, code text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.adopt_config(token text, engine text, config text, why text, live_from date, live_until date, data_until date, code text) TO kronos_change_manager;
+
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_reader;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_chat;
+GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_change_manager;
+
+GRANT INSERT(verdict_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(experiment_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(attempt) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(incumbent) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(verdict) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(recommendation) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(report) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_engine) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(policy_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(evidence_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(data_until) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(lake) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+GRANT INSERT(code_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
+
+REVOKE ALL ON FUNCTION kronos.against_code(judged kronos.experiment_verdicts) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.against_latch(engine text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.against_promotion(experiment uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.against_promotion(experiment uuid) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.against_promotion(experiment uuid) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.against_promotion(experiment uuid) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.against_promotion(experiment uuid) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.against_schedule(experiment uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.against_verdict(wanted uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.alert_closed_latches() FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.alert_closed_latches() TO kronos_orchestrator;
@@ -3557,8 +3679,8 @@ REVOKE ALL ON FUNCTION kronos.chain_text(VARIADIC fields text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.change_author() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) FROM PUBLIC;
-GRANT ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text) TO kronos_change_manager;
+REVOKE ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text, token text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.close_alert(wanted bigint, author text, why text, token text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.close_latch(engine text, of_cause text, what jsonb) TO kronos_orchestrator;
@@ -3571,39 +3693,6 @@ GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_reade
 GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.code_broken(engine text, code text) TO kronos_change_manager;
-
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_reader;
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_chat;
-GRANT SELECT ON TABLE kronos.experiment_verdicts TO kronos_change_manager;
-
-GRANT INSERT(verdict_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(experiment_id) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(attempt) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(incumbent) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(verdict) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(recommendation) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(report) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(policy_engine) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(policy_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(policy_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(evidence_digest) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(data_until) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(lake) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
-
-GRANT INSERT(code_version) ON TABLE kronos.experiment_verdicts TO kronos_orchestrator;
 
 REVOKE ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.code_of_evidence(judged kronos.experiment_verdicts) TO kronos_reader;
@@ -3695,6 +3784,12 @@ GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_reader;
 GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.gate_policy_in_force(engine text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.gate_reasons(report jsonb, of_gate text) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.gate_reasons(report jsonb, of_gate text) TO kronos_reader;
+GRANT ALL ON FUNCTION kronos.gate_reasons(report jsonb, of_gate text) TO kronos_orchestrator;
+GRANT ALL ON FUNCTION kronos.gate_reasons(report jsonb, of_gate text) TO kronos_chat;
+GRANT ALL ON FUNCTION kronos.gate_reasons(report jsonb, of_gate text) TO kronos_change_manager;
 
 REVOKE ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) FROM PUBLIC;
 GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_reader;

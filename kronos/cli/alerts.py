@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -12,6 +10,7 @@ import typer
 from pydantic import TypeAdapter
 
 from kronos import settings
+from kronos.cli.options import Author, at_work, author_of
 from kronos.cli.render import report_console
 from kronos.cli.render_monitoring import print_alerts
 from kronos.store.alerts import Alert, acknowledge, alerts, close
@@ -22,7 +21,6 @@ app = typer.Typer(help="What calls for a person: list it, take it up, close it."
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="The alert's number.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the alert.")]
-By = Annotated[str | None, typer.Option(help="Who answers; default the account that runs this.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -44,18 +42,18 @@ def listing(
 
 
 @app.command()
-def ack(alert_id: Id, reason: Reason, by: By = None) -> None:
+def ack(alert_id: Id, reason: Reason, by: Author = None) -> None:
     """Take an open alert up."""
-    with _database() as database:
-        acknowledge(database, alert_id, by=by or _account(), reason=reason)
+    with at_work() as workplace:
+        acknowledge(workplace.database, alert_id, by=author_of(workplace, by), reason=reason, token=workplace.token)
     typer.echo(f"alert {alert_id}: ACKNOWLEDGED")
 
 
 @app.command("close")
-def close_one(alert_id: Id, reason: Reason, by: By = None) -> None:
+def close_one(alert_id: Id, reason: Reason, by: Author = None) -> None:
     """Close an alert: it was dealt with."""
-    with _database() as database:
-        close(database, alert_id, by=by or _account(), reason=reason)
+    with at_work() as workplace:
+        close(workplace.database, alert_id, by=author_of(workplace, by), reason=reason, token=workplace.token)
     typer.echo(f"alert {alert_id}: CLOSED")
 
 
@@ -63,8 +61,3 @@ def close_one(alert_id: Id, reason: Reason, by: By = None) -> None:
 def _database() -> Iterator[Database]:
     with open_database(settings.load()) as database:
         yield database
-
-
-def _account() -> str:
-    """Name of the account, not of the environment's choosing."""
-    return pwd.getpwuid(os.getuid()).pw_name

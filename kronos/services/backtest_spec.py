@@ -44,7 +44,8 @@ def backtest_spec(
         configs = {one.config_id: one for one in list_configs(session, experiment.engine_name)}
     incumbent = background(database, experiment.engine_name, now).incumbent
     named = _roles(experiment, incumbent)
-    compared = tuple(_subject(config_id, roles, configs) for config_id, roles in named.items())
+    base = _registered(experiment.base_config_id, configs)
+    compared = tuple(_subject(_registered(one, configs), roles, base) for one, roles in named.items())
     near, left_out = _neighbours(compared[0], terms, lambda body: check_config(experiment.engine_name, body))
     start, end = experiment.start_date, experiment.end_date
     return BacktestSpec(
@@ -77,14 +78,17 @@ def _roles(experiment: Experiment, incumbent: str | None) -> dict[str, tuple[Sub
     return named
 
 
-def _subject(config_id: str, roles: tuple[SubjectRole, ...], configs: Mapping[str, EngineConfig]) -> Subject:
-    """A registered config; what a control's body says beyond its engine's is for the worker alone."""
+def _registered(config_id: str, configs: Mapping[str, EngineConfig]) -> EngineConfig:
     if config_id not in configs:
         raise NotFound("registered config", config_id, sorted(configs))
-    found = configs[config_id]
-    is_control = found.family == TrialFamily.CONTROL
-    body, control = split_body(found.config_body) if is_control else (found.config_body, None)
-    return Subject(config_id=config_id, config_body=body, roles=roles, control=control)
+    return configs[config_id]
+
+
+def _subject(config: EngineConfig, roles: tuple[SubjectRole, ...], base: EngineConfig) -> Subject:
+    """What a control's body says beyond its base's is for the worker alone."""
+    is_control = config.family == TrialFamily.CONTROL
+    body, control = split_body(config.config_body, base.config_body) if is_control else (config.config_body, None)
+    return Subject(config_id=config.config_id, config_body=body, roles=roles, control=control)
 
 
 def _neighbours(

@@ -25,7 +25,7 @@ from kronos.core.facts import facts_at, horizons_in
 from kronos.core.frames import DECISIONS, OUTCOMES
 from kronos.core.gates.policy import PromotionTerms
 from kronos.core.vocabulary import ExperimentStatus, Mode
-from kronos.errors import BadValue, NotFound
+from kronos.errors import NotFound
 from kronos.lake.tables import Lake
 from kronos.services.comparison import background
 from kronos.services.experiments import OPEN, Identity, changing, config_body_of, create_within, enqueue_within
@@ -189,15 +189,9 @@ def _planned(workplace: Workplace, lake: Lake, key: SuiteKey) -> SuitePlan | str
         return f"{key.incumbent} has no LIVE record: there is nothing to make controls of"
     body = config_body_of(workplace.database, key.engine_name, key.incumbent)
     earns = outcomes["return"].null_count() < outcomes.height
-    noise, alters = (
-        chosen_noise(decisions, outcomes, seed=key.draw_seed),
-        alters_data(workplace.policy, key.engine_name),
-    )
-    try:
-        return plan_suite(key, body, noise, earns=earns, alters=alters)
-    except BadValue as error:
-        # an engine without controls promotes nothing; the others' have to start
-        return f"no controls can be made of {key.incumbent}: {error}"
+    noise = chosen_noise(decisions, outcomes, seed=key.draw_seed)
+    alters = alters_data(workplace.policy, key.engine_name)
+    return plan_suite(key, body, noise, earns=earns, alters=alters)
 
 
 def live_record(lake: Lake, engine_name: str, config_id: str) -> tuple[pl.DataFrame, pl.DataFrame]:

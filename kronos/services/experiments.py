@@ -100,11 +100,11 @@ def create_within(
 ) -> Experiment:
     """`create_experiment` inside a transaction that has begun its change; data: the engine's dates."""
     automatic = author == KRONOS if auto_generated is None else auto_generated
-    require_base(session, request.engine_name, request.base_config_id)
+    base = require_base(session, request.engine_name, request.base_config_id)
     if request.expected_outcome in CONTROLS and author != KRONOS:
         raise BadValue("expected outcome", request.expected_outcome, "CANDIDATE or BASELINE: Kronos makes the controls")
     asked = checked(request, data, workplace.policy.comparison.detectable_sharpe, auto_generated=automatic)
-    _check_config(workplace, asked)
+    _check_config(workplace, asked, base.config_body)
     workplace.check_dates(asked.engine_name, asked.start_date, asked.end_date)
     given = identity or _new_identity(asked)
     _register_proposed(session, asked, given.config_id, author)
@@ -222,11 +222,11 @@ def require_base(session: Session, engine_name: str, config_id: str) -> EngineCo
     raise NotFound(f"config of {engine_name}", config_id, sorted(of_engine))
 
 
-def _check_config(workplace: Workplace, asked: CheckedRequest) -> None:
+def _check_config(workplace: Workplace, asked: CheckedRequest, base: Mapping[str, Any]) -> None:
     """What the engine gets of the body has to fit it; of a control alone a part of the body is not the engine's."""
     body = asked.proposed_config
     if asked.expected_outcome in CONTROLS:
-        body, _ = split_body(body)
+        body, _ = split_body(body, base)
     workplace.check_config(asked.engine_name, body)
 
 

@@ -11,15 +11,13 @@ from kronos.core.canonical import canonical_json
 from kronos.core.controls.families import FamilyAnswer, family_answer
 from kronos.core.controls.outcomes import Suite
 from kronos.core.controls.report import EngineGates, PositivePower, gate_report
-from kronos.core.controls.standing import Candidate, Standing, candidates, power_of_positives, standing
+from kronos.core.controls.standing import Candidate, Standing, power_of_positives, standing
 from kronos.core.quality import Finding
 from kronos.services.controls import engines_under_control, recorded_suites
 from kronos.services.gate_policies import gate_policy
 from kronos.store import control_suites as store
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import EVERYWHERE, activations
 from kronos.store.latch import latch_causes
-from kronos.store.scheduler import database_now
 
 
 def family_of_week(database: Database, family: str, period: str) -> FamilyAnswer:
@@ -40,27 +38,20 @@ def powers_of_positives(database: Database, engine_name: str | None = None) -> d
 
 
 def standings(database: Database) -> dict[str, Standing]:
-    """By engine with an active config what its newest suite proves, now by the database's clock."""
-    suites = recorded_suites(database)
+    """By engine with an active config whether its gates are proven now, by what keeps its latch closed."""
+    suites, engines = recorded_suites(database), engines_under_control(database)
     with database.connect(Role.READER) as session:
-        now = database_now(session)
-    found = {}
-    for engine in engines_under_control(database):
-        terms = gate_policy(database, engine)
-        own = [one for one in suites if one.engine_name == engine]
-        found[engine] = standing(engine, own, terms.version.digest, terms.policy.promotion, now)
-    return found
+        causes = {engine: [one.cause for one in latch_causes(session, engine)] for engine in engines}
+    return {
+        engine: standing(engine, [one for one in suites if one.engine_name == engine], causes[engine])
+        for engine in engines
+    }
 
 
 def promotion_candidates(database: Database) -> tuple[Candidate, ...]:
-    """Open experiments that were judged, each with every reason against its promotion."""
-    proven = standings(database)
+    """Open experiments that were judged, each with every reason against its promotion, as the database says them."""
     with database.connect(Role.READER) as session:
-        judged, now = store.judged_experiments(session), database_now(session)
-        incumbents = {engine: _incumbent(session, engine) for engine in {one.engine_name for one in judged}}
-        closings = {engine: _closings(session, engine) for engine in incumbents}
-    policies = {engine: gate_policy(database, engine).version.digest for engine in incumbents}
-    return candidates(judged, proven, policies, incumbents, closings, now)
+        return tuple(store.candidates(session))
 
 
 def candidates_mark(database: Database) -> str | None:
@@ -87,16 +78,6 @@ def unfounded_candidates(database: Database) -> Finding:
 def _power(database: Database, engine: str, suites: list[Suite]) -> PositivePower:
     own = [one for one in suites if one.engine_name == engine]
     return power_of_positives(own, gate_policy(database, engine).policy.promotion)
-
-
-def _closings(session: store.Session, engine: str) -> list[str]:
-    """What a person has to look into; what only a suite opens is in the standing."""
-    return [f"{one.cause}, event {one.event_id}" for one in latch_causes(session, engine) if one.event_id is not None]
-
-
-def _incumbent(session: store.Session, engine: str) -> str | None:
-    held = [one for one in activations(session, engine) if one.scope == EVERYWHERE and one.deactivated_at is None]
-    return held[0].config_id if held else None
 
 
 def weeks_judged(database: Database) -> Mapping[str, int]:

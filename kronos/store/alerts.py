@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from kronos.errors import AlertConflict, BadValue, NotFound
+from kronos.errors import AlertConflict, BadValue, NotAllowed, NotFound
 from kronos.store.database import Database, Role
 from kronos.store.queries import query
 
@@ -91,18 +91,21 @@ def record_delivery(connection: Session, alert_id: int, failure: str | None) -> 
     connection.execute(query("alerts", "record_delivery"), {"alert_id": alert_id, "failure": failure})
 
 
-def acknowledge(database: Database, alert_id: int, *, by: str, reason: str) -> None:
-    """Take an open alert up; NotFound for an unknown id, AlertConflict when it is not open any more."""
-    _answer(database, "acknowledge", alert_id, by, reason)
+def acknowledge(database: Database, alert_id: int, *, by: str, reason: str, token: str | None = None) -> None:
+    """Take an open alert up; NotFound for an unknown id, AlertConflict when it is not open any more.
+
+    token: of the principal under whose name it is; NotAllowed for his name without it.
+    """
+    _answer(database, "acknowledge", alert_id, by, reason, token)
 
 
-def close(database: Database, alert_id: int, *, by: str, reason: str) -> None:
-    """Close an alert; NotFound for an unknown id, AlertConflict when it is closed already."""
-    _answer(database, "close", alert_id, by, reason)
+def close(database: Database, alert_id: int, *, by: str, reason: str, token: str | None = None) -> None:
+    """Close an alert; NotFound for an unknown id, AlertConflict when it is closed already. token: as above."""
+    _answer(database, "close", alert_id, by, reason, token)
 
 
-def _answer(database: Database, name: str, alert_id: int, by: str, reason: str) -> None:
-    values = {"alert_id": alert_id, "by": by, "reason": reason}
+def _answer(database: Database, name: str, alert_id: int, by: str, reason: str, token: str | None) -> None:
+    values = {"alert_id": alert_id, "by": by, "reason": reason, "token": token}
     with database.connect(Role.CHANGE_MANAGER) as connection, _refusals(values):
         connection.execute(query("alerts", name), values)
 
@@ -114,6 +117,8 @@ def _refusals(values: Mapping[str, Any]) -> Iterator[None]:
         yield
     except psycopg.errors.NoDataFound as error:
         raise NotFound("alert", str(values["alert_id"])) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotAllowed(error.diag.message_primary or str(error), error.diag.constraint_name) from error
     except psycopg.errors.CheckViolation as error:
         raise BadValue("by, reason", (values["by"], values["reason"]), "a name and a reason, neither empty") from error
     except psycopg.errors.RestrictViolation as error:

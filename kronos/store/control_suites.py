@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from kronos.core.canonical import canonical_json
 from kronos.core.controls.outcomes import ControlOutcome, Suite
 from kronos.core.controls.progress import Member, SuiteUnderWay, under_way
-from kronos.core.controls.standing import JudgedExperiment
+from kronos.core.controls.standing import Candidate, JudgedExperiment
 from kronos.core.controls.suite import SuiteKey
 from kronos.core.gates.model import Gate, GateVerdict
 from kronos.core.vocabulary import ExperimentStatus
@@ -54,24 +54,20 @@ def unrecorded(session: Session, period: str) -> tuple[SuiteUnderWay, ...]:
         )
 
 
-def judged_experiments(session: Session) -> list[JudgedExperiment]:
-    """Open experiments that are no controls, with their verdicts in force."""
+def candidates(session: Session) -> list[Candidate]:
+    """Open experiments that are no controls, judged, each with all that stands against promoting it."""
     with session.cursor(row_factory=dict_row) as cursor:
-        return [
-            JudgedExperiment(
-                **row
-                | {
-                    "verdict": GateVerdict(row["verdict"]),
-                    "refused_by": tuple(Gate(one) for one in row["refused_by"]),
-                }
-            )
-            for row in cursor.execute(query("control_suites", "judged"))
-        ]
+        return [_candidate(row) for row in cursor.execute(query("control_suites", "candidates"))]
 
 
 def promotable_experiments(session: Session) -> list[UUID]:
-    """Experiments that the tables alone say may be promoted, the promise about positives aside."""
+    """Experiments that the tables alone say may be promoted."""
     return [row[0] for row in session.execute(query("control_suites", "promotable"))]
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    reasons = tuple(row.pop("reasons"))
+    return Candidate(JudgedExperiment(**row | {"verdict": GateVerdict(row["verdict"])}), reasons)
 
 
 def _member(row: dict[str, Any]) -> Member:

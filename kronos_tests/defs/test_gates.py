@@ -177,7 +177,7 @@ def test_without_a_suite_no_candidate_is_promotable_whoever_asks(
     experiment_id = candidate(world)
     found = shown(kronos, instance)
     assert found["promotable"] == 0
-    assert experiment_id in found["experiments"] and "controls MISSING" in found["experiments"]
+    assert experiment_id in found["experiments"] and "is closed: NO_SUITE" in found["experiments"]
 
 
 def test_what_passed_is_promotable_once_the_gates_are_proven(
@@ -192,7 +192,7 @@ def test_what_passed_is_promotable_once_the_gates_are_proven(
         begin(session, "ann")
         close_latch(session, "PORTFOLIO", "SUSPECT", {"why": "a look is needed"})
     found = shown(kronos, instance)
-    assert found["promotable"] == 0 and "the latch is closed: SUSPECT" in found["experiments"]
+    assert found["promotable"] == 0 and "the promotion latch of PORTFOLIO is closed: SUSPECT" in found["experiments"]
     assert promotable(world) == []
 
 
@@ -207,7 +207,7 @@ def test_results_of_a_later_attempt_are_not_what_was_judged(
     experiment = requeue(world.workplace, UUID(experiment_id), "ann", "more data")
     assert run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "again") is not None
     found = shown(kronos, instance)
-    assert found["promotable"] == 0 and "the verdict is of attempt 1" in found["experiments"]
+    assert found["promotable"] == 0 and "is of an earlier attempt: expected PASS" in found["experiments"]
     assert promotable(world) == []
 
 

@@ -21,6 +21,7 @@ from kronos.store.database import Database
 from kronos.store.experiments import move_experiment
 from kronos.store.verdicts import NewVerdict, insert_verdict
 from kronos_tests.services.backtest_world import NOW, World, backtest_world
+from kronos_tests.store.changes import with_result
 
 WEEK = "1997-W01"
 """ISO week of the world's clock."""
@@ -47,10 +48,11 @@ def right_answer(expected: Expectation) -> Says:
 
 
 def backtested(world: World, experiment_id: UUID) -> None:
-    """The experiment as after its backtests, without having had any."""
+    """The experiment as after its backtests, without having had any: its result says nothing."""
     experiment = find_experiment(world.database, experiment_id)
     attempt = world.admitted(experiment)
     with changing(world.workplace, "Kronos", "every piece was made") as session:
+        with_result(session, find_experiment(world.database, experiment_id))
         end_attempt(session, experiment_id, AttemptOutcome.COMPLETED, attempt=attempt)
         running, review = ExperimentStatus.RUNNING_BACKTESTS, ExperimentStatus.AWAITING_REVIEW
         move_experiment(session, experiment_id, [running], review, attempt=attempt)
@@ -63,11 +65,15 @@ def judged(
     incumbent: str | None = None,
     ran_by: str | None = None,
 ) -> None:
-    """The experiment backtested and judged: gates that are not named pass. ran_by: by default the code that judges."""
+    """The experiment backtested and judged: gates that are not named pass, all for the first reason that is expected.
+
+    ran_by: by default the code that judges.
+    """
     backtested(world, experiment_id)
     experiment = find_experiment(world.database, experiment_id)
     terms = gate_policy(world.database, experiment.engine_name).version
     gates = {gate: (says or {}).get(gate, GateVerdict.PASS) for gate in Gate}
+    why = [*experiment.metadata.get("suite", {}).get("expected_reasons", []), "A_TEST"][0]
     verdict = worst(gates.values())
     new = NewVerdict(
         experiment_id=experiment_id,
@@ -76,7 +82,10 @@ def judged(
         verdict=verdict.value,
         recommendation="ADOPT" if verdict is GateVerdict.PASS else "REJECT",
         report={
-            "gates": [{"gate": gate.value, "verdict": said.value} for gate, said in gates.items()],
+            "gates": [
+                {"gate": gate.value, "verdict": said.value, "findings": [{"verdict": said.value, "reason": why}]}
+                for gate, said in gates.items()
+            ],
             "about": {"code_version": ran_by or world.workplace.code_version},
         },
         policy_engine=terms.engine_name,

@@ -21,26 +21,19 @@ from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentSta
 from kronos.errors import ChangeRefused, NotFound
 from kronos.orchestrator import MetaOrchestrator
 from kronos.sandbox.configs import HANDICAPPED_INCUMBENT
-from kronos.services import controls
-from kronos.services.controls import (
-    collect_suites,
-    live_record,
-    recorded_suites,
-    start_suites,
-    suites_due,
-    suites_under_way,
-)
+from kronos.services.backtest_spec import backtest_spec
+from kronos.services.controls import collect_suites, recorded_suites, start_suites, suites_due, suites_under_way
 from kronos.services.experiments import cancel, config_body_of, list_experiments
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.latch import latches
 from kronos.services.performance import Performance
+from kronos.services.workplace import any_config
 from kronos.store.control_suites import record_suite
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import list_configs, register
+from kronos.store.engine_configs import list_configs
 from kronos.store.trials import count_trials
 from kronos_tests.services.backtest_world import NOW, World
 from kronos_tests.services.control_world import WEEK, control_world, judge_suite, judged, right_answer, under_way
-from kronos_tests.store.activations import first_active
 
 ENGINE = "PORTFOLIO"
 QUEUED, REVIEW, REJECTED = (
@@ -82,6 +75,24 @@ def test_controls_are_made_of_the_active_config(world: World) -> None:
     with world.database.connect(Role.READER) as session:
         bodies = [one.config_body for one in list_configs(session, ENGINE) if one.family == TrialFamily.CONTROL]
     assert [{**body, "control": 0} for body in bodies] == [{**incumbent, "control": 0}] * len(CATALOGUE)
+
+
+def test_what_the_active_config_calls_control_is_its_engines_in_every_control(world: World) -> None:
+    """Outside the sandbox a body may hold any key."""
+    with world.database.connect(Role.OWNER) as session:
+        session.execute("ALTER TABLE kronos.engine_configs DISABLE TRIGGER USER")
+        session.execute(
+            "UPDATE kronos.engine_configs SET config_body = config_body || %s WHERE config_id = %s",
+            ['{"control": {"gain": 2}}', HANDICAPPED_INCUMBENT],
+        )
+        session.execute("ALTER TABLE kronos.engine_configs ENABLE TRIGGER USER")
+    assert start(replace(world, workplace=replace(world.workplace, check_config=any_config))) == 1
+    bench, database, policy = world.bench(), world.database, world.workplace.policy
+    for one in list_experiments(database):
+        chosen = bench.choose(one)
+        proposed = backtest_spec(database, policy, one, chosen, NOW, any_config).subjects[0]
+        assert proposed.config_body == config_body_of(database, ENGINE, HANDICAPPED_INCUMBENT)
+        assert (proposed.control is None) == ("exact_copy" in one.description)
 
 
 def test_a_suite_waits_for_verdicts_by_its_own_code(world: World) -> None:
@@ -153,24 +164,6 @@ def test_controls_have_the_dates_of_their_engine(world: World) -> None:
     start(world)
     (live,) = {(one.start_date, one.end_date) for one in list_experiments(world.database)}
     assert live == world.workplace.data(ENGINE).live
-
-
-def test_an_engine_of_whose_config_no_controls_can_be_made_holds_up_no_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Upstream may use the controls' own key for something else, in what a person adopts."""
-    record = live_record(world.pipeline.lake, ENGINE, HANDICAPPED_INCUMBENT)
-    monkeypatch.setattr(controls, "live_record", lambda lake, engine, config: record)
-    with world.database.connect(Role.ORCHESTRATOR) as session:
-        register(
-            session, config_id="manual", engine_name="ALPHA", version="1", config_body={"control": "manual"},
-            created_by="source", created_at=NOW - timedelta(days=9),
-        )  # fmt: skip
-    with world.database.connect(Role.CHANGE_MANAGER) as session:
-        first_active(session, "ALPHA", "manual", NOW - timedelta(days=9))
-    done = start_suites(world.workplace, world.pipeline.lake, NOW)
-    assert done.silent["ALPHA"].startswith("no controls can be made of manual: incumbent's config body has value")
-    assert ENGINE in {plan.key.engine_name for plan in done.started}
 
 
 def test_an_unknown_engine_is_refused_by_name(world: World) -> None:

@@ -13,7 +13,14 @@ from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, ResourceCl
 from kronos.store.change_log import Session, begin_change
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs, register
-from kronos.store.experiments import NewExperiment, insert_experiment, matching_experiments, move_experiment
+from kronos.store.experiments import (
+    NewExperiment,
+    insert_experiment,
+    matching_experiments,
+    move_experiment,
+    record_result,
+    results_of,
+)
 from kronos.store.proposals import propose
 
 T0 = datetime(2010, 1, 4, tzinfo=UTC)
@@ -101,12 +108,23 @@ def moved(
     for target in targets:
         with database.connect(Role.OWNER) as session:
             begin(session, author)
-            expected = matching_experiments(session, str(experiment.experiment_id))[0].status
+            experiment = matching_experiments(session, str(experiment.experiment_id))[0]
+            expected = experiment.status
+            if (expected, target) == (ExperimentStatus.RUNNING_BACKTESTS, ExperimentStatus.AWAITING_REVIEW):
+                with_result(session, experiment)
             lease = LEASE if target is ExperimentStatus.RUNNING_BACKTESTS else None
             experiment = move_experiment(
                 session, experiment.experiment_id, [expected], target, leased_until=lease, **changes
             )
     return experiment
+
+
+def with_result(session: Session, experiment: Experiment) -> None:
+    """Give the attempt a result unless it has one."""
+    if all(one.attempt != experiment.attempt for one in results_of(session, experiment.experiment_id)):
+        nothing: dict[str, Any] = {"metrics": {}, "by_regime": {}, "by_market": {}, "by_stability_bucket": {}}
+        period, attempt = (experiment.start_date, experiment.end_date), experiment.attempt
+        record_result(session, experiment.experiment_id, period, attempt=attempt, **nothing, provenance={})
 
 
 def at_status(

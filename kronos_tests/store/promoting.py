@@ -47,6 +47,12 @@ INSERT INTO kronos.control_suites (
 ) SELECT %(suite_id)s, %(engine)s, '2017-W52', %(seed)s, digest, %(code)s, %(outcomes)s, %(planned)s
 FROM kronos.gate_policy_in_force(%(engine)s)
 """
+PLAN = """
+UPDATE kronos.experiments SET metadata = metadata || jsonb_build_object('suite', jsonb_build_object('policy_digest', (
+    SELECT digest FROM kronos.gate_policy_in_force(engine_name)
+)) || %s) WHERE experiment_id = %s AND NOT metadata ? 'suite'
+"""
+PLANNED = ("control", "family", "expected_verdicts", "expected_gate", "reason")
 SET_POLICY = "SELECT kronos.set_gate_policy(%s, %s, %s, %s, 'a test')"
 
 
@@ -91,14 +97,17 @@ class Gated:
         evidence: str = "first look",
         code: str = CODE,
         tested_by: str | None = CODE,
+        reason: str = "NOT_SHOWN",
     ) -> UUID:
-        """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement.
+        """Judge an experiment that awaits review; a verdict that is none of PASS fails by improvement, for a reason.
 
         code, tested_by: versions of the code that judges and that ran the backtest; None: the report does not say.
         """
         verdict_id = uuid4()
+        said = {gate: verdict if gate is Gate.IMPROVEMENT else "PASS" for gate in Gate}
         gates = [
-            {"gate": gate, "verdict": verdict if gate is Gate.IMPROVEMENT else "PASS", "findings": []} for gate in Gate
+            {"gate": gate, "verdict": one, "findings": [{"verdict": one, "reason": reason}]}
+            for gate, one in said.items()
         ]
         values = {
             "verdict_id": verdict_id,
@@ -118,21 +127,28 @@ class Gated:
         """A suite of a negative and a positive control, as expected unless the negative passed."""
         return self.record(engine, self.negative(verdict, code), self.positive(code=code), code=code)
 
-    def negative(self, verdict: str = "FAIL", code: str = CODE, tested_by: str | None = None) -> dict[str, Any]:
-        """What came of a new negative control that awaits its review; tested_by: by default the code that judges."""
+    def negative(
+        self, verdict: str = "FAIL", code: str = CODE, tested_by: str | None = None, reason: str = "NOT_SHOWN"
+    ) -> dict[str, Any]:
+        """What came of a new negative control that awaits its review; tested_by: by default the code that judges.
+
+        reason: of its gate, NOT_SHOWN is expected.
+        """
         control = at_status(self.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
         return {
             "control": "inverted signal",
             "family": "IMPROVEMENT",
             "reason": "a test",
             "experiment_id": str(control.experiment_id),
-            "verdict_id": str(self.judge(control, verdict, code=code, tested_by=tested_by or code)),
+            "verdict_id": str(self.judge(control, verdict, code=code, tested_by=tested_by or code, reason=reason)),
             "expected_verdicts": ["FAIL", "INCONCLUSIVE"],
             "expected_gate": "IMPROVEMENT",
+            "expected_reasons": ["NOT_SHOWN", "WORSE"],
             "verdict": verdict,
             "gate_verdict": verdict,
+            "gate_reasons": [reason],
             "refused_by": [] if verdict == "PASS" else ["IMPROVEMENT"],
-            "as_expected": verdict != "PASS",
+            "as_expected": verdict != "PASS" and reason == "NOT_SHOWN",
             "why": "a test",
         }
 
@@ -147,8 +163,10 @@ class Gated:
             "verdict_id": str(self.judge(control, verdict, code=code, tested_by=code)),
             "expected_verdicts": ["PASS"],
             "expected_gate": None,
+            "expected_reasons": [],
             "verdict": verdict,
             "gate_verdict": None,
+            "gate_reasons": [],
             "refused_by": [] if verdict == "PASS" else ["IMPROVEMENT"],
             "as_expected": verdict == "PASS",
             "why": "a test" if verdict == "PASS" else "missed",
@@ -158,9 +176,33 @@ class Gated:
         """A suite whose positive control did not pass."""
         return self.record(engine, self.negative(), self.positive("INCONCLUSIVE"))
 
-    def record(self, engine: str, *outcomes: Mapping[str, Any], code: str = CODE, suite_id: UUID | None = None) -> UUID:
-        """Record a suite of these controls, as the orchestrator; suite_id: by default a new one."""
+    def plan(self, told: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """Let a control's experiment say that it is of the next suite, and what is expected; its first plan stays."""
+        planned = {
+            "engine_name": ENGINE, "period": "2017-W52", "seed": self.suites + 1, "code_version": CODE,
+            **{name: told[name] for name in PLANNED if name in told}, **about,
+        }  # fmt: skip
+        with self.database.connect(Role.OWNER) as session:
+            session.execute("ALTER TABLE kronos.experiments DISABLE TRIGGER USER")
+            session.execute(PLAN, [Jsonb(planned), told.get("experiment_id")])
+            session.execute("ALTER TABLE kronos.experiments ENABLE TRIGGER USER")
+
+    def record(
+        self,
+        engine: str,
+        *outcomes: Mapping[str, Any],
+        code: str = CODE,
+        suite_id: UUID | None = None,
+        planned: bool = True,
+    ) -> UUID:
+        """Record a suite of these controls, as the orchestrator; suite_id: by default a new one.
+
+        planned: their experiments say so, where they do not say something else.
+        """
         suite_id = suite_id or uuid4()
+        for told in outcomes if planned else ():
+            about = {"suite_id": str(suite_id), "engine_name": engine, "code_version": code, "planned": len(outcomes)}
+            self.plan(told, about)
         self.suites += 1
         values = {
             "suite_id": suite_id,
@@ -241,7 +283,10 @@ class Gated:
 
     def as_owner(self, *statements: str) -> None:
         """Run statements as the owner with the triggers of the tables concerned off: what no role can do."""
-        tables = ("experiment_verdicts", "engine_configs", "experiments", "principals", "approvals", "control_suites")
+        tables = (
+            "experiment_verdicts", "experiment_results", "engine_configs", "experiments", "principals", "approvals",
+            "control_suites",
+        )  # fmt: skip
         with self.database.connect(Role.OWNER) as session:
             for table in tables:
                 session.execute(f"ALTER TABLE kronos.{table} DISABLE TRIGGER USER")

@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from kronos.errors import AlertConflict, BadValue, NotFound
+from kronos.errors import AlertConflict, BadValue, NotAllowed, NotFound
 from kronos.store.alerts import acknowledge, alerts, close, raise_alert
 from kronos.store.database import Database, Role
+from kronos_tests.store.promoting import MIA, Gated
 
 MARCH, JUNE = date(2020, 3, 2), date(2020, 6, 1)
 
@@ -115,6 +116,22 @@ def test_an_answer_names_who_and_why(database: Database, by: str, reason: str) -
 def test_an_unknown_alert_is_not_found(database: Database) -> None:
     with pytest.raises(NotFound, match="alert '77'"):
         close(database, 77, by="ann", reason="why")
+
+
+@pytest.mark.parametrize("answer", [acknowledge, close])
+@pytest.mark.parametrize(("by", "token"), [("mia", None), ("ann", MIA), ("ann", "nobody's"), ("policy", None)])
+def test_nobody_answers_under_a_name_that_is_not_his(gated: Gated, answer: Any, by: str, token: str | None) -> None:
+    number = raised(gated.database) or 0
+    with pytest.raises((NotAllowed, BadValue)):
+        answer(gated.database, number, by=by, reason="known", token=token)
+    assert state(gated.database) == ["OPEN"]
+
+
+@pytest.mark.parametrize("answer", [acknowledge, close])
+def test_a_principal_answers_with_his_token(gated: Gated, answer: Any) -> None:
+    answer(gated.database, raised(gated.database) or 0, by="mia", reason="known", token=MIA)
+    (found,) = alerts(gated.database, closed=True)
+    assert "mia" in (found.acknowledged_by, found.closed_by)
 
 
 @pytest.mark.parametrize("role", [Role.ORCHESTRATOR, Role.READER, Role.CHAT])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,18 +10,14 @@ import pytest
 
 from kronos.errors import ChangeRefused
 from kronos_tests.store.promoting import ENGINE, Gated
+from kronos_tests.store.test_latch import causes
 
 SUITE = UUID(int=24)
 
 
 def planned(gated: Gated, told: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """The outcome of a control whose experiment says that it is of SUITE, and what is expected of it."""
-    names = ("control", "family", "expected_gate", "expected_verdicts")
-    about = {"suite_id": str(SUITE), "planned": 2, **{name: told[name] for name in names}} | changes
-    gated.as_owner(
-        f"UPDATE kronos.experiments SET metadata = '{json.dumps({'suite': about})}' "
-        f"WHERE experiment_id = '{told['experiment_id']}'"
-    )
+    gated.plan(told, {"suite_id": str(SUITE), "planned": 2} | changes)
     return dict(told)
 
 
@@ -39,6 +34,7 @@ def test_a_suite_told_as_planned_is_recorded(gated: Gated) -> None:
 
 @pytest.mark.parametrize("changes", [
     {"control": "look_ahead"}, {"family": "INTEGRITY"}, {"expected_gate": "INTEGRITY"}, {"expected_verdicts": ["FAIL"]},
+    {"expected_reasons": ["BUDGET_SPENT"]},
     {"planned": 3}, {"seed": 999}, {"period": "2017-W51"}, {"engine_name": "PORTFOLIO"}, {"suite_id": str(uuid4())},
     {"code_version": "older"}, {"policy_digest": "older"},
 ])  # fmt: skip
@@ -50,14 +46,41 @@ def test_a_control_told_otherwise_than_planned_is_refused(gated: Gated, changes:
 def test_a_negative_told_as_a_positive_is_refused(gated: Gated) -> None:
     told = gated.negative("PASS")
     told |= {"expected_verdicts": ["PASS"], "expected_gate": None, "gate_verdict": None, "as_expected": True}
+    told |= {"expected_reasons": [], "gate_reasons": []}
     assert refusal(gated, told, gated.negative()) == "control_suites_as_planned"
 
 
 def test_a_positive_told_as_a_negative_is_refused(gated: Gated) -> None:
     told = gated.positive("INCONCLUSIVE")
     told |= {"expected_verdicts": ["INCONCLUSIVE"], "expected_gate": "IMPROVEMENT", "gate_verdict": "INCONCLUSIVE"}
-    told |= {"as_expected": True}
+    told |= {"gate_reasons": ["NOT_SHOWN"], "as_expected": True}
     assert refusal(gated, told, gated.positive()) == "control_suites_as_planned"
+
+
+def test_a_negative_that_is_refused_for_something_else_is_not_as_expected(gated: Gated) -> None:
+    told = planned(gated, gated.negative(reason="BUDGET_SPENT")), planned(gated, gated.positive())
+    assert refusal(gated, told[0] | {"as_expected": True}, told[1]) == "control_suites_as_judged"
+    gated.record(ENGINE, *told, suite_id=SUITE)
+    assert causes(gated) == ["SUSPECT"]
+
+
+def test_a_suite_planned_before_reasons_were_asked_for_counts_for_any(gated: Gated) -> None:
+    before = gated.negative(reason="BUDGET_SPENT") | {"expected_reasons": [], "as_expected": True}
+    assert gated.record(ENGINE, planned(gated, before), planned(gated, gated.positive()), suite_id=SUITE)
+
+
+def test_controls_that_say_nothing_of_a_suite_are_of_none(gated: Gated) -> None:
+    told = gated.negative(), gated.positive()
+    with pytest.raises(ChangeRefused, match="controls inverted signal, positive_edge are not of suite") as refused:
+        gated.record(ENGINE, *told, planned=False)
+    assert refused.value.rule == "control_suites_as_planned"
+
+
+@pytest.mark.parametrize("unsaid", ["suite_id", "seed", "expected_verdicts", "expected_gate", "planned"])
+def test_what_was_not_planned_of_a_control_cannot_be_told(gated: Gated, unsaid: str) -> None:
+    told = planned(gated, gated.negative()), planned(gated, gated.positive())
+    gated.as_owner(f"UPDATE kronos.experiments SET metadata = metadata #- '{{suite,{unsaid}}}'")
+    assert refusal(gated, *told) == "control_suites_as_planned"
 
 
 def test_a_suite_that_leaves_a_control_out_is_refused(gated: Gated) -> None:

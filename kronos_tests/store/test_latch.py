@@ -78,6 +78,7 @@ def test_a_new_policy_closes_the_latch_until_a_suite_proves_it(gated: Gated) -> 
     [
         {"control": None}, {"reason": None}, {"verdict_id": None}, {"experiment_id": None}, {"as_expected": None},
         {"verdict": "INVALID"}, {"gate_verdict": "INCONCLUSIVE"}, {"expected_verdicts": ["PASS", "FAIL"]},
+        {"gate_reasons": ["WORSE"]}, {"gate_reasons": None}, {"expected_reasons": None},
     ],
 )  # fmt: skip
 def test_a_suite_that_does_not_tell_all_its_verdicts_opens_nothing(gated: Gated, changes: dict[str, Any]) -> None:

@@ -190,7 +190,7 @@ def test_what_changed_since_it_was_seen_is_not_approved(
 def test_only_a_pass_is_approved(gated: Gated, verdict: str) -> None:
     experiment = at_status(gated.database, REVIEW, author="ida", token=IDA)
     gated.judge(experiment, verdict)
-    with pytest.raises(ChangeRefused, match=f"is {verdict}: expected PASS"):
+    with pytest.raises(ChangeRefused, match=f"is {verdict} by IMPROVEMENT: expected PASS"):
         gated.approve(experiment)
 
 

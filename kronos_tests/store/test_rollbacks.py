@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from kronos.core.changes.model import Experiment
@@ -10,10 +11,11 @@ from kronos.errors import ChangeRefused, NotAllowed
 from kronos.services.experiments import requeue
 from kronos.services.gate_standing import promotion_candidates
 from kronos.services.promotion import reject, roll_back
+from kronos.store import promotions
 from kronos.store.control_suites import promotable_experiments
 from kronos.store.database import Role
 from kronos_tests.store.changes import at_status, moved
-from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, IDA, MIA, REVIEW, Gated
+from kronos_tests.store.promoting import ADMIN, BOT, CODE, ENGINE, IDA, MIA, REVIEW, Gated
 
 
 def test_a_rollback_returns_to_the_config_before(gated: Gated) -> None:
@@ -105,6 +107,23 @@ def test_a_rollback_needs_no_open_latch_and_a_person(gated: Gated) -> None:
     with pytest.raises(NotAllowed, match="who may roll back is a person"):
         gated.roll_back(experiment.proposed_config_id, BOT)
     gated.roll_back(experiment.proposed_config_id)
+    assert gated.incumbent() == "base"
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.CHAT, Role.UPSTREAM])
+def test_nobody_who_changes_nothing_keeps_a_rollback_waiting(gated: Gated, role: Role) -> None:
+    """Advisory locks are everybody's to take: the turn is none of them, and its table is the owner's alone."""
+    first = gated.approved()
+    gated.promote(first)
+    with gated.database.connect(role) as idler, gated.database.connect(Role.CHANGE_MANAGER) as session:
+        for turn in ("change log", f"incumbent {ENGINE} in *"):
+            idler.execute("SELECT pg_advisory_lock(hashtextextended('kronos ' || %s, 0))", [turn])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), idler.transaction():
+            idler.execute("LOCK TABLE kronos.changes_under_way IN ACCESS SHARE MODE")
+        session.execute("SET LOCAL lock_timeout = '2s'")
+        promotions.roll_back(
+            session, MIA, ENGINE, expected_incumbent=first.proposed_config_id, reason="worse", code_version=CODE
+        )
     assert gated.incumbent() == "base"
 
 

@@ -102,6 +102,28 @@ def test_a_verdict_is_of_the_attempt_whose_results_stand(gated: Gated) -> None:
     refused(gated, new(gated, queued.experiment_id, queued.attempt), "experiment_verdicts_attempt")
 
 
+@pytest.mark.parametrize("verdict", ["PASS", "INVALID"])
+def test_a_verdict_is_of_results(gated: Gated, verdict: str) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    gated.as_owner("DELETE FROM kronos.experiment_results")
+    told = report({} if verdict == "PASS" else {"INTEGRITY": verdict})
+    values = {"verdict": verdict, "recommendation": "ADOPT" if verdict == "PASS" else "REJECT", "report": told}
+    refused(gated, new(gated, experiment.experiment_id, experiment.attempt, **values), "experiment_verdicts_results")
+
+
+def test_a_verdict_is_of_results_of_its_own_attempt(gated: Gated) -> None:
+    """The results of an earlier look were judged then."""
+    experiment = at_status(gated.database, REVIEW)
+    gated.as_owner("UPDATE kronos.experiments SET attempt = attempt + 1")
+    refused(gated, new(gated, experiment.experiment_id, experiment.attempt + 1), "experiment_verdicts_results")
+
+
+def test_the_same_result_again_is_of_the_attempt_that_gave_it_last(gated: Gated) -> None:
+    experiment = at_status(gated.database, REVIEW)
+    again = moved(gated.database, experiment, *PATHS[REVIEW])
+    assert keep(gated, new(gated, again.experiment_id, again.attempt)).attempt == experiment.attempt + 1
+
+
 def test_a_verdict_under_a_policy_that_is_no_longer_in_force_comes_too_late(gated: Gated) -> None:
     experiment = at_status(gated.database, REVIEW)
     under_the_old_one = new(gated, experiment.experiment_id, experiment.attempt)
@@ -229,6 +251,7 @@ def test_a_suite_that_says_something_else_than_its_verdicts_is_refused(gated: Ga
         "control": "cost_drag", "family": "IMPROVEMENT", "reason": "", "experiment_id": str(control.experiment_id),
         "verdict_id": str(verdict_id), "expected_verdicts": ["FAIL"], "expected_gate": "VALIDITY", "verdict": "FAIL",
         "gate_verdict": "PASS", "refused_by": ["IMPROVEMENT"], "as_expected": True, "why": "",
+        "expected_reasons": [], "gate_reasons": ["NOT_SHOWN"],
     }  # fmt: skip
     untrue = pytest.raises(psycopg.errors.RestrictViolation, match="cost_drag")
     with untrue, gated.database.connect(Role.ORCHESTRATOR) as session:

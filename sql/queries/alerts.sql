@@ -8,12 +8,12 @@ ON CONFLICT ON CONSTRAINT alerts_raised_once DO NOTHING
 RETURNING alert_id;
 
 -- name: acknowledge
--- A person takes an open alert up.
-SELECT kronos.acknowledge_alert(%(alert_id)s, %(by)s, %(reason)s);
+-- A person takes an open alert up; token: of the principal of that name.
+SELECT kronos.acknowledge_alert(%(alert_id)s, %(by)s, %(reason)s, %(token)s);
 
 -- name: close
--- A person closes an alert.
-SELECT kronos.close_alert(%(alert_id)s, %(by)s, %(reason)s);
+-- A person closes an alert; token: of the principal of that name.
+SELECT kronos.close_alert(%(alert_id)s, %(by)s, %(reason)s, %(token)s);
 
 -- name: list
 -- Alerts of one engine or, for null, of all, newest first; closed ones only when asked for.

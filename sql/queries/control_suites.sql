@@ -43,36 +43,24 @@ WHERE NOT EXISTS (SELECT FROM kronos.control_suites AS recorded WHERE recorded.s
     )
 ORDER BY members.suite_id, members.created_at, members.experiment_id;
 
--- name: judged
--- Open experiments that are no controls, each with its verdict in force.
+-- name: candidates
+-- Open experiments that are no controls, each with its verdict in force and all that stands against promoting it.
 SELECT experiments.experiment_id, experiments.engine_name, experiments.proposed_config_id, experiments.status,
-    experiments.attempt, judged.attempt AS judged_attempt, judged.evidence, judged.verdict, judged.refused_by,
-    judged.incumbent, judged.policy_digest, judged.code_version,
-    kronos.code_proven(judged.engine_name, judged.policy_digest, judged.code_version) AS code_proven,
-    CASE WHEN kronos.code_broken(judged.engine_name, kronos.code_of_evidence(judged))
-        THEN coalesce(kronos.code_of_evidence(judged), '') END AS broken_code, judged.judged_at, judged.expires_at,
-    (
-        SELECT max(settled_at) FROM kronos.promotions
-        WHERE kind = 'ROLLBACK' AND (engine_name, scope, expected_incumbent)
-            = (judged.engine_name, judged.scope, judged.proposed_config_id) AND settled_at > judged.judged_at
-    ) AS rolled_back_at
+    judged.evidence, judged.verdict, judged.judged_at,
+    ARRAY(SELECT why FROM kronos.against_promotion(experiments.experiment_id)) AS reasons
 FROM kronos.experiments
 JOIN LATERAL kronos.verdict_in_force(experiments.experiment_id) AS judged ON true
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
 ORDER BY experiments.engine_name, judged.judged_at, experiments.experiment_id;
 
 -- name: promotable
--- The same question as core.controls.standing.candidates answers, asked of the tables alone: open experiments whose
--- verdict in force lets them through, on evidence that counts, under gates that the newest suite has proven, with an
--- open latch.
+-- The same question as kronos.against_promotion answers, asked of the tables alone: open experiments whose verdict in
+-- force lets them through, on evidence that counts, by code that is proven, with an open latch, and that are neither
+-- scheduled nor rolled back since.
 SELECT experiments.experiment_id
 FROM kronos.experiments
 JOIN LATERAL kronos.verdict_in_force(experiments.experiment_id) AS judged ON true
 JOIN LATERAL kronos.gate_policy_in_force(experiments.engine_name) AS policy ON true
-JOIN LATERAL (
-    SELECT * FROM kronos.control_suites WHERE control_suites.engine_name = experiments.engine_name
-    ORDER BY completed_at DESC, suite_id DESC LIMIT 1
-) AS suite ON true
 LEFT JOIN kronos.config_activations AS active ON active.engine_name = experiments.engine_name
     AND active.scope = '*' AND active.deactivated_at IS NULL
 WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evidence <> 'CONTROL'
@@ -80,13 +68,10 @@ WHERE experiments.status IN ('AWAITING_REVIEW', 'APPROVED') AND experiments.evid
     AND judged.policy_digest = policy.digest
     AND kronos.verdict_proven(judged)
     AND judged.incumbent IS NOT DISTINCT FROM active.config_id
+    AND NOT EXISTS (SELECT FROM kronos.latch_causes(experiments.engine_name))
     AND NOT EXISTS (
         SELECT FROM kronos.promotions
-        WHERE kind = 'ROLLBACK' AND expected_incumbent = judged.proposed_config_id
-            AND (promotions.engine_name, promotions.scope) = (judged.engine_name, judged.scope)
-            AND settled_at > judged.judged_at
+        WHERE promotions.experiment_id = experiments.experiment_id AND promotions.status = 'SCHEDULED'
+            OR kind = 'ROLLBACK' AND expected_incumbent = experiments.proposed_config_id AND settled_at > judged.judged_at
     )
-    AND suite.unexpected = 0
-    -- nor is it open under a suite that is stale or of another policy
-    AND NOT EXISTS (SELECT FROM kronos.latch_causes(experiments.engine_name))
 ORDER BY experiments.experiment_id;

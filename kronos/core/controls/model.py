@@ -1,7 +1,8 @@
 """What a control is: a registered config whose rows are changed in a known way, so that the right verdict is known.
 
-A control's config body is the incumbent's with one key more, `control`. Engines never see that key: they are run with
-the rest, and the transform is laid over the rows they gave, whoever ran them.
+A control's config body is the incumbent's with one key more, `control`, or that with underscores where the incumbent
+has such a key of its own. Engines never see the key: they are run with the rest, and the transform is laid over the
+rows they gave, whoever ran them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from kronos.errors import BadValue
 
 CONTROL_KEY: Final = "control"
-"""Of a control's config body; a config of another family that has it is as wrong as with any unknown key."""
+"""Of a control's config body; in a body of another family it is its engine's, as every key is."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -210,14 +211,23 @@ def parsed_control(raw: object) -> ControlTransform:
         raise BadValue(where, first["input"], first["msg"]) from error
 
 
-def control_body(incumbent_body: Mapping[str, Any], transform: ControlTransform | None) -> dict[str, Any]:
-    """The config body of a control; without a transform it is the incumbent's own (the exact copy)."""
-    if CONTROL_KEY in incumbent_body:
-        raise BadValue("incumbent's config body", CONTROL_KEY, "no such key: it is the controls' own")
-    return {**incumbent_body, **({} if transform is None else {CONTROL_KEY: transform.model_dump(mode="json")})}
+def control_body(base: Mapping[str, Any], transform: ControlTransform | None) -> dict[str, Any]:
+    """The config body of a control; without a transform it is the base's own (the exact copy)."""
+    return {**base, **({} if transform is None else {_key_beside(base): transform.model_dump(mode="json")})}
 
 
-def split_body(body: Mapping[str, Any]) -> tuple[dict[str, Any], ControlTransform | None]:
-    """What the engine gets of a control's body, and the transform; `BadValue` for one that cannot be."""
-    engine = {name: value for name, value in body.items() if name != CONTROL_KEY}
-    return engine, parsed_control(body[CONTROL_KEY]) if CONTROL_KEY in body else None
+def split_body(body: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[dict[str, Any], ControlTransform | None]:
+    """What the engine gets of a control's body, and the transform; `BadValue` for one that cannot be.
+
+    base: the body that the control was made of: what it calls `control` itself is its engine's.
+    """
+    key = _key_beside(base)
+    engine = {name: value for name, value in body.items() if name != key}
+    return engine, parsed_control(body[key]) if key in body else None
+
+
+def _key_beside(base: Mapping[str, Any]) -> str:
+    key = CONTROL_KEY
+    while key in base:
+        key += "_"
+    return key

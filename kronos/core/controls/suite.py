@@ -90,8 +90,7 @@ def plan_suite(
 
     noise: the best of many strategies by coin on the incumbent's record (`chosen_noise`, with the key's draw_seed).
     earns: whether the incumbent's decisions earn returns, or only forecast. alters: whether the engine's runner plays
-    altered data. `BadValue` when the incumbent's own body
-    has a key `control`.
+    altered data.
     """
     left_out = {one.name: why for one in CATALOGUE if (why := one.not_for(earns=earns, alters=alters)) is not None}
     controls = tuple(

@@ -68,8 +68,9 @@ def control_suite(calendar: Calendar) -> dg.AssetsDefinition:
 @dg.asset(
     key=CANDIDATES,
     description="One row per open experiment that was judged: whether it may be promoted, or every reason against it. "
-    "None may while its engine's newest control suite is missing, stale, of another gate policy, or not as expected, "
-    "or when no suite has proven the code that judged it. What the gate policy approves by itself is approved here.",
+    "The database says them: whatever promoting would refuse at this moment, but for a missing approval; so none may "
+    "while the latch is closed, by a suite of controls that is missing, stale or not as expected. What the gate policy "
+    "approves by itself is approved here.",
     group_name=GROUP,
     owners=OWNERS,
     kinds={"postgres"},
@@ -143,5 +144,5 @@ def _candidates(found: "tuple[Candidate, ...]") -> pl.DataFrame:
 
 
 def _standings(found: "Iterable[Standing]") -> pl.DataFrame:
-    rows = [(one.engine_name, one.proof.value, one.why) for one in found]
+    rows = [(one.engine_name, one.proof, one.why) for one in found]
     return pl.DataFrame(rows, schema=dict.fromkeys(("engine", "gates", "why"), pl.String), orient="row")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -64,16 +64,18 @@ def test_stale_data_is_no_control_where_no_probe_could_show_it() -> None:
 @pytest.mark.parametrize("name", [one.name for one in CATALOGUE if one.transform is not None])
 def test_a_body_gives_back_the_incumbents_and_the_transform(name: str) -> None:
     made = control_body(BODY, control(name))
-    assert split_body(made) == (BODY, control(name)) and canonical_hash(made) != canonical_hash(BODY)
+    assert split_body(made, BODY) == (BODY, control(name)) and canonical_hash(made) != canonical_hash(BODY)
 
 
 def test_an_exact_copy_is_the_incumbents_body() -> None:
-    assert control_body(BODY, None) == BODY and split_body(BODY) == (BODY, None)
+    assert control_body(BODY, None) == BODY and split_body(BODY, BODY) == (BODY, None)
 
 
-def test_a_body_that_has_the_controls_key_is_no_incumbents() -> None:
-    with pytest.raises(BadValue, match="incumbent's config body has value 'control'"):
-        control_body({CONTROL_KEY: 1}, IdenticalStream())
+@pytest.mark.parametrize("own", [1, {"kind": "inverted_signal"}, {"kind": "nonsense"}])
+@pytest.mark.parametrize("transform", [None, IdenticalStream()])
+def test_what_the_incumbent_calls_control_is_its_engines(own: Any, transform: IdenticalStream | None) -> None:
+    foreign = {**BODY, CONTROL_KEY: own, f"{CONTROL_KEY}_": 2}
+    assert split_body(control_body(foreign, transform), foreign) == (foreign, transform)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_an_engine_that_forecasts_has_no_controls_of_positions_and_the_reason_is
 
 
 def test_the_engine_gets_the_incumbents_own_body_in_every_control() -> None:
-    assert all(split_body(one.config_body)[0] == BODY for one in plan().controls)
+    assert all(split_body(one.config_body, BODY)[0] == BODY for one in plan().controls)
 
 
 def test_only_the_exact_copy_has_the_incumbents_hash() -> None:
@@ -84,9 +84,9 @@ def test_what_an_experiment_keeps_names_its_suite() -> None:
     assert {key_of(found.about(one)) for one in found.controls} == {KEY}
 
 
-def test_an_incumbent_with_the_controls_own_key_is_refused() -> None:
-    with pytest.raises(BadValue, match="no such key"):
-        plan(control={})
+def test_an_incumbent_with_the_controls_own_key_has_every_control() -> None:
+    foreign = {**BODY, "control": {}}
+    assert [split_body(one.config_body, foreign)[0] for one in plan(control={}).controls] == [foreign] * len(CATALOGUE)
 
 
 def test_the_catalogues_expectations_are_consistent() -> None:
