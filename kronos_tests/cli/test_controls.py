@@ -50,7 +50,7 @@ def test_a_suite_is_queued_once_and_shown_as_it_runs(world: World) -> None:
     assert f"{ENGINE} {WEEK} seed 1: {len(CATALOGUE)} controls of portfolio-momentum-hasty queued" in said("run")
     assert "REGIME: regime-slow has no LIVE record" in said("run")
     assert f"{ENGINE} {WEEK} seed 1: RUNNING, 0 of {len(CATALOGUE)} judged" in said("show")
-    assert "MISSING, no suite of controls was ever completed" in said("show")
+    assert "NO_SUITE, no suite of controls was ever completed" in said("show")
 
 
 def test_a_control_let_through_is_shown_by_name(world: World) -> None:
@@ -58,7 +58,7 @@ def test_a_control_let_through_is_shown_by_name(world: World) -> None:
     found = said("show")
     assert f"{len(CATALOGUE)} controls, 1 unexpected, 0 missed positive(s)" in found
     assert "let through: expected FAIL or INCONCLUSIVE by IMPROVEMENT" in found
-    assert f"{ENGINE}: FAILED" in found
+    assert f"{ENGINE}: UNEXPECTED_CONTROL" in found
     assert "positive_edge" not in found and "positive_edge" in said("show", "--week", WEEK)
 
 

@@ -25,7 +25,7 @@ from kronos_tests.store.promoting import IDA, MIA, REVIEW, Gated
 
 TABLES = ("experiments", "config_activations", "engine_configs", "promotions", "change_log")
 """What a promotion writes or locks rows of, in its order."""
-PLACES = ("change log's lock", "incumbent's lock", *(f"table {name}" for name in TABLES), "commit", "after")
+PLACES = ("change log's lock", *(f"table {name}" for name in TABLES), "commit", "after")
 WAYS = ("backend", "client")
 CASES = [f"{way} at {place}" for way in WAYS for place in PLACES]
 LONGEST_S = 60.0
@@ -46,7 +46,6 @@ sys.stdin.read()
 """
 _LOCKS = {
     "change log's lock": "SELECT kronos.lock_change_log()",
-    "incumbent's lock": "SELECT kronos.lock_incumbent('REGIME', '*')",
     **{f"table {name}": f"LOCK TABLE kronos.{name} IN EXCLUSIVE MODE" for name in TABLES},
 }
 _WAITS = """
