@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kronos.core.controls.outcomes import Suite
+from kronos.core.controls.outcomes import Expectation, Suite
 from kronos.core.gates.evidence import GateEvidence
+from kronos.core.gates.policy import GatePolicy
 from kronos.services.experiments import find_experiment
 from kronos.services.gate_evidence import gate_evidence, read_backtest
 from kronos.services.gate_policies import gate_policy
-from kronos_tests.broken_gates import BROKEN, caught
+from kronos_tests.broken_gates import BROKEN, caught, loosened_policy
 from kronos_tests.suites import Sandbox, sandbox, wrong
 
 CASES: Final = ["ASSESSMENT", "PORTFOLIO", "REGIME", "STABILITY", "UNIVERSE"]
@@ -52,14 +53,18 @@ def judge(case: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _shown(world: Sandbox, suite: Suite) -> dict[str, dict[str, str]]:
     """By broken gate the controls that show it."""
-    database = world.bench.workplace.database
-    policy = gate_policy(database, suite.engine_name).policy
-    packs = [(one.expected, _evidence(world, one.experiment_id)) for one in suite.outcomes]
-    return {name: caught(broken, packs, policy) for name, broken in BROKEN.items()}
+    policy = gate_policy(world.bench.workplace.database, suite.engine_name).policy
+    packs, of_no_limits = _packs(world, suite, policy), _packs(world, suite, loosened_policy("limits", policy))
+    return {
+        name: caught(broken, of_no_limits if name == "threshold-loosened-limits" else packs, policy)
+        for name, broken in BROKEN.items()
+    }
 
 
-def _evidence(world: Sandbox, experiment_id: object) -> GateEvidence:
-    database = world.bench.workplace.database
-    experiment = find_experiment(database, str(experiment_id))
-    policy = gate_policy(database, experiment.engine_name).policy
-    return gate_evidence(world.bench.pipeline, read_backtest(database, experiment), policy, world.now.date())
+def _packs(world: Sandbox, suite: Suite, policy: GatePolicy) -> list[tuple[Expectation, GateEvidence]]:
+    """Each control with its evidence, as it is read under a policy."""
+    database, found = world.bench.workplace.database, []
+    for one in suite.outcomes:
+        backtest = read_backtest(database, find_experiment(database, str(one.experiment_id)))
+        found.append((one.expected, gate_evidence(world.bench.pipeline, backtest, policy, world.now.date())))
+    return found

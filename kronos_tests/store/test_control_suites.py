@@ -58,10 +58,13 @@ def test_a_positive_told_as_a_negative_is_refused(gated: Gated) -> None:
 
 
 def test_a_negative_that_is_refused_for_something_else_is_not_as_expected(gated: Gated) -> None:
-    told = planned(gated, gated.negative(reason="BUDGET_SPENT")), planned(gated, gated.positive())
-    assert refusal(gated, told[0] | {"as_expected": True}, told[1]) == "control_suites_as_judged"
-    gated.record(ENGINE, *told, suite_id=SUITE)
-    assert causes(gated) == ["SUSPECT"]
+    gated.record(ENGINE, gated.negative(reason="BUDGET_SPENT"), gated.positive())
+    assert causes(gated) == ["UNEXPECTED_CONTROL"]
+
+
+def test_a_negative_that_is_refused_for_something_else_is_not_told_as_expected(gated: Gated) -> None:
+    told = planned(gated, gated.negative(reason="BUDGET_SPENT") | {"as_expected": True})
+    assert refusal(gated, told, planned(gated, gated.positive())) == "control_suites_as_judged"
 
 
 def test_a_suite_planned_before_reasons_were_asked_for_counts_for_any(gated: Gated) -> None:
