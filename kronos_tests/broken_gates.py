@@ -36,7 +36,7 @@ def loosened_policy(which: str, policy: GatePolicy) -> GatePolicy:
 
 
 def loosened(which: str) -> BrokenJudge:
-    """The judge under such a policy. Limits are held against decisions when evidence is read: it has to be, under it."""
+    """The judge under such a policy; limits are held against decisions earlier, when evidence is read."""
 
     def broken(evidence: GateEvidence, policy: GatePolicy) -> Judged:
         return judge(evidence, loosened_policy(which, policy))

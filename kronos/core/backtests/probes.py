@@ -84,7 +84,7 @@ def probe_runs(task: Task, freshness_sessions: int) -> ProbeRuns:
 
 
 def differing(real: pl.DataFrame, other: pl.DataFrame, until: date) -> dict[str, dict[str, Any]]:
-    """Per config how many decisions up to a date there are, how many differ, and the date of the first that does.
+    """Per config how many decisions up to a date the runs made, how many differ, and the date of the first that does.
 
     real, other: frames.DECISIONS of two runs. A decision that only one of them made differs. markets: how many there
     are and how many differ, by market.
@@ -93,7 +93,7 @@ def differing(real: pl.DataFrame, other: pl.DataFrame, until: date) -> dict[str,
     both = pl.concat([one.join(two, on=["key", "said"], how="anti"), two.join(one, on=["key", "said"], how="anti")])
     found: dict[str, dict[str, Any]] = {}
     for config_id in real["config_id"].unique().sort():
-        there, changed = (df.filter(pl.col("config_id") == config_id) for df in (one, both))
+        there, changed = (df.filter(pl.col("config_id") == config_id) for df in (pl.concat([one, two]), both))
         first = changed["as_of_date"].min()
         found[config_id] = {
             "rows": there["key"].n_unique(),
