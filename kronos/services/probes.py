@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from kronos.core.backtests.probes import Method, ProbeRuns, differing, last_decisions, probe_runs, report
+from kronos.core.backtests.probes import Method, ProbeRuns, added, differing, last_decisions, probe_runs, report
 from kronos.core.backtests.runner import Ability, Runner, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.frames import DECISIONS, empty
@@ -52,7 +52,9 @@ def _asked(
 
 
 def _altered_future(real: pl.DataFrame, runs: ProbeRuns, decided: Callable[[Task], pl.DataFrame]) -> dict[str, Answer]:
-    return differing(real, decided(runs.another_future), runs.day)
+    another = differing(real, decided(runs.another_future), runs.day)
+    none = differing(real, decided(runs.cut), runs.day)
+    return {config_id: added(found, none[config_id]) for config_id, found in another.items()}
 
 
 def _truncated(runs: ProbeRuns, decided: Callable[[Task], pl.DataFrame]) -> dict[str, Answer]:

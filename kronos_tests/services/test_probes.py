@@ -30,11 +30,18 @@ class Fixed(Direct):
         return f"no {ability}"
 
 
-def probed(engine: str, transform: ControlTransform | None = None, runner: Direct | None = None) -> dict[str, Any]:
+def probed(
+    engine: str,
+    transform: ControlTransform | None = None,
+    runner: Direct | None = None,
+    *,
+    day: date = DAY,
+    piece: str = "probe-001",
+) -> dict[str, Any]:
     """What one probe found of every config of the engine, the first with a control laid over it."""
     subjects = [Subject(config_id=one.config_id, config_body=one.body) for one in CONFIGS if one.engine_name == engine]
     subjects[0] = subjects[0].model_copy(update={"control": transform})
-    asked = task(engine, DAY, DAY, piece="probe-001", subjects=tuple(subjects))
+    asked = task(engine, day, day, piece=piece, subjects=tuple(subjects))
     return probe(asked, 42, runner or Direct(), lambda: None)
 
 
@@ -51,6 +58,19 @@ def test_a_look_ahead_is_seen_by_either_method(engine: str) -> None:
     for runner in (Direct(), Fixed()):
         found = next(iter(probed(engine, LookAhead(), runner).values()))
         assert found["future"]["differing"] > 0 and found["future"]["first"] <= DAY.isoformat()
+
+
+def test_who_knows_that_something_rare_will_not_happen_shows_it_where_no_data_follows() -> None:
+    """In the other future drawn for this date it does not happen either."""
+    found = next(iter(probed("STABILITY", LookAhead(), day=date(2002, 3, 4), piece="probe-004").values()))
+    assert found["future"]["differing"] == 3 and found["future"]["rows"] == 126
+
+
+def test_stale_decisions_of_a_market_are_seen_beside_others_that_change() -> None:
+    """New data decides whether US_FUT has a book at all on this date, stale or not."""
+    found = next(iter(probed("PORTFOLIO", StaleData(), day=date(2006, 3, 5), piece="probe-006").values()))
+    assert found["fresh"]["differing"] > 0
+    assert found["fresh"]["markets"]["US_EQ"] == [6, 0]
 
 
 @each_engine
@@ -79,7 +99,7 @@ def test_a_runner_is_asked_only_for_what_is_compared() -> None:
     fixed, able = Fixed(), Direct()
     probed("STABILITY", runner=fixed)
     probed("STABILITY", runner=able)
-    assert (len(fixed.ran), len(able.ran)) == (2, 4)
+    assert (len(fixed.ran), len(able.ran)) == (2, 5)
 
 
 def test_an_engine_that_refuses_the_altered_data_says_why() -> None:

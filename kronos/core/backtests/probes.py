@@ -35,7 +35,7 @@ _DAY: Final = timedelta(days=1)
 class Method(StrEnum):
     """How data after the probe's date is made another."""
 
-    ALTERED = "ALTERED"  # it is there, and different
+    ALTERED = "ALTERED"  # once it is there and different, once it is not there
     TRUNCATED = "TRUNCATED"  # it is not there
 
 
@@ -43,7 +43,8 @@ class Method(StrEnum):
 class ProbeRuns:
     """Tasks of one probe: a question is answered by what a run says beside `real` (or beside `longer`).
 
-    real is run a second time to see whether it repeats. longer goes on after the date, cut ends with it.
+    real is run a second time to see whether it repeats. longer goes on after the date, cut ends with it and so does its
+    data: whoever knows that something rare will not happen shows it there alone, as no other future has it happen.
     """
 
     day: date
@@ -109,6 +110,22 @@ def _by_market(there: pl.DataFrame, changed: pl.DataFrame) -> dict[str, list[int
         dict(df.group_by("market_id").agg(pl.col("key").n_unique()).iter_rows()) for df in (there, changed)
     )
     return {market: [rows.get(market, 0), differing.get(market, 0)] for market in sorted({*rows, *differing})}
+
+
+def added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What two comparisons of one config found, together."""
+    firsts = [found["first"] for found in (one, other) if found["first"] is not None]
+    markets = sorted({*one["markets"], *other["markets"]})
+    none = [0, 0]
+    return {
+        "rows": one["rows"] + other["rows"],
+        "differing": one["differing"] + other["differing"],
+        "first": min(firsts, default=None),
+        "markets": {
+            name: [a + b for a, b in zip(one["markets"].get(name, none), other["markets"].get(name, none), strict=True)]
+            for name in markets
+        },
+    }
 
 
 def last_decisions(decisions: pl.DataFrame, until: date) -> pl.DataFrame:

@@ -102,7 +102,7 @@ def _without_foresight(evidence: GateEvidence, terms: IntegrityTerms) -> Finding
     if isinstance(probe, Finding):
         return probe
     numbers = {"value": float(probe.differing), "threshold": 0.0, "requires": "=", "unit": "decisions"}
-    how = "taken away" if probe.method == "TRUNCATED" else "altered"
+    how = "taken away" if probe.method == "TRUNCATED" else "altered or taken away"
     said = f"{probe.differing} of {probe.rows} decisions change when later data is {how}"
     if probe.differing:
         since = f", first on {probe.first}" if probe.first else ""
