@@ -7,13 +7,15 @@ database alone knows, and gives a control no looks but its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from typing import Any, TypeVar
 
 import polars as pl
 
 from kronos.core.backtests.neighbours import LeftOut, left_out
+from kronos.core.backtests.probes import NOTHING_COMPARED, added
 from kronos.core.backtests.spec import BacktestSpec
 from kronos.core.changes.model import Experiment, PeriodResult
 from kronos.core.gates.constraints import recomputed
@@ -221,33 +223,33 @@ def _metrics(backtest: Backtest) -> dict[str, Mapping[str, float]]:
 
 def _probes(pieces: Iterable[PieceRecord], config_id: str) -> dict[str, Probe]:
     """What the probes of one config found, over all probe dates."""
-    found: dict[str, Probe] = {}
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for piece in pieces:
         for name, seen in (piece.found or {}).get(config_id, {}).items():
             if name in PROBES and isinstance(seen, Mapping):
-                found[name] = _added(found.get(name, Probe(0, 0)), seen)
-    return dict(sorted(found.items()))
+                found.setdefault(name, []).append(seen)
+    return {name: _probe(answers) for name, answers in sorted(found.items())}
 
 
-def _added(before: Probe, seen: Mapping[str, Any]) -> Probe:
-    if "refused" in seen:
-        return replace(before, refused=(*before.refused, str(seen["refused"])))
-    if "markets" not in seen:
-        return replace(before, refused=(*before.refused, "it ran by code that did not tell markets apart"))
-    firsts = [before.first, None if seen["first"] is None else date.fromisoformat(seen["first"])]
-    return replace(
-        before,
-        rows=before.rows + int(seen["rows"]),
-        differing=before.differing + int(seen["differing"]),
-        method=str(seen.get("method", "")),
-        first=min((one for one in firsts if one is not None), default=None),
-        markets={market: _sums(before, seen, market) for market in sorted({*before.markets, *seen["markets"]})},
+def _probe(answers: Sequence[Mapping[str, Any]]) -> Probe:
+    refused = tuple(why for why in map(_not_asked, answers) if why is not None)
+    counted = [one for one in answers if _not_asked(one) is None]
+    total = reduce(added, counted, NOTHING_COMPARED)
+    return Probe(
+        rows=total["rows"],
+        differing=total["differing"],
+        method=counted[-1].get("method", "") if counted else "",
+        first=None if total["first"] is None else date.fromisoformat(total["first"]),
+        refused=refused,
+        markets={market: (rows, differing) for market, (rows, differing) in total["markets"].items()},
     )
 
 
-def _sums(before: Probe, seen: Mapping[str, Any], market: str) -> tuple[int, int]:
-    (rows, differing), (more, further) = before.markets.get(market, (0, 0)), seen["markets"].get(market, (0, 0))
-    return rows + more, differing + further
+def _not_asked(answer: Mapping[str, Any]) -> str | None:
+    """Why an answer of a probe has no counts that can be used; None: it has."""
+    if "refused" in answer:
+        return str(answer["refused"])
+    return None if "markets" in answer else "it ran by code that did not tell markets apart"
 
 
 def _left_out(backtest: Backtest, kind: LeftOut) -> dict[str, str]:

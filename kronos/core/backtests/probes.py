@@ -112,6 +112,9 @@ def _by_market(there: pl.DataFrame, changed: pl.DataFrame) -> dict[str, list[int
     return {market: [rows.get(market, 0), differing.get(market, 0)] for market in sorted({*rows, *differing})}
 
 
+NOTHING_COMPARED: Final[Mapping[str, Any]] = {"rows": 0, "differing": 0, "first": None, "markets": {}}
+
+
 def added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """What two comparisons of one config found, together."""
     firsts = [found["first"] for found in (one, other) if found["first"] is not None]
@@ -148,7 +151,7 @@ def report(subjects: Sequence[str], day: date, answers: Mapping[str, Mapping[str
 def _answer(answer: Mapping[str, Any], config_id: str) -> dict[str, Any]:
     if "refused" in answer:
         return {"refused": answer["refused"]}
-    counted = answer["configs"].get(config_id, {"rows": 0, "differing": 0, "first": None, "markets": {}})
+    counted = answer["configs"].get(config_id, NOTHING_COMPARED)
     return {**counted, **({"method": answer["method"]} if "method" in answer else {})}
 
 

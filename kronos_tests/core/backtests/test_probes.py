@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kronos.core.backtests.probes import Method, differing, last_decisions, probe_dates, probe_runs, report
+from kronos.core.backtests.probes import (
+    NOTHING_COMPARED,
+    Method,
+    added,
+    differing,
+    last_decisions,
+    probe_dates,
+    probe_runs,
+    report,
+)
 from kronos.core.backtests.spec import is_probe, tasks
 from kronos.core.frames import DECISIONS
 from kronos_tests.core.backtests.specs import END, EXPERIMENT, START, spec
@@ -72,6 +81,14 @@ def test_a_cut_run_ends_with_its_data_and_is_compared_with_one_that_goes_on() ->
 def test_whatever_is_decided_otherwise_differs(change: dict[str, Any]) -> None:
     found = differing(decisions({}), decisions(change), DAY)["new"]
     assert (found["rows"], found["differing"], found["first"]) == (1, 1, "2012-05-04")
+
+
+def test_comparisons_add_up_whole_and_by_market() -> None:
+    one = {"rows": 3, "differing": 1, "first": "2012-05-04", "markets": {"US_EQ": [2, 0], "US_FUT": [1, 1]}}
+    other = {"rows": 2, "differing": 1, "first": "2012-05-01", "markets": {"US_EQ": [2, 1]}}
+    assert added(NOTHING_COMPARED, one) == one == added(one, NOTHING_COMPARED)
+    both = {"rows": 5, "differing": 2, "first": "2012-05-01", "markets": {"US_EQ": [4, 1], "US_FUT": [1, 1]}}
+    assert added(one, other) == added(other, one) == both
 
 
 def test_ids_and_times_are_no_decision() -> None:
