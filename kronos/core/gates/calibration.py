@@ -184,11 +184,13 @@ def first_of(draw_for: Drawing) -> Drawing:
 
     def first(n_sessions: int, block_length: float) -> Draws:
         rows: list[npt.NDArray[np.float32]] = []
+        missing = FIRST_RESAMPLES
         for chunk in draw_for(n_sessions, block_length).chunks():
-            rows.append(chunk.astype(np.float32, copy=False))
-            if sum(map(len, rows)) >= FIRST_RESAMPLES:
+            rows.append(chunk[:missing].astype(np.float32, copy=False))
+            missing -= len(rows[-1])
+            if not missing:
                 break
-        return GivenDraws(np.concatenate(rows)[:FIRST_RESAMPLES], block_length)
+        return GivenDraws(np.concatenate(rows), block_length)
 
     return first
 
