@@ -924,16 +924,33 @@ CREATE FUNCTION kronos.enter_trial(engine text, within text, of_family text, bod
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    hash text;
+    is_new boolean;
 BEGIN
     IF body IS NULL THEN
         SELECT config_body INTO body FROM kronos.engine_configs WHERE engine_name = engine AND config_id = config;
     END IF;
+    hash := kronos.canonical_hash(body);
     INSERT INTO kronos.trials (
         engine_name, scope, family, canonical_hash, config_id, first_seen, first_source, horizon, slice
-    ) VALUES (
-        engine, within, of_family, kronos.canonical_hash(body), config, at, source, at_horizon, in_slice
-    ) ON CONFLICT ON CONSTRAINT trials_distinct DO NOTHING;
-    RETURN FOUND;
+    ) VALUES (engine, within, of_family, hash, config, at, source, at_horizon, in_slice)
+    ON CONFLICT ON CONSTRAINT trials_distinct DO NOTHING;
+    is_new := FOUND;
+    -- neighbours of controls have the control laid over them: nobody sees what they are without it
+    IF of_family = 'REAL' AND hash IS NOT NULL THEN
+        INSERT INTO kronos.trials (engine_name, scope, family, canonical_hash, first_seen, first_source)
+        SELECT DISTINCT engine, '*', 'REAL', near, at, 'NEIGHBOUR'
+        FROM kronos.backtest_specs AS seen
+        JOIN kronos.experiments AS experiment ON experiment.experiment_id = seen.experiment_id
+        CROSS JOIN LATERAL unnest(kronos.neighbour_hashes(seen.spec)) AS near
+        WHERE kronos.neighbour_hashes(seen.spec) @> ARRAY[hash]
+            AND experiment.engine_name = engine
+            AND experiment.expected_outcome NOT IN ('NEGATIVE_CONTROL', 'POSITIVE_CONTROL')
+        ORDER BY near
+        ON CONFLICT ON CONSTRAINT trials_distinct DO NOTHING;
+    END IF;
+    RETURN is_new;
 END
 $$;
 
@@ -1808,6 +1825,15 @@ BEGIN
     END IF;
     RETURN NEW;
 END
+$$;
+
+CREATE FUNCTION kronos.neighbour_hashes(spec jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce(array_agg(kronos.canonical_hash(subject -> 'config_body')), '{}')
+    FROM jsonb_array_elements(spec -> 'subjects') AS subject
+    WHERE subject -> 'roles' @> '["neighbour"]'
 $$;
 
 CREATE FUNCTION kronos.principal_valid(who text) RETURNS boolean
@@ -3003,7 +3029,7 @@ CREATE TABLE kronos.trials (
     CONSTRAINT trials_config_id_check CHECK ((config_id <> ''::text)),
     CONSTRAINT trials_engine_name_check CHECK ((engine_name <> ''::text)),
     CONSTRAINT trials_family_check CHECK ((family = ANY (ARRAY['REAL'::text, 'CONTROL'::text]))),
-    CONSTRAINT trials_first_source_check CHECK ((first_source = ANY (ARRAY['REGISTERED'::text, 'OBSERVED'::text, 'EXPERIMENT'::text, 'PROPOSAL'::text, 'MINED_SLICE'::text]))),
+    CONSTRAINT trials_first_source_check CHECK ((first_source = ANY (ARRAY['REGISTERED'::text, 'OBSERVED'::text, 'EXPERIMENT'::text, 'PROPOSAL'::text, 'MINED_SLICE'::text, 'NEIGHBOUR'::text]))),
     CONSTRAINT trials_horizon_check CHECK ((horizon > 0)),
     CONSTRAINT trials_mined_in_a_slice CHECK (((first_source = 'MINED_SLICE'::text) = (slice IS NOT NULL))),
     CONSTRAINT trials_scope_check CHECK ((scope <> ''::text)),
@@ -3316,6 +3342,8 @@ CREATE INDEX approvals_by_experiment ON kronos.approvals USING btree (experiment
 CREATE INDEX backtest_attempts_by_launch ON kronos.backtest_attempts USING btree (batch, lead_attempt);
 
 CREATE UNIQUE INDEX backtest_attempts_one_open ON kronos.backtest_attempts USING btree (experiment_id) WHERE (outcome IS NULL);
+
+CREATE INDEX backtest_specs_neighbours ON kronos.backtest_specs USING gin (kronos.neighbour_hashes(spec));
 
 CREATE INDEX change_log_by_subject ON kronos.change_log USING btree (subject, subject_id, entry_id);
 
@@ -3881,6 +3909,9 @@ REVOKE ALL ON FUNCTION kronos.log_verdict() FROM PUBLIC;
 REVOKE ALL ON FUNCTION kronos.may_be_approved(wanted uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.move_experiment() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION kronos.neighbour_hashes(spec jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION kronos.neighbour_hashes(spec jsonb) TO kronos_orchestrator;
 
 REVOKE ALL ON FUNCTION kronos.principal_valid(who text) FROM PUBLIC;
 

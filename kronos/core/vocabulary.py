@@ -68,6 +68,7 @@ class TrialSource(StrEnum):
     EXPERIMENT = "EXPERIMENT"
     PROPOSAL = "PROPOSAL"
     MINED_SLICE = "MINED_SLICE"
+    NEIGHBOUR = "NEIGHBOUR"  # seen beside one of its kind that was then proposed
 
 
 class ExperimentStatus(StrEnum):

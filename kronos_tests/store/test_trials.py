@@ -14,15 +14,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from psycopg.types.json import Jsonb
 
+from kronos.core.backtests.spec import Subject, SubjectRole
 from kronos.core.canonical import canonical_hash, canonical_json
-from kronos.core.vocabulary import TrialFamily, TrialSource
+from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, ConfigConflict
 from kronos.settings import sql_root
+from kronos.store.backtests import save_spec
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activate, register
 from kronos.store.migrate import migrate
 from kronos.store.trials import Trial, TrialCount, count_trials, list_trials, record_trial
 from kronos_tests.configs import BODIES
+from kronos_tests.store.attempts import admitted, spec_of
+from kronos_tests.store.changes import at_status
 
 T0 = datetime(2010, 1, 4, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -151,6 +155,75 @@ def test_a_control_cannot_be_registered_anew_as_real(database: Database) -> None
     _register(database, "c1", family=TrialFamily.CONTROL)
     with pytest.raises(ConfigConflict, match="another version, body or family"):
         _register(database, "c1")
+
+
+def _ran_beside(database: Database, *windows: int, outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE) -> None:
+    """A backtest was begun whose proposed config has these neighbours."""
+    experiment = admitted(database, at_status(database, ExperimentStatus.QUEUED_FOR_BACKTEST, outcome))
+    roles = (SubjectRole.NEIGHBOUR,)
+    near = tuple(Subject(config_id=f"near-{one}", config_body={"window": one}, roles=roles) for one in windows)
+    with database.connect(Role.ORCHESTRATOR) as session:
+        save_spec(
+            session, experiment.experiment_id, spec_of(experiment, subjects=(*spec_of(experiment).subjects, *near))
+        )
+
+
+def _windows(database: Database) -> set[tuple[str | None, TrialSource]]:
+    """Hash and source of the trials that are not of the experiments `_ran_beside` makes."""
+    with database.connect(Role.READER) as connection:
+        found = list_trials(connection, "REGIME")
+    return {(one.canonical_hash, one.first_source) for one in found if one.first_source != TrialSource.REGISTERED}
+
+
+def test_who_proposes_a_neighbour_chose_it_among_all_of_them(database: Database) -> None:
+    _ran_beside(database, 18, 22)
+    _ran_beside(database, 18, 30)
+    _ran_beside(database, 40, 50)
+    before = _count(database).real
+    assert _record(database, config_body={"window": 18.0})
+    assert _windows(database) == {
+        (canonical_hash({"window": 18}), TrialSource.EXPERIMENT),
+        (canonical_hash({"window": 22}), TrialSource.NEIGHBOUR),
+        (canonical_hash({"window": 30}), TrialSource.NEIGHBOUR),
+    }
+    assert _count(database).real == before + 3
+
+
+def test_a_neighbour_proposed_before_it_was_seen_is_chosen_when_it_is_tried(database: Database) -> None:
+    _record(database, config_body={"window": 18}, source=TrialSource.PROPOSAL)
+    _ran_beside(database, 18, 22)
+    before = _count(database).real
+    assert not _record(database, config_body={"window": 18})
+    assert _count(database).real == before + 1
+
+
+def test_neighbours_that_nobody_proposes_are_no_trials(database: Database) -> None:
+    _ran_beside(database, 18, 22)
+    _record(database, config_body={"window": 19})
+    assert _windows(database) == {(canonical_hash({"window": 19}), TrialSource.EXPERIMENT)}
+
+
+@pytest.mark.parametrize("outcome", [ExpectedOutcome.NEGATIVE_CONTROL, ExpectedOutcome.POSITIVE_CONTROL])
+def test_neighbours_of_a_control_were_seen_under_the_control_alone(
+    database: Database, outcome: ExpectedOutcome
+) -> None:
+    _ran_beside(database, 18, 22, outcome=outcome)
+    _record(database, config_body={"window": 18})
+    assert _windows(database) == {(canonical_hash({"window": 18}), TrialSource.EXPERIMENT)}
+
+
+def test_a_neighbour_made_for_a_control_is_not_chosen(database: Database) -> None:
+    _ran_beside(database, 18, 22)
+    before = _count(database).real
+    _record(database, config_body={"window": 18}, family=TrialFamily.CONTROL)
+    assert _count(database).real == before
+
+
+def test_neighbours_of_another_engine_are_none(database: Database) -> None:
+    _ran_beside(database, 18, 22)
+    _record(database, config_body={"window": 18}, engine_name="PORTFOLIO")
+    with database.connect(Role.READER) as connection:
+        assert count_trials(connection, "PORTFOLIO").real == 1
 
 
 def test_a_market_counts_its_own_trials_and_those_made_everywhere(database: Database) -> None:
