@@ -20,6 +20,9 @@ LARGEST_MAGNITUDE: Final = 1e15
 LARGEST_HORIZON: Final = 2520
 """Ten years of sessions; a longer horizon in a source row is quarantined."""
 
+LONGEST_ID: Final = 200
+"""Bytes of an engine, config, market or experiment id; a row with a longer one is quarantined: no index holds it."""
+
 EARLIEST_DATE: Final = date(1900, 1, 1)
 """A source row dated before is a slip of the pen, and quarantined."""
 

@@ -12,7 +12,7 @@ import polars as pl
 from kronos.core.canonical import canonical_json
 from kronos.core.frames import QUARANTINE
 from kronos.errors import BadValue
-from kronos.sources.rules import Rule, breaches, broken_by_any, on, required, stamped_by
+from kronos.sources.rules import Rule, breaches, broken_by_any, ids, on, required, stamped_by
 from kronos.sources.tables import Checked
 from kronos.store.engine_configs import Misfit
 
@@ -29,6 +29,7 @@ def checked_configs(raw: pl.DataFrame, today: date) -> Checked:
     )
     rules = [
         *required(*_KEY),
+        *ids(*_KEY),
         on("config_body", "WRONG_JSON_TYPE", ~pl.col("is_object")),
         stamped_by("created_at", today),
     ]

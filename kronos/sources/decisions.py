@@ -17,6 +17,7 @@ from kronos.sources.rules import (
     Rule,
     breaches,
     broken_by_any,
+    ids,
     not_after,
     numbers,
     on,
@@ -91,6 +92,7 @@ def _floats(column: str) -> pl.Expr:
 def _rules(today: date) -> list[Rule]:
     return [
         *required("decision_id", "decided_at", "engine_name", "config_id", "as_of_date"),
+        *ids("engine_name", "config_id", "market_id", "experiment_id"),
         on("decision_id", "DUPLICATE_DECISION", pl.col("doubled")),
         WRONG_JSON_TYPE,
         plausible("as_of_date"),

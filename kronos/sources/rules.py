@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from kronos.core.conventions import EARLIEST_DATE, LARGEST_MAGNITUDE
+from kronos.core.conventions import EARLIEST_DATE, LARGEST_MAGNITUDE, LONGEST_ID
 from kronos.core.frames import QUARANTINE, empty
 
 _LONGEST_VALUE: Final = 200
@@ -42,6 +42,11 @@ def required(*columns: str) -> list[Rule]:
         on(column, "MISSING_FIELD", pl.col(column).is_null() | (pl.col(column).cast(pl.String) == ""))
         for column in columns
     ]
+
+
+def ids(*columns: str) -> list[Rule]:
+    """TOO_LONG: an id that no index takes."""
+    return [on(column, "TOO_LONG", pl.col(column).str.len_bytes() > LONGEST_ID) for column in columns]
 
 
 def numbers(*columns: str) -> list[Rule]:

@@ -55,9 +55,7 @@ class Misfit(StrEnum):
     CONFIG_ID_TAKEN = "CONFIG_ID_TAKEN"
     """Its id is another engine's."""
     WRONG_JSON_TYPE = "WRONG_JSON_TYPE"
-    """Its body is no JSON that Postgres can hold."""
-    TOO_COMPLEX = "TOO_COMPLEX"
-    """Its body is nested too deep, or its id too long, for Postgres."""
+    """Its body is no JSON that Postgres can hold, or nested deeper than its settings allow."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,8 @@ def import_config(
     try:
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             found = cursor.execute(query("engine_configs", "import"), values).fetchone()
-    except psycopg.DataError as error:
+    except (psycopg.DataError, psycopg.errors.StatementTooComplex) as error:
         return Misfit.WRONG_JSON_TYPE, error.diag.message_primary or str(error)
-    except (psycopg.errors.StatementTooComplex, psycopg.errors.ProgramLimitExceeded) as error:
-        return Misfit.TOO_COMPLEX, error.diag.message_primary or str(error)
     holder, same, _ = found or (None, None, None)
     if holder not in (None, engine_name):
         return Misfit.CONFIG_ID_TAKEN, f"config_id={config_id} is registered for {holder}"

@@ -34,7 +34,7 @@ LONGER = ExperimentRequest(
     engine_name="PORTFOLIO", base_config_id="fast", proposed_config={"lookback": 70}, description="longer"
 )
 LONG = "".join(f"{n:x}" for n in range(6000))
-"""More than an index of Postgres holds, however it is compressed."""
+"""More than an index of Postgres holds, however it is compressed: the quarantine tells it cut."""
 _REGISTRY = """
 CREATE TABLE source.engine_configs (
     config_id text, engine_name text, version text, config_body json, created_at timestamptz, created_by text
@@ -137,11 +137,21 @@ def test_a_body_that_cannot_be_held_is_told(pipeline: Pipeline, body: str) -> No
     assert [row[:2] for row in told(pipeline)] == [("PORTFOLIO/fast", "WRONG_JSON_TYPE")]
 
 
-def test_what_is_too_much_for_the_database_is_told_and_stops_nothing(pipeline: Pipeline) -> None:
+def test_an_id_longer_than_any_index_holds_is_told_and_stops_nothing(pipeline: Pipeline) -> None:
     tell(pipeline, '{"a": 1}', LONG)
     tell(pipeline, '{"a": 1}', "sound")
     assert list(observe(pipeline)) == ["sound"]
-    assert told(pipeline)[0][:2] == (f"PORTFOLIO/{LONG}", "TOO_COMPLEX")
+    assert told(pipeline) == [(f"PORTFOLIO/{LONG}", "TOO_LONG", f"config_id={LONG}"[:200])]
+
+
+@pytest.mark.parametrize("key", ["engine_name", "config_id", "market_id", "experiment_id"])
+def test_decisions_with_such_ids_stop_nothing(pipeline: Pipeline, key: str) -> None:
+    bad = decision("bad", **{key: LONG})
+    insert(pipeline.database, engine_decisions=[bad], decision_outcomes=[outcome(bad)])
+    observe(pipeline)
+    assert trials(pipeline) == 1
+    found = quarantined(pipeline.database, "2020-03").filter(source_table="engine_decisions")
+    assert found.select("rule", "value").rows() == [("TOO_LONG", f"{key}={LONG}"[:200])]
 
 
 def test_numbers_that_no_float_holds_stop_nobody_who_reads_the_configs(pipeline: Pipeline) -> None:

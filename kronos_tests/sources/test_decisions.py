@@ -88,6 +88,9 @@ def test_unknown_engines_and_markets_are_data(database: Database, reader: Source
     [
         ({"engine_name": None}, [("MISSING_FIELD", "engine_name=null")]),
         ({"config_id": ""}, [("MISSING_FIELD", "config_id=")]),
+        ({"config_id": "c" * 201}, [("TOO_LONG", f"config_id={'c' * 190}")]),
+        ({"engine_name": "ü" * 101}, [("TOO_LONG", f"engine_name={'ü' * 101}")]),
+        ({"market_id": "m" * 201}, [("TOO_LONG", f"market_id={'m' * 190}")]),
         ({"timestamp": None}, [("MISSING_FIELD", "decided_at=null")]),
         (
             {"timestamp": at(TODAY + timedelta(days=3))},
