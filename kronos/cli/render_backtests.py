@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from kronos.core.backtests.attempts import Attempt
+from kronos.core.backtests.spec import SubjectRole
 from kronos.core.changes.model import PeriodResult
+from kronos.core.gates.scenario_figures import DRAWDOWN
 from kronos.core.scheduling.decisions import END_UNKNOWN
 from kronos.services.backtest_queue import QueueStatus, Waiting
 from kronos.services.telemetry import IoMeasure
@@ -19,7 +21,7 @@ from kronos.store.backtests import RunningBacktest
 from kronos.store.scheduler import KeptDecision, SchedulerState
 
 _SHORT_ID = 8
-_SHOWN = ("avg_return", "sharpe", "max_dd", "brier", "brier_multi", "mean_loss")
+_SHOWN = ("avg_return", "sharpe", DRAWDOWN, "brier", "brier_multi", "mean_loss")
 
 
 def print_queue(found: QueueStatus, console: Console) -> None:
@@ -57,16 +59,20 @@ def print_scenarios(whole: PeriodResult | None, console: Console) -> None:
     scenarios: Mapping[str, Any] = {} if whole is None else whole.detail.get("scenarios", {})
     if whole is None or not scenarios:
         return
-    proposed = _proposed(whole)
+    proposed, rival = _proposed(whole), _rival(whole)
     shown = [name for name in _SHOWN if name in whole.metrics]
     table = _table("scenario", *shown)
     table.add_column("what is played", overflow="fold")
     for name, one in scenarios.items():
-        numbers = [_pair(one.get("configs", {}), proposed, metric) for metric in shown]
+        numbers = [_pair(one.get("configs", {}), proposed, rival, metric) for metric in shown]
         refused = one.get("refused")
         table.add_row(name, *numbers, escape(f"not played: {refused}" if refused else one["what"]))
     console.print(table)
-    console.print("each number: the proposed config, and in brackets the config active now or the base", style="dim")
+    console.print(
+        f"each number: the proposed config, and in brackets {escape(rival or 'nobody')}; "
+        f"{DRAWDOWN} of single sessions, as it is judged",
+        style="dim",
+    )
     if outside := whole.detail.get("windows_left_out"):
         names = ", ".join(f"{name} ({dates})" for name, dates in sorted(outside.items(), key=lambda one: one[1]))
         console.print(escape(f"outside these dates and so not read: {names}"), style="dim")
@@ -175,11 +181,22 @@ def _proposed(whole: PeriodResult) -> str | None:
     return next(iter(sorted(named - set(beside))), None)
 
 
-def _pair(configs: Mapping[str, Any], proposed: str | None, metric: str) -> str:
-    mine = configs.get(proposed or "", {}).get("metrics", {}).get(metric)
-    others = [figures.get("metrics", {}).get(metric) for name, figures in sorted(configs.items()) if name != proposed]
-    other = next((value for value in others if value is not None), None)
-    return f"{'-' if mine is None else f'{mine:.4g}'} ({'-' if other is None else f'{other:.4g}'})"
+def _rival(whole: PeriodResult) -> str | None:
+    """The config it is held against: the one active when the backtest began, else its base."""
+    beside = whole.detail.get("beside", {})
+    roles = {role: name for name, one in sorted(beside.items()) for role in one["role"].split(" and ")}
+    return roles.get(SubjectRole.INCUMBENT, roles.get(SubjectRole.BASE))
+
+
+def _pair(configs: Mapping[str, Any], proposed: str | None, rival: str | None, metric: str) -> str:
+    mine, other = (_figure(configs.get(name or "", {}), metric) for name in (proposed, rival))
+    return f"{mine} ({other})"
+
+
+def _figure(figures: Mapping[str, Any], metric: str) -> str:
+    told = figures.get("wealth", figures) if metric == DRAWDOWN else figures
+    value = told.get("metrics", {}).get(metric)
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _table(*headers: str) -> Table:
