@@ -185,13 +185,18 @@ def _search(session: store.Session, backtest: Backtest, policy: GatePolicy) -> S
 
 
 def _told(pipeline: Pipeline, backtest: Backtest, horizon: int, policy: GatePolicy) -> dict[str, frozenset[str]]:
-    """Which of the two configs' outcomes report costs and turnover."""
-    spec, both = backtest.spec, [backtest.experiment.proposed_config_id, backtest.spec.incumbent]
+    """Which of the two configs' outcomes report costs and turnover.
+
+    All of the proposed one's have to, as a sum takes what is missing for none. Of the incumbent's nearly all: less of
+    either only makes it harder to beat.
+    """
+    spec = backtest.spec
+    least = {spec.incumbent or "": policy.integrity.least_coverage, backtest.experiment.proposed_config_id: 1.0}
     record = backtest.record(pipeline.lake)
-    chosen = record.scan(FACTS).filter(pl.col("config_id").is_in(both), experiment_id=spec.experiment_id)
+    chosen = record.scan(FACTS).filter(pl.col("config_id").is_in(list(least)), experiment_id=spec.experiment_id)
     names = [f"{name}_h{horizon}" for name in ("return", *REPORTED)]
     facts = chosen.select("config_id", pl.col(f"^({'|'.join(names)})$")).collect()
-    return reporting(facts, horizon, policy.integrity.least_coverage)
+    return reporting(facts, horizon, least)
 
 
 def _earns(pipeline: Pipeline, backtest: Backtest) -> bool:

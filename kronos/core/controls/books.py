@@ -5,22 +5,28 @@ from __future__ import annotations
 import polars as pl
 
 from kronos.core.controls.forecasts import sharpened
-from kronos.core.controls.model import BlacklistIgnored, BrokenRiskAversion, ExcessiveLeverage, LeveredIncumbent
+from kronos.core.controls.model import (
+    BlacklistIgnored,
+    BrokenRiskAversion,
+    ExcessiveLeverage,
+    LeveredIncumbent,
+    LiquidityIgnored,
+)
 from kronos.core.controls.rows import Rows, drawn, require_weights, settled
 
 _BOOK_DATE = ("market_id", "as_of_date")
 
 
-def blacklisted(control: BlacklistIgnored, rows: Rows) -> Rows:
-    """The first decision, by a draw, of a share of each market's dates is about the forbidden name."""
+def misplaced(control: BlacklistIgnored | LiquidityIgnored, rows: Rows) -> Rows:
+    """The first decision, by a draw, of a share of each market's dates is about a name that should not be held."""
     require_weights(rows, control.kind)
     decisions = rows.decisions.with_columns(
         pl.Series("_date", drawn(rows.decisions, control.seed, control.kind, *_BOOK_DATE)),
-        pl.Series("_place", drawn(rows.decisions, control.seed, "blacklist place", *_BOOK_DATE, "entity_id")),
+        pl.Series("_place", drawn(rows.decisions, control.seed, f"{control.kind} place", *_BOOK_DATE, "entity_id")),
     )
     first = pl.col("_place") == pl.col("_place").min().over(*_BOOK_DATE)
-    forbidden = (pl.col("_date") < control.share) & first
-    entity = pl.when(forbidden).then(pl.lit(control.entity)).otherwise("entity_id").alias("entity_id")
+    chosen = (pl.col("_date") < control.share) & first
+    entity = pl.when(chosen).then(pl.lit(control.entity)).otherwise("entity_id").alias("entity_id")
     return rows.with_decisions(decisions.with_columns(entity))
 
 

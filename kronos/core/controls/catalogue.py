@@ -143,6 +143,11 @@ CATALOGUE: Final[tuple[ControlKind, ...]] = (
         only_earning=_NO_POSITIONS,
     ),
     _kind(
+        "liquidity_ignored", ControlFamily.HARD_CONSTRAINTS, (FAIL,), Gate.HARD_CONSTRAINTS, ("VIOLATED",),
+        "holds more of a name than what is traded of it bears",
+        only_earning=_NO_POSITIONS,
+    ),
+    _kind(
         "excessive_leverage", ControlFamily.HARD_CONSTRAINTS, (FAIL,), Gate.HARD_CONSTRAINTS, ("VIOLATED",),
         "three times the incumbent's weights: beyond any limit of gross weight",
         only_earning=_NO_POSITIONS,

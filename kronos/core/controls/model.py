@@ -130,6 +130,14 @@ class BlacklistIgnored(_Control):
     share: Share = 0.05
 
 
+class LiquidityIgnored(_Control):
+    """On a share of each market's dates one decision is about a name of which next to nothing is traded."""
+
+    kind: Literal["liquidity_ignored"] = "liquidity_ignored"
+    entity: Annotated[str, Field(min_length=1)] = "KRONOS:ILLIQUID"
+    share: Share = 0.05
+
+
 class ExcessiveLeverage(_Control):
     """Every weight times `factor`; the return of a unit of weight stays, so the book's is multiplied."""
 
@@ -191,6 +199,7 @@ ControlTransform: TypeAlias = Annotated[
     | IdenticalStream
     | TrivialVariation
     | BlacklistIgnored
+    | LiquidityIgnored
     | ExcessiveLeverage
     | LeveredIncumbent
     | BrokenRiskAversion

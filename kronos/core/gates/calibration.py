@@ -19,7 +19,7 @@ from scipy.stats import beta
 
 from kronos.core.conventions import CONFIDENCE
 from kronos.core.gates.contest import pair_up
-from kronos.core.gates.evidence import Actions, Breach, GateEvidence, Probe, Search
+from kronos.core.gates.evidence import Actions, Breach, GateEvidence, Probe, ScenarioLoss, Search
 from kronos.core.gates.improvement import tested_improvement
 from kronos.core.gates.judge import judge
 from kronos.core.gates.model import Gate, Judged
@@ -175,6 +175,7 @@ def world_evidence(
         neighbours=tuple(near),
         others=tuple(name for name in named if name not in ("incumbent", submitted)),
         probes={"repeat": Probe(100, 0), "future": Probe(100, 0, "ALTERED"), "fresh": Probe(100, 50)},
+        scenarios=(ScenarioLoss("calm", "", 0.0, 0.0),),
         actions=Actions(len(days), (kept,), (None, None)),
     )
 

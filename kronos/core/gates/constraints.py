@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -16,6 +17,7 @@ TOLERANCE = 1e-9
 """Weights are sums of rounded numbers: this much over a limit is on it."""
 
 BLACKLISTED: Final = "blacklisted names"
+LIQUIDITY: Final = "weight beside liquidity"
 
 
 def constraints(evidence: GateEvidence, policy: GatePolicy) -> Iterator[Finding]:
@@ -63,8 +65,8 @@ def recomputed(facts: pl.DataFrame, engine_name: str, terms: ConstraintTerms, *,
     """Every limit over one config's decisions, broken or not.
 
     facts: market_id, entity_id, as_of_date, weight of each decision. Rules: weight of an entity and gross weight of the
-    book, per market and date, where decisions hold positions (earns); names on the blacklist. A weight that is missing
-    or not finite breaks its limit.
+    book, per market and date, where decisions hold positions (earns), and there of each entity whose liquidity has a
+    limit; names on the blacklist. A weight that is missing or not finite breaks its limit.
     """
     found = []
     for (market,), part in facts.partition_by("market_id", as_dict=True, maintain_order=True).items():
@@ -77,12 +79,26 @@ def recomputed(facts: pl.DataFrame, engine_name: str, terms: ConstraintTerms, *,
         found += [
             _breach("weight of one name", name, held, limits.most_weight, "entity_id"),
             _breach("gross weight", name, gross, limits.most_gross, None),
+            _illiquid(name, held, terms.liquidity),
         ]
     return tuple(sorted(found, key=lambda one: (one.rule, one.market)))
 
 
 def _unknown() -> pl.Expr:
     return (~pl.col("weight").is_finite().fill_null(False)).any().alias("unknown")
+
+
+def _illiquid(market: str, held: pl.DataFrame, liquidity: Mapping[str, float]) -> Breach:
+    """The entity that is held furthest beyond its liquidity, or nearest to it, speaks for all."""
+    found = [
+        _breach(LIQUIDITY, market, held.filter(entity_id=entity), limit, "entity_id")
+        for entity, limit in sorted(liquidity.items())
+        if entity in held["entity_id"]
+    ]
+    if not found:
+        return Breach(LIQUIDITY, market, 0, 0.0, min(liquidity.values()), "")
+    worst = max(found, key=lambda one: one.worst / one.limit)
+    return replace(worst, count=sum(one.count for one in found))
 
 
 def _breach(rule: str, market: str, sums: pl.DataFrame, limit: float, name: str | None) -> Breach:

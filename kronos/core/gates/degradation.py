@@ -131,7 +131,8 @@ def _drawdown(evidence: GateEvidence, policy: GatePolicy) -> Finding:
 def _turnover(evidence: GateEvidence, terms: DegradationTerms) -> Finding:
     mine, theirs = evidence.turnovers.get(evidence.proposed), evidence.turnovers.get(evidence.rival)
     if mine is None or theirs is None or not np.isfinite([mine, theirs]).all():
-        return invalid("turnover", "NO_TURNOVER", "outcomes of one of the two report no turnover")
+        whose = "not all outcomes of the config" if mine is None else "too few outcomes of the incumbent"
+        return invalid("turnover", "NO_TURNOVER", f"{whose} report turnover")
     most = max(terms.turnover_floor, terms.turnover_ratio * theirs)
     numbers = {"value": mine, "threshold": most, "requires": "<=", "unit": "share of the book a session"}
     said = f"{mine:.1%} of the book is traded a session, the incumbent {theirs:.1%}"

@@ -22,6 +22,10 @@ Names = Annotated[tuple[str, ...], Field(strict=False)]
 CANARY = "KRONOS:FORBIDDEN"
 """A name on every blacklist: the control that ignores the blacklist holds it."""
 
+ILLIQUID = "KRONOS:ILLIQUID"
+"""A name of which next to nothing is traded: the control that ignores liquidity holds it."""
+_NEXT_TO_NOTHING = 1e-6
+
 
 class _Strict(BaseModel):
     """A number is no word and no truth value; a whole number may stand where any number may."""
@@ -141,6 +145,8 @@ class StressTerms(_Strict):
     """A maximum drawdown in a slice up to this is never too much."""
     score_floor: Annotated[float, Field(ge=0.0)] = 0.01
     """The same for the mean score of an engine that only forecasts."""
+    least_scenarios: Count = 1
+    """Scenarios in the battery without which nothing is said about losses in them."""
     cost_multiple: Ratio = 2.0
     least_neighbours: Count = 2
     """Configs with slightly other parameters without which nothing is said about the neighbourhood."""
@@ -170,6 +176,8 @@ class ConstraintTerms(_Strict):
     """For engines whose decisions are baskets rather than single names: instead of the market's."""
     blacklist: Names = (CANARY,)
     """Entities nobody may hold."""
+    liquidity: dict[str, Positive] = Field(default_factory=lambda: {ILLIQUID: _NEXT_TO_NOTHING})
+    """By entity the largest share of a market's capital that what is traded of it bears; others by `limits` alone."""
     most_reported_ratio: Ratio = 1.0
     """Hard violations that outcomes report, a decision, beside the incumbent's."""
 
@@ -179,6 +187,10 @@ class ConstraintTerms(_Strict):
             raise ValueError("limits has no entry '*': expected limits for markets that are not named")
         if CANARY not in self.blacklist:
             raise ValueError(f"blacklist lacks {CANARY!r}: expected it, a control holds it to show that it is refused")
+        borne = self.liquidity.get(ILLIQUID)
+        if borne is None or borne > _NEXT_TO_NOTHING:
+            said = f"expected at most {_NEXT_TO_NOTHING:g}, a control holds it to show that it is refused"
+            raise ValueError(f"liquidity has {borne} for {ILLIQUID!r}: {said}")
         return self
 
     def of(self, engine_name: str, market_id: str) -> Limits:

@@ -42,7 +42,10 @@ def stress(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) -> Iter
             yield _costs(evidence, contest, policy)
         yield _one_year_out(evidence, contest)
         yield from _one_market_out(evidence, policy)
-        yield _neighbourhood(evidence, policy)
+        yield _neighbourhood(evidence, contest, policy)
+    if len(evidence.scenarios) < policy.stress.least_scenarios:
+        said = f"{len(evidence.scenarios)} scenarios are in the battery: {policy.stress.least_scenarios} needed"
+        yield undecided("loss", "NO_SCENARIOS", said, value=float(len(evidence.scenarios)), unit="scenarios")
     for scenario in evidence.scenarios:
         yield _scenario(evidence, scenario, policy)
 
@@ -107,24 +110,31 @@ def _costs(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Find
     multiple = policy.stress.cost_multiple
     metric = f"{multiple:g} times the costs"
     least = policy.integrity.least_coverage
-    costs = [_aligned(evidence.costs.get(name), contest, least) for name in (evidence.proposed, evidence.rival)]
-    if costs[0] is None or costs[1] is None:
-        return invalid(metric, "NO_COSTS", "outcomes of one of the two report no costs")
-    series = contest.proposed - (multiple - 1.0) * costs[0], contest.incumbent - (multiple - 1.0) * costs[1]
+    mine = _aligned(evidence.costs.get(evidence.proposed), contest, least, dear=True)
+    theirs = _aligned(evidence.costs.get(evidence.rival), contest, least, dear=False)
+    if mine is None or theirs is None:
+        said = "not all outcomes of the config" if mine is None else "too few outcomes of the incumbent"
+        return invalid(metric, "NO_COSTS", f"{said} report what they cost")
+    series = contest.proposed - (multiple - 1.0) * mine, contest.incumbent - (multiple - 1.0) * theirs
     value = difference_of(evidence, *series, contest.factor)
     said = f"better by {value:.3g} at {multiple:g} times the costs of both"
     return _still_better(metric, "COSTS_EAT_IT", value, said, unit_of(evidence))
 
 
-def _aligned(costs: Daily | None, contest: Contest, least: float) -> FloatArray | None:
-    """Costs on the contest's dates; None where fewer than the least share of them have one."""
+def _aligned(costs: Daily | None, contest: Contest, least: float, *, dear: bool) -> FloatArray | None:
+    """Costs on the contest's dates; None where fewer than the least share of them have one.
+
+    dear: a date without costs is as dear as the dearest, else it is free.
+    """
     if costs is None:
         return None
     found = np.full(len(contest.days), np.nan)
     _, here, there = np.intersect1d(contest.days, costs.days, assume_unique=True, return_indices=True)
     found[here] = costs.values[there]
     known = np.isfinite(found)
-    return np.where(known, found, 0.0) if known.mean() >= least else None
+    if known.mean() < least:
+        return None
+    return np.where(known, found, found[known].max() if dear else 0.0)
 
 
 def _one_year_out(evidence: GateEvidence, contest: Contest) -> Finding:
@@ -187,28 +197,36 @@ def _without(evidence: GateEvidence, market: str, held: Mapping[str, set[str]], 
     return ratio if theirs is None else -ratio
 
 
-def _neighbourhood(evidence: GateEvidence, policy: GatePolicy) -> Finding:
+def _neighbourhood(evidence: GateEvidence, contest: Contest, policy: GatePolicy) -> Finding:
+    """One neighbour that was run counts as one, whatever there is of it."""
     terms, metric = policy.stress, "neighbourhood of the parameters"
     if evidence.neighbours_failed:
         # those that were run cannot speak for one that nobody refused: it may be missing because it is bad
         name, why = min(evidence.neighbours_failed.items())
         said = f"{len(evidence.neighbours_failed)} neighbours could not be run, {name}: {why}"
         return undecided(metric, "NEIGHBOUR_FAILED", said)
-    theirs = evidence.series.get(evidence.rival, {}).get(OVERALL_SLICE)
-    differences = []
-    for name in evidence.neighbours:
-        mine = evidence.series.get(name, {}).get(OVERALL_SLICE)
-        found = None if mine is None or theirs is None else contest_of(evidence, mine, theirs)
-        if found is not None:
-            differences.append(difference_of(evidence, found.proposed, found.incumbent, found.factor))
-    if len(differences) < terms.least_neighbours:
-        said = f"{len(differences)} neighbours were run, {len(evidence.neighbours_refused)} refused"
+    run = len(evidence.neighbours)
+    if run < terms.least_neighbours:
+        said = f"{run} neighbours were run, {len(evidence.neighbours_refused)} refused"
         said += f": {terms.least_neighbours} needed"
-        return undecided(metric, "NO_NEIGHBOURS", said, value=float(len(differences)))
-    better = sum(value > 0.0 for value in differences)
-    share = better / len(differences)
+        return undecided(metric, "NO_NEIGHBOURS", said, value=float(run))
+    differences = [_of_neighbour(evidence, name, contest, policy) for name in evidence.neighbours]
+    better = sum(value is not None and value > 0.0 for value in differences)
+    share = better / run
     numbers = {"value": share, "threshold": terms.neighbour_share, "requires": ">=", "unit": "share of neighbours"}
-    said = f"{better} of {len(differences)} configs with slightly other parameters are better than the incumbent"
+    said = f"{better} of {run} configs with slightly other parameters are better than the incumbent"
+    if short := differences.count(None):
+        said += f", {short} of them not there on as many dates and so no witness"
     if share >= terms.neighbour_share:
         return passed(metric, "NOT_A_SPIKE", said, **numbers)
     return undecided(metric, "A_SPIKE", f"{said}: the edge hangs on exact parameters", **numbers)
+
+
+def _of_neighbour(evidence: GateEvidence, name: str, contest: Contest, policy: GatePolicy) -> float | None:
+    """Difference of a neighbour to the incumbent; None where it has not nearly as many dates as the config itself."""
+    mine, theirs = (evidence.series.get(one, {}).get(OVERALL_SLICE) for one in (name, evidence.rival))
+    found = None if mine is None or theirs is None else contest_of(evidence, mine, theirs)
+    least = policy.integrity.least_coverage
+    if found is None or found.coverage[0] < least or len(found.days) < least * len(contest.days):
+        return None
+    return difference_of(evidence, found.proposed, found.incumbent, found.factor)

@@ -53,7 +53,7 @@ def test_integrity_controls_are_invalid_by_integrity() -> None:
 
 def test_an_engine_without_positions_is_told_why_a_control_is_not_its() -> None:
     lacking = {one.name for one in CATALOGUE if one.not_for(earns=False, alters=True)}
-    assert lacking == {"levered_incumbent", "blacklist_ignored", "excessive_leverage"}
+    assert lacking == {"levered_incumbent", "blacklist_ignored", "liquidity_ignored", "excessive_leverage"}
     assert not any(one.not_for(earns=True, alters=True) for one in CATALOGUE)
 
 

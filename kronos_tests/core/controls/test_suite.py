@@ -45,7 +45,7 @@ def test_an_engine_that_earns_has_every_control_of_the_catalogue() -> None:
 
 def test_an_engine_that_forecasts_has_no_controls_of_positions_and_the_reason_is_told() -> None:
     found = plan(earns=False)
-    assert {"blacklist_ignored", "excessive_leverage", "levered_incumbent"} == set(found.left_out)
+    assert {"blacklist_ignored", "liquidity_ignored", "excessive_leverage", "levered_incumbent"} == set(found.left_out)
     assert all("no positions" in why for why in found.left_out.values())
     assert len(found.controls) + len(found.left_out) == len(CATALOGUE)
 

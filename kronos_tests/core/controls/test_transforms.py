@@ -31,6 +31,7 @@ from kronos.core.controls.model import (
 from kronos.core.controls.noise import best_variant, chosen_noise
 from kronos.core.controls.rows import Rows, class_distance, gross
 from kronos.core.controls.transforms import controlled, transformed
+from kronos.core.gates.policy import CANARY, ILLIQUID
 from kronos.errors import BadValue
 from kronos_tests.core.controls.engines import EARNING, ENGINES, FORECASTING, books, control, pairs, rows, scores
 
@@ -135,13 +136,15 @@ def test_no_rows_stay_no_rows(engine: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("engine", FORECASTING)
-@pytest.mark.parametrize("name", ["blacklist_ignored", "excessive_leverage", "levered_incumbent"])
+@pytest.mark.parametrize("name", ["blacklist_ignored", "liquidity_ignored", "excessive_leverage", "levered_incumbent"])
 def test_a_control_of_books_is_refused_by_an_engine_without_any(engine: str, name: str) -> None:
     with pytest.raises(BadValue, match=f"control {name} has value 'an engine without positions'"):
         transformed(control(name), rows(engine))
 
 
-@pytest.mark.parametrize("name", ["shuffled_labels", "data_holes", "positive_edge", "blacklist_ignored"])
+@pytest.mark.parametrize(
+    "name", ["shuffled_labels", "data_holes", "positive_edge", "blacklist_ignored", "liquidity_ignored"]
+)
 def test_another_seed_draws_anew(name: str) -> None:
     one, other = (transformed(control(name).model_copy(update={"seed": seed}), rows("PORTFOLIO")) for seed in (1, 2))
     assert not all(left.equals(right) for left, right in zip(ordered(one), ordered(other), strict=True))
@@ -332,10 +335,11 @@ def test_a_trivial_variation_is_another_and_hardly_so(engine: str) -> None:
 
 
 @each_earner
-def test_a_forbidden_name_stands_in_a_share_of_the_books(engine: str) -> None:
+@pytest.mark.parametrize(("name", "entity"), [("blacklist_ignored", CANARY), ("liquidity_ignored", ILLIQUID)])
+def test_a_name_not_to_be_held_stands_in_a_share_of_the_books(engine: str, name: str, entity: str) -> None:
     found = rows(engine)
-    made = transformed(control("blacklist_ignored"), found)
-    held = made.decisions.filter(pl.col("entity_id") == "KRONOS:FORBIDDEN")
+    made = transformed(control(name), found)
+    held = made.decisions.filter(pl.col("entity_id") == entity)
     books_there = found.decisions.select("market_id", "as_of_date").n_unique()
     assert held.select("market_id", "as_of_date").n_unique() == len(held)
     assert 0.02 < len(held) / books_there < 0.1 and made.outcomes.equals(found.outcomes)

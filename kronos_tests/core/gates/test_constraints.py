@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronos.core.gates.constraints import recomputed
-from kronos.core.gates.policy import CANARY, ConstraintTerms, Limits
+from kronos.core.gates.policy import CANARY, ILLIQUID, ConstraintTerms, Limits
 
-TERMS = ConstraintTerms(limits={"*": Limits(), "A": Limits(most_weight=0.3, most_gross=1.0)})
+BORNE = {ILLIQUID: 1e-6, "y": 0.25}
+TERMS = ConstraintTerms(limits={"*": Limits(), "A": Limits(most_weight=0.3, most_gross=1.0)}, liquidity=BORNE)
 Row = tuple[str, str, date, float | None]
 
 
@@ -27,7 +28,7 @@ DAY = date(2020, 1, 6)
 rows = st.lists(
     st.tuples(
         st.sampled_from(["A", "B"]),
-        st.sampled_from(["x", "y", CANARY]),
+        st.sampled_from(["x", "y", CANARY, ILLIQUID]),
         st.integers(0, 3).map(lambda n: DAY + timedelta(days=n)),
         st.sampled_from([0.1, 0.25, 0.3, -0.4, 0.9]),
     ),
@@ -50,10 +51,32 @@ def test_breaches_are_counted_as_by_hand(found: list[Row]) -> None:
     limits = {"A": (0.3, 1.0), "B": (1.05, 1.5)}
     broken_names = sum(total > limits[market][0] + 1e-12 for (market, _, _), total in names.items())
     broken_books = sum(total > limits[market][1] + 1e-12 for (market, _), total in books.items())
+    illiquid = sum(total > BORNE.get(entity, math.inf) + 1e-12 for (_, entity, _), total in names.items())
     counted = defaultdict[str, int](int)
     for breach in recomputed(facts(*found), "PORTFOLIO", TERMS, earns=True):
         counted[breach.rule] += breach.count
-    assert counted == {"weight of one name": broken_names, "gross weight": broken_books, "blacklisted names": banned}
+    assert counted == {
+        "weight of one name": broken_names,
+        "gross weight": broken_books,
+        "blacklisted names": banned,
+        "weight beside liquidity": illiquid,
+    }
+
+
+def test_the_name_held_furthest_beyond_its_liquidity_is_told() -> None:
+    later = DAY + timedelta(days=1)
+    held = facts(("A", "y", DAY, 0.3), ("A", ILLIQUID, DAY, 0.1), ("A", ILLIQUID, later, -0.2), ("A", "x", DAY, 0.3))
+    (found,) = [
+        one for one in recomputed(held, "PORTFOLIO", TERMS, earns=True) if one.rule == "weight beside liquidity"
+    ]
+    assert (found.count, found.worst, found.limit) == (3, 0.2, 1e-6)
+    assert found.where == f"{ILLIQUID} on {later}"
+
+
+def test_names_whose_liquidity_nobody_tells_are_held_by_the_other_limits() -> None:
+    found = recomputed(facts(("A", "x", DAY, 0.3)), "PORTFOLIO", TERMS, earns=True)
+    (liquid,) = [one for one in found if one.rule == "weight beside liquidity"]
+    assert (liquid.count, liquid.worst, liquid.where) == (0, 0.0, "")
 
 
 def test_a_weight_that_is_missing_or_no_number_breaks_its_limits() -> None:

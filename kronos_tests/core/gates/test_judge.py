@@ -116,6 +116,27 @@ def _bad_neighbours(pack: GateEvidence) -> GateEvidence:
     return with_returns(pack, **worse)
 
 
+def _cut_neighbours(count: int) -> Change:
+    """Only the first dates of the neighbours are there, where the incumbent's are poor: all look better than it."""
+
+    def change(pack: GateEvidence) -> GateEvidence:
+        daily = pack.series["c1"][OVERALL_SLICE]
+        cut = Daily(daily.days[:count], daily.values[:count])
+        return replace(pack, series={**pack.series, **{name: {OVERALL_SLICE: cut} for name in pack.neighbours}})
+
+    return change
+
+
+def _dear_dates_unknown(pack: GateEvidence) -> GateEvidence:
+    """The config pays on 120 of its 2,520 dates, and tells what for three of them."""
+    days = pack.costs["c1"].days
+    values = np.zeros(days.size)
+    values[::21] = 0.06
+    untold = (np.arange(days.size) % 21 == 0) & (np.arange(days.size) > 50)
+    costs = Daily(days[~untold], values[~untold])
+    return replace(pack, costs={**pack.costs, "c1": costs})
+
+
 def _deep_fall(pack: GateEvidence) -> GateEvidence:
     """A crash of the config alone: half of its capital within a fortnight."""
     values = overall(pack, "c1")
@@ -258,6 +279,7 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         _series(lambda mine, theirs: 2.0 * theirs - mine), Gate.NO_DEGRADATION, FAIL, "INFERIOR"),
     "a scenario too bad": (
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", 0.51, 0.4),)), Gate.STRESS, FAIL, "TOO_MUCH"),
+    "no scenario": (lambda pack: replace(pack, scenarios=()), Gate.STRESS, INCONCLUSIVE, "NO_SCENARIOS"),
     "a scenario not played": (
         lambda pack: replace(pack, scenarios=(ScenarioLoss("crash", "", None, 0.4, "cannot"),)),
         Gate.STRESS, INCONCLUSIVE, "NOT_PLAYED"),
@@ -285,6 +307,7 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         Gate.STRESS, INCONCLUSIVE, "COSTS_EAT_IT"),
     "costs unknown": (lambda pack: replace(pack, costs={}), Gate.STRESS, INVALID, "NO_COSTS"),
     "costs of a tenth of the dates unknown": (_costs_known(0.9), Gate.STRESS, INVALID, "NO_COSTS"),
+    "costs of the dates that cost unknown": (_dear_dates_unknown, Gate.STRESS, INCONCLUSIVE, "COSTS_EAT_IT"),
     "one good year": (_one_good_year, Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_YEAR"),
     "one good market": (
         lambda pack: _two_markets(pack, 1e-3), Gate.STRESS, INCONCLUSIVE, "RESTS_ON_ONE_MARKET"),
@@ -299,6 +322,11 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         INCONCLUSIVE,
         "NEIGHBOUR_FAILED",
     ),
+    "neighbours of a few good dates": (_cut_neighbours(20), Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
+    "neighbours of nine tenths of the dates": (_cut_neighbours(2268), Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
+    "neighbours that decided nothing": (
+        lambda pack: replace(pack, series={name: pack.series[name] for name in ("incumbent", "c1", "c2", "c3")}),
+        Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
     "worse neighbours": (_bad_neighbours, Gate.STRESS, INCONCLUSIVE, "A_SPIKE"),
     "a limit broken": (_breach, Gate.HARD_CONSTRAINTS, FAIL, "VIOLATED"),
     "no decision": (lambda pack: replace(pack, actions=None), Gate.HARD_CONSTRAINTS, INVALID, "NO_DECISIONS"),

@@ -34,6 +34,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "half a look": ({"improvement": {"most_looks": 2.5}}, "improvement.most_looks"),
     "an unknown probe": ({"integrity": {"probes": ["repeat", "luck"]}}, "integrity"),
     "no limits for the rest": ({"constraints": {"limits": {"US_EQ": {}}}}, "constraints"),
+    "liquidity that a control cannot break": ({"constraints": {"liquidity": {"X": 0.1}}}, "constraints"),
+    "a canary that is liquid": ({"constraints": {"liquidity": {"KRONOS:ILLIQUID": 0.1}}}, "constraints"),
     "a blacklist that a control cannot break": ({"constraints": {"blacklist": ["X"]}}, "constraints"),
     "slices longer than the whole": (
         {"evidence": {"least_dates": 100, "least_slice_dates": 200}}, "the whole"),
