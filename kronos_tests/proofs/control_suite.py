@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from kronos.core.controls.catalogue import CATALOGUE
 from kronos.core.controls.outcomes import Expectation, Suite
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.policy import GatePolicy
@@ -38,10 +39,12 @@ def part(case: str, number: int) -> dict[str, Any]:
 
 
 def judge(case: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every control as expected with every seed, and every break shown by one."""
+    """Every control as expected with every seed, and every break shown by one that closes the latch: a negative."""
     missed = [one["not_as_expected"] for one in parts if one["not_as_expected"]]
     shown = parts[0]["broken_gates_shown_by"]
-    unseen = sorted(name for name in BROKEN if not shown.get(name) and name not in NOT_SHOWN.get(case, ()))
+    negative = {control.name for control in CATALOGUE if not control.positive}
+    closing = {name for name in BROKEN if negative & shown.get(name, {}).keys()}
+    unseen = sorted(set(BROKEN) - closing - NOT_SHOWN.get(case, set()))
     return {
         "holds": not missed and not unseen and all(one["controls"] for one in parts),
         "controls": [one["controls"] for one in parts],
