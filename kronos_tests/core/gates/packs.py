@@ -96,3 +96,17 @@ def policy(changes: Mapping[str, Any]) -> GatePolicy:
     for part, terms in changes.items():
         body[part] = {**body[part], **terms}
     return GatePolicy.model_validate(body)
+
+
+def holes(pack: GateEvidence) -> GateEvidence:
+    """A tenth of the config's outcomes is missing."""
+    values = overall(pack, "c1")
+    values[::10] = np.nan
+    return with_returns(pack, c1=values)
+
+
+def deep_fall(pack: GateEvidence) -> GateEvidence:
+    """A crash of the config alone: half of its capital within a fortnight."""
+    values = overall(pack, "c1")
+    values[1000:1010] = -0.07
+    return with_returns(pack, c1=values)

@@ -14,7 +14,18 @@ from kronos.core.gates.evidence import Actions, Breach, GateEvidence, Probe, Sce
 from kronos.core.gates.model import Gate, GateVerdict, Judged, Recommendation, worst
 from kronos.core.reports.comparison_gaps import Daily
 from kronos.core.reports.comparison_model import OVERALL_SLICE
-from kronos_tests.core.gates.packs import FEW, finding, forecasts, good, judged, overall, policy, with_returns
+from kronos_tests.core.gates.packs import (
+    FEW,
+    deep_fall,
+    finding,
+    forecasts,
+    good,
+    holes,
+    judged,
+    overall,
+    policy,
+    with_returns,
+)
 
 FAIL, INVALID, INCONCLUSIVE = GateVerdict.FAIL, GateVerdict.INVALID, GateVerdict.INCONCLUSIVE
 Change = Callable[[GateEvidence], GateEvidence]
@@ -22,12 +33,6 @@ Change = Callable[[GateEvidence], GateEvidence]
 
 def _probe(name: str, probe: Probe) -> Change:
     return lambda pack: replace(pack, probes={**pack.probes, name: probe})
-
-
-def _holes(pack: GateEvidence) -> GateEvidence:
-    values = overall(pack, "c1")
-    values[::10] = np.nan
-    return with_returns(pack, c1=values)
 
 
 def _hidden_losses(pack: GateEvidence) -> GateEvidence:
@@ -137,13 +142,6 @@ def _dear_dates_unknown(pack: GateEvidence) -> GateEvidence:
     return replace(pack, costs={**pack.costs, "c1": costs})
 
 
-def _deep_fall(pack: GateEvidence) -> GateEvidence:
-    """A crash of the config alone: half of its capital within a fortnight."""
-    values = overall(pack, "c1")
-    values[1000:1010] = -0.07
-    return with_returns(pack, c1=values)
-
-
 def _alone(slice_id: str, loss: float, count: int = 300) -> Change:
     """A slice that only the config has, in which it loses the same on every date."""
 
@@ -189,7 +187,7 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
         lambda _: replace(forecasts(), earns=True), Gate.INTEGRITY, INVALID, "DIFFERENT_KIND"),
     "a config that only forecasts beside an incumbent that earns": (
         lambda pack: replace(pack, earns=False), Gate.INTEGRITY, INVALID, "DIFFERENT_KIND"),
-    "a tenth missing": (_holes, Gate.INTEGRITY, INVALID, "COVERAGE"),
+    "a tenth missing": (holes, Gate.INTEGRITY, INVALID, "COVERAGE"),
     "losses missing": (_hidden_losses, Gate.INTEGRITY, INVALID, "SELECTIVE_GAPS"),
     "an infinite return": (
         _series(lambda mine, _: np.where(np.arange(mine.size) == 9, np.inf, mine)), Gate.INTEGRITY, INVALID,
@@ -262,7 +260,7 @@ BROKEN: dict[str, tuple[Change, Gate, GateVerdict, str]] = {
     "as good as the incumbent by turns": (
         lambda pack: replace(_series(lambda _, theirs: theirs[::-1].copy())(pack), others=()),
         Gate.VALIDITY, INCONCLUSIVE, "TRAILS_OUT_OF_SAMPLE"),
-    "a crash of its own": (_deep_fall, Gate.NO_DEGRADATION, FAIL, "DEEPER"),
+    "a crash of its own": (deep_fall, Gate.NO_DEGRADATION, FAIL, "DEEPER"),
     "hardly any daily return": (_wealth("c1", OVERALL_SLICE, 10), Gate.NO_DEGRADATION, INVALID, "COVERAGE"),
     "hardly any daily return of the incumbent": (
         _wealth("incumbent", OVERALL_SLICE, 10), Gate.NO_DEGRADATION, INVALID, "COVERAGE"),
