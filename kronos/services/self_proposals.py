@@ -230,6 +230,8 @@ def _make_all(
             if refused.rule not in taken:
                 raise
             declined.append(Declined(one.engine_name, taken[refused.rule], str(refused), name))
+        except (BadValue, NotFound) as error:
+            declined.append(Declined(one.engine_name, Silence.NO_EXPERIMENT, str(error), name))
     return tuple(made), tuple(declined)
 
 

@@ -177,10 +177,10 @@ def test_the_number_a_day_holds_over_looks(workplace: Workplace, lake: Lake) -> 
 
 
 def test_a_proposal_whose_experiment_cannot_be_made_is_none(workplace: Workplace, lake: Lake) -> None:
-    """One transaction: the proposal goes with it."""
+    """One transaction: the proposal goes with it; a reason stays, and other engines' turns come."""
     broken = Workplace(workplace.database, POLICY, lambda _: EngineDates(DATA, DATA[::-1]), any_config)
-    with pytest.raises(BadValue, match="end date"):
-        propose_by_kronos(broken, stored(lake, *BETTER), NOW)
+    found = propose_by_kronos(broken, stored(lake, *BETTER), NOW)
+    assert reasons(found) == [("PORTFOLIO", "new", "NO_EXPERIMENT")] and "end date" in found.declined[0].detail
     assert list_proposals(workplace.database) == []
 
 

@@ -41,6 +41,7 @@ class Silence(StrEnum):
     ALREADY_ACTIVE = "ALREADY_ACTIVE"  # in some market, or the same parameters under another id
     MADE_FOR_A_CONTROL = "MADE_FOR_A_CONTROL"
     REFUSED_BY_ENGINE = "REFUSED_BY_ENGINE"  # its parameters do not fit the engine's schema
+    NO_EXPERIMENT = "NO_EXPERIMENT"  # none can be made of it: there are no dates to test it on, or its base is gone
     TOO_LITTLE_EVIDENCE = "TOO_LITTLE_EVIDENCE"
     UNDER_TEST = "UNDER_TEST"  # the same parameters are proposed or tested against the same base now
     DECIDED_BEFORE = "DECIDED_BEFORE"  # on evidence that has not grown enough since
