@@ -21,7 +21,7 @@ WORLDS_PER_PART = 250
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A case, what came of it, and the bound its rate is held against: at most (nulls) or at least (edges)."""
+    """A case, what came of it, and what is required of it: nulls accepted at most, the planted config at least."""
 
     case: Case
     tally: Tally
@@ -29,11 +29,21 @@ class Calibrated:
     least: float | None = None
 
     @property
+    def rate(self) -> float:
+        """The share that is required: of an edge accepts of the planted config, of a null all accepts."""
+        return self.tally.rate() if self.least is None else self.tally.power()
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Exact one-sided 95 % bounds of `rate`."""
+        return self.tally.bounds() if self.least is None else self.tally.power_bounds()
+
+    @property
     def holds(self) -> bool:
-        """Nulls: the exact one-sided 95 % upper bound stays below `most`. Edges: the rate reaches `least`."""
+        """Nulls: the upper bound is at most `most`. Edges: the rate itself is at least `least`."""
         if self.most is not None:
-            return self.tally.bounds()[1] <= self.most
-        return self.least is None or self.tally.rate() >= self.least
+            return self.bounds[1] <= self.most
+        return self.least is None or self.rate >= self.least
 
 
 def calibrate_part(case: Case, number: int, count: int, policy: GatePolicy, seed: int) -> Tally:

@@ -23,14 +23,15 @@ def part(case: str, number: int, count: int = WORLDS_PER_PART) -> dict[str, Any]
 
 
 def judge(case: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, object]:
-    """Rates with exact bounds; nulls are held to an upper bound, planted edges to a least rate."""
+    """Rates with exact bounds; nulls are held to an upper bound, edges to a least rate of the planted config."""
     tally, edge = combined(Tally(**one) for one in parts), BY_NAME[case].truth.active_ratio
     most, least = (None, PROMISED[edge]) if edge else (LARGEST_BOUND, None)
-    low, high = tally.bounds()
+    found = Calibrated(BY_NAME[case], tally, most, least)
+    low, high = found.bounds
     return {
-        "holds": Calibrated(BY_NAME[case], tally, most, least).holds,
+        "holds": found.holds,
         **tally.to_json_dict(),
-        "rate": tally.rate(),
+        "rate": found.rate,
         "low": round(low, 5),
         "high": round(high, 5),
         "most": most,

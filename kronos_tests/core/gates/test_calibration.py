@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from scipy.stats import binomtest
 
-from kronos.core.gates.calibration import Case, Tally, calibrate, combined
+from kronos.cli.calibrate import print_calibrated
+from kronos.core.gates.calibration import Case, Tally, calibrate, combined, exact_bounds
 from kronos.core.gates.judge import judge
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.worlds import Truth
+from kronos.services.calibration import Calibrated
 from kronos_tests.core.gates.packs import FEW, drawn, policy
 from kronos_tests.proofs import gate_calibration
 
@@ -28,6 +33,32 @@ def test_the_bounds_are_clopper_and_pearsons(counts: tuple[int, int]) -> None:
     low, high = Tally(worlds, accepted, 0, {}, {}).bounds(0.95)
     exact = binomtest(accepted, worlds).proportion_ci(0.90, method="exact")
     assert [low, high] == pytest.approx([exact.low, exact.high])
+
+
+PLANTED = Case("edge", Truth(active_ratio=1.5))
+
+
+def test_accepts_of_another_config_than_the_planted_one_are_no_power() -> None:
+    """82 of 100 worlds accept something, 7 of them the wrong config: 75 % is not the 80 % that is required."""
+    found = Calibrated(PLANTED, Tally(100, 82, 7, {}, {}), least=0.8)
+    assert (found.rate, found.holds) == (0.75, False)
+    assert found.bounds == exact_bounds(75, 100)
+    assert Calibrated(PLANTED, Tally(100, 87, 7, {}, {}), least=0.8).holds
+
+
+def test_nulls_are_held_to_the_upper_bound_of_all_accepts() -> None:
+    found = Calibrated(Case("null", Truth()), Tally(1000, 5, 0, {}, {}), most=0.013)
+    assert found.rate == 0.005 and found.bounds == exact_bounds(5, 1000) and found.holds
+    assert not Calibrated(found.case, Tally(1000, 9, 0, {}, {}), most=0.013).holds
+
+
+def test_the_table_shows_rate_and_bounds_of_the_planted_config_and_the_wrong_accepts_beside() -> None:
+    found = Calibrated(PLANTED, Tally(100, 82, 7, {}, {}), least=0.8)
+    with Console(file=StringIO(), width=200) as console, console.capture() as shown:
+        print_calibrated([found], console)
+    low, high = exact_bounds(75, 100)
+    for said in ("75 (75.00%), 7 more of another config", f"{low:.3%} .. {high:.3%}", "rate >= 80%", "BROKEN"):
+        assert said in shown.get()
 
 
 def test_leverage_alone_is_never_accepted() -> None:
