@@ -48,7 +48,10 @@ def _margin(evidence: GateEvidence, terms: DegradationTerms, level: float) -> fl
 def _bound(evidence: GateEvidence, difference: float, low: float, terms: DegradationTerms, level: float) -> Finding:
     margin = _margin(evidence, terms, level)
     name = "Sharpe ratio" if evidence.metric == SHARPE else evidence.metric
-    numbers = {"value": difference, "low": low, "threshold": -margin, "requires": ">=", "unit": name}
+    numbers = {
+        "value": difference, "low": low, "threshold": -margin, "requires": ">=", "unit": name,
+        "confidence": terms.confidence,
+    }  # fmt: skip
     said = f"{name} differs by {difference:.3g}, at worst {low:.3g} ({terms.confidence:.0%}, one-sided)"
     if low >= -margin:
         return passed("non-inferiority", "NOT_INFERIOR", said, **numbers)
@@ -91,8 +94,12 @@ def _calibration(evidence: GateEvidence, policy: GatePolicy) -> Finding:
     error = float(standard_errors((edge - difference)[:, None], evidence.horizon)[0]) if len(edge) > 4 else np.nan
     low = difference - float(ndtri(terms.confidence)) * error
     margin = terms.calibration_margin * level
-    numbers = {"value": -difference, "high": -low, "threshold": margin, "requires": "<=", "unit": evidence.score_metric}
+    numbers = {
+        "value": -difference, "high": -low, "threshold": margin, "requires": "<=", "unit": evidence.score_metric,
+        "confidence": terms.confidence,
+    }  # fmt: skip
     said = f"mean score {-difference:+.3g} beside the incumbent's {level:.3g}, at worst {-low:+.3g}"
+    said += f" ({terms.confidence:.0%}, one-sided)"
     if low >= -margin:
         return passed(name, "NOT_INFERIOR", said, **numbers)
     if difference < -margin:

@@ -56,7 +56,7 @@ def improvement(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy, te
     elif isinstance(tested, Untested):
         yield undecided(_metric(evidence), tested.reason, tested.detail)
     else:
-        yield _difference(evidence, tested, terms)
+        yield _difference(evidence, tested, policy)
     yield _budget(evidence, terms)
     yield _replay(evidence, terms)
     if evidence.search.mined_until is not None:
@@ -120,15 +120,17 @@ def _same(first: FloatArray, second: FloatArray) -> bool:
     return bool(np.abs(first - second).max() <= RELATIVE_TOLERANCE * np.abs(second).max())
 
 
-def _difference(evidence: GateEvidence, tested: Improvement, terms: ImprovementTerms) -> Finding:
+def _difference(evidence: GateEvidence, tested: Improvement, policy: GatePolicy) -> Finding:
+    terms = policy.improvement
     alpha = terms.level_of(evidence.search.look)
     numbers = {
         "value": tested.difference, "low": tested.low, "high": tested.high, "threshold": terms.least_difference,
-        "requires": ">", "unit": unit_of(evidence),
+        "requires": ">", "unit": unit_of(evidence), "confidence": policy.degradation.confidence,
+        "p_value": tested.p_value.value, "level": alpha,
     }  # fmt: skip
     said = (
-        f"better by {tested.difference:.3g} with p {tested.p_value.value:.2g}, {evidence.search.trials} trials "
-        f"counted; {alpha:.2g} needed at look {evidence.search.look}"
+        f"differs by {tested.difference:+.3g} with p {tested.p_value.value:.3g}, {evidence.search.trials} trials "
+        f"counted; p of at most {alpha:.3g} is needed at look {evidence.search.look}"
     )
     reach = terms.monte_carlo_errors * tested.p_value.error
     if tested.high < terms.least_difference:
@@ -138,9 +140,8 @@ def _difference(evidence: GateEvidence, tested: Improvement, terms: ImprovementT
     if tested.p_value.value + reach <= alpha and tested.difference > terms.least_difference:
         return passed(_metric(evidence), "BETTER", said, **numbers)
     if tested.p_value.value - reach <= alpha:
-        return undecided(
-            _metric(evidence), "MONTE_CARLO_ERROR", f"{said}: other draws could decide otherwise", **numbers
-        )
+        close = f"{said}: other draws could decide otherwise, p is known to {reach:.1g}"
+        return undecided(_metric(evidence), "MONTE_CARLO_ERROR", close, **numbers)
     return undecided(_metric(evidence), "NOT_SHOWN", f"{said}: luck explains it well enough", **numbers)
 
 
@@ -202,8 +203,14 @@ def _confirmation(evidence: GateEvidence, pairing: Pairing, policy: GatePolicy) 
     pair = contest.proposed[unseen], contest.incumbent[unseen]
     difference, error = difference_of(evidence, *pair, contest.factor), error_of(evidence, *pair, contest)
     bound = difference + float(ndtri(terms.confirmation_level)) * error
-    told = {"value": difference, "low": bound, "threshold": 0.0, "requires": ">", "unit": unit_of(evidence)}
-    said = f"better by {difference:.3g} on {count} dates Kronos had not seen, one-sided bound {bound:.3g}"
+    told = {
+        "value": difference, "low": bound, "threshold": 0.0, "requires": ">", "unit": unit_of(evidence),
+        "confidence": 1.0 - terms.confirmation_level,
+    }  # fmt: skip
+    said = (
+        f"differs by {difference:+.3g} on {count} dates Kronos had not seen, at worst {bound:.3g} "
+        f"({1.0 - terms.confirmation_level:.0%}, one-sided)"
+    )
     if bound > 0.0:  # false for NaN
         return passed("confirmation", "CONFIRMED", said, **told)
     return undecided("confirmation", "NOT_CONFIRMED", said, **told)

@@ -55,7 +55,8 @@ class Finding:
 
     metric: what was measured. value, low, high: in `unit`, None where there is no number. threshold: what it was held
     against, with `requires` as `>=`, `<=`, `>`, `<` or `=`. reason: a closed word; detail: the same for people, with
-    what would change it.
+    what would change it. confidence: of `low` and `high`, two-sided where both are there; one alone is a one-sided
+    bound, and then the bound is what was held against the threshold. p_value: what had to be at most `level` as well.
     """
 
     metric: str
@@ -69,6 +70,9 @@ class Finding:
     requires: str = ""
     unit: str = ""
     slice: str = "overall"
+    confidence: float | None = None
+    p_value: float | None = None
+    level: float | None = None
 
     def to_json_dict(self) -> dict[str, Any]:
         """Plain JSON; numbers at the precision at which they are stored, never NaN or infinity."""
@@ -84,6 +88,9 @@ class Finding:
             "threshold": stored(self.threshold),
             "requires": self.requires,
             "unit": self.unit,
+            "confidence": stored(self.confidence),
+            "p_value": stored(self.p_value),
+            "level": stored(self.level),
         }
 
 
