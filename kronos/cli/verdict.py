@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,8 +14,8 @@ from rich.table import Table
 
 from kronos import settings
 from kronos.cli.options import at_work
-from kronos.cli.render import report_console
-from kronos.core.gates.page import Section, html, markdown, sections, title
+from kronos.cli.render import LEAST_WIDTH, report_console
+from kronos.core.gates.page import DETAIL, Section, html, markdown, sections, title
 from kronos.core.gates.record import VerdictRecord
 
 _STYLES = {"PASS": "green", "FAIL": "bold red", "INVALID": "bold red", "INCONCLUSIVE": "yellow"}
@@ -75,11 +76,21 @@ def _print_section(section: Section, console: Console) -> None:
     for paragraph in section.paragraphs:
         console.print(escape(paragraph))
     if section.table:
-        header, *rows = section.table
-        table = Table(*header, box=None, header_style="dim")
-        for row in rows:
-            table.add_row(*(_cell(cell) for cell in row))
-        console.print(table)
+        _print_table(section.table, console)
+
+
+def _print_table(table: Sequence[Sequence[str]], console: Console) -> None:
+    """Nothing is cut off; where the console is narrow, details are lines below the table."""
+    header, *rows = table
+    below = header[-1] == DETAIL and console.width < LEAST_WIDTH
+    shown = Table(box=None, header_style="dim")
+    for name in header[:-1] if below else header:
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        shown.add_row(*(_cell(cell) for cell in (row[:-1] if below else row)))
+    console.print(shown)
+    for row in rows if below else ():
+        console.print(escape(f" {row[0]}, {row[1]}: {row[-1]}"), style="dim")
 
 
 def _cell(text: str) -> str:

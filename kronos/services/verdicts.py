@@ -9,6 +9,7 @@ from uuid import UUID
 from kronos.core.backtests.spec import Fold
 from kronos.core.changes.modifications import ABSENT, modifications
 from kronos.core.changes.request import KRONOS
+from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.judge import judge
 from kronos.core.gates.record import VerdictRecord, report_of
 from kronos.core.vocabulary import ExperimentStatus
@@ -61,7 +62,7 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
         incumbent=evidence.incumbent,
         verdict=judged.verdict.value,
         recommendation=judged.recommendation.value,
-        report=report_of(judged, evidence, terms.policy, _tested(workplace, backtest)),
+        report=report_of(judged, evidence, terms.policy, _tested(workplace, backtest, evidence)),
         policy_engine=terms.version.engine_name,
         policy_version=terms.version.version,
         policy_digest=terms.version.digest,
@@ -113,9 +114,14 @@ def _standing(session: store.Session, new: store.NewVerdict) -> VerdictRecord:
     return found
 
 
-def _tested(workplace: Workplace, backtest: Backtest) -> dict[str, Any]:
-    """The backtest's own facts for the page: what was run on what, and what the config changes."""
+def _tested(workplace: Workplace, backtest: Backtest, evidence: GateEvidence) -> dict[str, Any]:
+    """The backtest's own facts for the page: what was run on what, and what the config changes.
+
+    windows_left_out: of history, with their dates, which the experiment's do not hold. windows_before: that were over
+    before the incumbent decided, and in which the config decided nothing.
+    """
     experiment, spec, provenance = backtest.experiment, backtest.spec, backtest.whole.provenance
+    played, detail = {one.name for one in evidence.scenarios}, backtest.whole.detail
     bodies = [
         config_body_of(workplace.database, experiment.engine_name, name)
         for name in (spec.incumbent or experiment.base_config_id, experiment.proposed_config_id)
@@ -127,6 +133,8 @@ def _tested(workplace: Workplace, backtest: Backtest) -> dict[str, Any]:
         "start": spec.start.isoformat(),
         "end": spec.end.isoformat(),
         "folds": [_fold(fold) for fold in spec.folds],
+        "windows_left_out": dict(detail.get("windows_left_out", {})),
+        "windows_before": sorted(set(detail.get("scenarios", {})) - played),
         "seed": spec.seed,
         "spec": spec.digest,
         "code_version": provenance["code_version"],

@@ -18,6 +18,7 @@ from kronos.core.changes.model import Experiment
 from kronos.core.frames import CELLS
 from kronos.core.gates.evidence import ScenarioLoss
 from kronos.core.gates.model import Gate, GateVerdict
+from kronos.core.gates.page import markdown
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
@@ -81,6 +82,19 @@ def test_the_evidence_is_what_the_backtest_wrote(world: World) -> None:
     slices = {one["slice"] for gate in found.report["gates"] for one in gate["findings"]}
     assert {"scenario:gaps", "scenario:summer", "market:US_EQ", "market:US_FUT", "regime:STRESS"} <= slices
     assert len(found.report["about"]["neighbours"]) > 0
+
+
+def test_the_page_names_the_dates_compared_and_the_windows_outside_them(world: World) -> None:
+    object.__setattr__(world.pipeline.policy.backtests, "battery", None)
+    with tried(world) as experiment:
+        found = judged(world, experiment)
+    about, (gate,) = found.report["about"], (one for one in found.report["gates"] if one["gate"] == Gate.EVIDENCE)
+    (matched,) = (one for one in gate["findings"] if one["metric"] == "matched dates")
+    assert about["compared"]["dates"] == matched["value"]
+    assert about["start"] <= about["compared"]["first"] < about["compared"]["last"] <= about["end"]
+    said = markdown(found)
+    assert f"{about['compared']['dates']} dates, from {about['compared']['first']}" in said
+    assert "pandemic-2020 (2020-02-19 to 2020-03-23)" in said and about["windows_before"] == []
 
 
 def test_the_same_backtest_is_judged_once_and_to_the_same_digest(world: World) -> None:

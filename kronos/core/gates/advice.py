@@ -36,7 +36,8 @@ ADVICE: Final[dict[str, str]] = {
     # improvement
     "WORSE": "Nothing about these data: even the upper bound is not better than the incumbent.",
     "WORSE_ON_EVERY_DATE": "Nothing: on no date was it better than the incumbent.",
-    "NOT_SHOWN": "A larger edge, or more years of it; the page says how many years show how much.",
+    "NOT_SHOWN": "A larger edge, or more years of it: `years of evidence` of the evidence gate says how many "
+    "years show how large an edge.",
     "MONTE_CARLO_ERROR": "More resamples in the gate policy: the p-value is too close to its level.",
     "IDENTICAL": "Change what the config does: it decides as the incumbent does.",
     "SCALED_COPY": "Change what the config does: leverage alone moves no Sharpe ratio.",

@@ -16,7 +16,9 @@ from kronos.core.vocabulary import EvidenceLabel
 GATES: Final = {
     "INTEGRITY": "Can the evidence be believed: whole, fresh, reproducible, without foresight?",
     "EVIDENCE": "Is there enough of it to show what is hoped for?",
-    "IMPROVEMENT": "Is the config better than the incumbent, beyond what luck and search explain?",
+    "IMPROVEMENT": "Is the config better than the incumbent, beyond what luck and search explain? The p-value decides: "
+    "it counts every trial, and has to reach the level of this look. The interval only shows how large the difference "
+    "may be: its confidence is another one, so it can lie on the right side of zero where luck is not ruled out.",
     "VALIDITY": "Could its own record be the luck of a search?",
     "NO_DEGRADATION": "Is nothing else worse by more than a margin?",
     "STRESS": "Does it hold where it hurts, and without its best year, market and parameters?",
@@ -29,6 +31,8 @@ VERDICTS: Final = {
     "INCONCLUSIVE": "Nothing speaks against it for certain, and not enough speaks for it.",
 }
 RECOMMENDED: Final = {"ADOPT": "adopt", "REJECT": "reject", "CONTINUE_TESTING": "continue testing"}
+DETAIL: Final = "detail"
+"""Last column of a gate's table: every finding in words, whatever came of it."""
 _LONGEST_LIST: Final = 8
 
 
@@ -92,7 +96,7 @@ def sections(record: VerdictRecord) -> list[Section]:
 
 def decisive(record: VerdictRecord) -> list[tuple[str, Mapping[str, Any]]]:
     """The gate and finding of everything that refused, the gravest first; of what passed, the improvement itself."""
-    gates = record.report["gates"]
+    gates = _gates_of(record)
     order = [GateVerdict.FAIL, GateVerdict.INVALID, GateVerdict.INCONCLUSIVE]
     refusing = [
         (gate["gate"], finding)
@@ -104,6 +108,22 @@ def decisive(record: VerdictRecord) -> list[tuple[str, Mapping[str, Any]]]:
     if refusing:
         return refusing
     return [("IMPROVEMENT", next(gate for gate in gates if gate["gate"] == "IMPROVEMENT")["findings"][0])]
+
+
+def _gates_of(record: VerdictRecord) -> list[dict[str, Any]]:
+    """Every gate with its findings; what reports of earlier code do not say of them is None.
+
+    The level that decided the improvement was always kept.
+    """
+    return [
+        {**gate, "findings": [_completed(one, gate["gate"], record.report["about"]) for one in gate["findings"]]}
+        for gate in record.report["gates"]
+    ]
+
+
+def _completed(finding: Mapping[str, Any], gate: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    tested = gate == "IMPROVEMENT" and None not in (finding["low"], finding["high"])
+    return {"confidence": None, "level": about.get("level") if tested else None, **finding}
 
 
 def told(finding: Mapping[str, Any]) -> str:
@@ -131,12 +151,20 @@ def _tested(record: VerdictRecord) -> Section:
     said = (
         f"{record.proposed_config_id} of engine {record.engine_name} against the incumbent {rival}, both run anew by "
         f"the runner '{about['runner']}' with the same dates, folds, costs and seed.",
-        f"Evidence: {record.evidence.value}, look {record.look} at it; {about['trials']} configs of this engine were "
-        "ever tried, and every one of them counts.",
+        f"Evidence: {record.evidence.value}, look {record.look} at it.",
+        _trials(record),
     )
     rows = [(path, _value(before), _value(after)) for path, before, after in about["changes"]]
     table = (("parameter", "incumbent", "proposed"), *rows) if rows else ()
     return Section("What was tested", said, tuple(table))
+
+
+def _trials(record: VerdictRecord) -> str:
+    chosen = ", and those a control says it was chosen from" if record.evidence is EvidenceLabel.CONTROL else ""
+    return (
+        f"{record.report['about']['trials']} trials of this engine count: every config ever evaluated, one more for "
+        f"each further horizon it was evaluated at and each slice a proposal was mined from{chosen}."
+    )
 
 
 def _data(record: VerdictRecord) -> Section:
@@ -144,16 +172,42 @@ def _data(record: VerdictRecord) -> Section:
     rows = about["rows"]
     missing = sorted(about.get("neighbours_left_out", {}).items())  # older verdicts do not name them
     said = (
-        f"Decisions from {about['start']} to {about['end']} in {', '.join(about['markets'])}: "
+        f"Run from {about['start']} to {about['end']} in {', '.join(about['markets'])}: "
         f"{rows.get('decisions', 0):,} decisions and {rows.get('outcomes', 0):,} outcomes of all configs and "
         f"scenarios, in {len(about['folds'])} walk-forward folds.",
+        *_compared(about),
         f"Scenarios: {', '.join(about['scenarios']) or 'none'}. Configs with slightly other parameters: "
         f"{len(about['neighbours'])}.",
+        *_windows(about),
         *(f"Left out of those: {name} - {why}" for name, why in missing[:_LONGEST_LIST]),
         f"Judged are outcomes up to {about['data_until']}, when the data reached {about['data_now']}; the verdict "
         f"counts until {record.expires_at:%Y-%m-%d %H:%M} UTC.",
     )
     return Section("On what data", said)
+
+
+def _compared(about: Mapping[str, Any]) -> Iterator[str]:
+    """The dates the two were compared on, which can be fewer than were run; older verdicts do not name them."""
+    if "compared" not in about:
+        return
+    found = about["compared"]
+    if found is None:
+        yield "There is no date on which the config and the incumbent could be compared."
+    else:
+        yield (
+            f"The config and the incumbent are compared on {found['dates']:,} dates, from {found['first']} to "
+            f"{found['last']}."
+        )
+
+
+def _windows(about: Mapping[str, Any]) -> Iterator[str]:
+    """Windows of history that say nothing here; older verdicts do not name them."""
+    outside = sorted(about.get("windows_left_out", {}).items(), key=lambda one: one[1])
+    if outside:
+        named = ", ".join(f"{name} ({dates})" for name, dates in outside)
+        yield f"Windows of history outside these dates, and so not judged: {named}."
+    if about.get("windows_before"):
+        yield f"Over before the two decided anything, and so not judged: {', '.join(about['windows_before'])}."
 
 
 def _decided(record: VerdictRecord) -> Section:
@@ -179,7 +233,7 @@ def _change(record: VerdictRecord) -> Iterator[str]:
 
 
 def _gates(record: VerdictRecord) -> Iterator[Section]:
-    for gate in record.report["gates"]:
+    for gate in _gates_of(record):
         rows = [
             (
                 one["metric"],
@@ -190,10 +244,11 @@ def _gates(record: VerdictRecord) -> Iterator[Section]:
                 _required(one),
                 one["verdict"],
                 one["reason"],
+                one["detail"],
             )
             for one in gate["findings"]
         ]
-        header = ("metric", "slice", "value", "unit", "interval", "required", "verdict", "reason")
+        header = ("metric", "slice", "value", "unit", "interval", "required", "verdict", "reason", DETAIL)
         yield Section(f"{_gate_name(gate['gate'])}: {gate['verdict']}", (GATES[gate["gate"]],), (header, *rows))
 
 
@@ -217,26 +272,28 @@ def _gate_name(gate: str) -> str:
 
 def _numbers(finding: Mapping[str, Any]) -> str:
     required = _required(finding)
-    interval = _interval(finding)
-    said = [
-        part
-        for part in (f"interval {interval}" if interval else "", f"required {required}" if required else "")
-        if part
-    ]
-    return f" ({', '.join(said)})" if said else ""
+    said = [part for part in (f"required: {required}" if required else "", _interval(finding)) if part]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _required(finding: Mapping[str, Any]) -> str:
+    """What had to hold: of the value and, where it was tested, the p-value; of a one-sided bound where there is one."""
     if finding["threshold"] is None:
         return ""
-    return f"{finding['requires']} {_number(finding['threshold'])}"
+    held = f"{finding['requires']} {_number(finding['threshold'])}"
+    low, high = finding["low"], finding["high"]
+    if (low is None) != (high is None):
+        return f"{'upper' if low is None else 'lower'} bound {held}"
+    return held if finding["level"] is None else f"{held} and p <= {_number(finding['level'])}"
 
 
 def _interval(finding: Mapping[str, Any]) -> str:
-    low, high = finding["low"], finding["high"]
+    low, high, confidence = finding["low"], finding["high"], finding["confidence"]
     if low is None and high is None:
         return ""
-    return f"[{_number(low) or '-inf'}, {_number(high) or 'inf'}]"
+    sides = "one-sided " if low is None or high is None else ""
+    share = "" if confidence is None else f"{100.0 * confidence:.4g} % "
+    return f"{sides}{share}interval [{_number(low) or '-inf'}, {_number(high) or 'inf'}]"
 
 
 def _number(value: float | None) -> str:

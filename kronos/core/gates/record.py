@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from kronos.core.gates.contest import pair_up
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.model import Gate, GateVerdict, Judged, Recommendation
 from kronos.core.gates.policy import GatePolicy
@@ -70,6 +71,7 @@ def report_of(judged: Judged, evidence: GateEvidence, policy: GatePolicy, tested
         "looks_left": judged.looks_left,
         "about": {
             **tested,
+            "compared": _compared(evidence, policy),
             "metric": evidence.metric,
             "horizon": evidence.horizon,
             "trials": search.trials,
@@ -83,6 +85,15 @@ def report_of(judged: Judged, evidence: GateEvidence, policy: GatePolicy, tested
             "data_now": evidence.data_now.isoformat(),
         },
     }
+
+
+def _compared(evidence: GateEvidence, policy: GatePolicy) -> dict[str, Any] | None:
+    """The matched dates of the config and the incumbent, which the improvement rests on; None without one."""
+    contest = pair_up(evidence, policy).contest
+    if contest is None:
+        return None
+    days = [str(day) for day in contest.days[[0, -1]].astype("datetime64[D]")]
+    return {"first": days[0], "last": days[1], "dates": len(contest.days)}
 
 
 @cache

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from kronos.core import gates
@@ -19,10 +20,11 @@ from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.model import Gate
 from kronos.core.gates.page import GATES, html, markdown, sections
 from kronos.core.gates.record import VerdictRecord, report_of
-from kronos.core.reports.comparison_model import Doubt
+from kronos.core.reports.comparison_gaps import Daily
+from kronos.core.reports.comparison_model import OVERALL_SLICE, Doubt
 from kronos.core.stats.matrix import Reason
 from kronos.core.vocabulary import EvidenceLabel
-from kronos_tests.core.gates.packs import FEW, good, judged
+from kronos_tests.core.gates.packs import FEW, forecasts, good, judged, overall, with_returns
 
 TESTED = {
     "changes": [["lookback", 126, 63], ["<b>bold</b>|x", "absent", "`rm`"]],
@@ -51,6 +53,40 @@ def record(pack: GateEvidence, config_id: str = "fast-one") -> VerdictRecord:
         evidence_digest="c" * 64, evidence=EvidenceLabel.HUMAN_TRIGGERED, data_until=pack.data_until,
         lake={"backtest_cells": "t:3"}, code_version="0.1", judged_at=at, expires_at=at,
     )  # fmt: skip
+
+
+@cache
+def close() -> GateEvidence:
+    """So little of the edge is left that the interval lies above zero and the p-value above its level."""
+    edge = overall(good(), "c1") - overall(good(), "incumbent")
+    return with_returns(good(), c1=overall(good(), "c1") - 0.81 * edge.mean())
+
+
+def older(found: VerdictRecord) -> VerdictRecord:
+    """As the code kept it that knew neither the confidence of intervals nor the dates compared."""
+    new = ("confidence", "p_value", "level")
+    report = [
+        {**gate, "findings": [{key: it for key, it in one.items() if key not in new} for one in gate["findings"]]}
+        for gate in found.report["gates"]
+    ]
+    about = {key: it for key, it in found.report["about"].items() if key != "compared"}
+    return replace(found, report={**found.report, "gates": report, "about": about})
+
+
+def cell(found: VerdictRecord, metric: str, column: str) -> str:
+    """What a gate's table says of a metric."""
+    (told,) = (
+        row[section.table[0].index(column)]
+        for section in sections(found)
+        for row in section.table[1:]
+        if section.table[0][0] == "metric" and row[0] == metric
+    )
+    return told
+
+
+def paragraphs(found: VerdictRecord, heading: str) -> str:
+    (told,) = (" ".join(section.paragraphs) for section in sections(found) if section.heading == heading)
+    return told
 
 
 class Text(HTMLParser):
@@ -113,7 +149,7 @@ def test_neighbours_that_were_left_out_are_named_with_the_reason() -> None:
     missing = {"neighbours_refused": {"fast~a=9": "a is at most 8"}, "neighbours_failed": {"fast~a=7": "out of memory"}}
     found = record(replace(good(), **missing))
     by_heading = {section.heading: section for section in sections(found)}
-    assert by_heading["On what data"].paragraphs[2:4] == (
+    assert by_heading["On what data"].paragraphs[3:5] == (
         "Left out of those: fast~a=7 - out of memory",
         "Left out of those: fast~a=9 - a is at most 8",
     )
@@ -181,3 +217,109 @@ def test_every_number_has_its_unit() -> None:
 @pytest.mark.parametrize("name", ["evidence", "policy"])
 def test_the_page_names_what_it_was_judged_by(name: str) -> None:
     assert {"evidence": "c" * 12, "policy": "b" * 12}[name] in markdown(record(good()))
+
+
+SHARPE_OVER = "Sharpe ratio over the incumbent"
+
+
+def test_where_luck_is_not_ruled_out_the_page_names_p_and_what_it_had_to_be() -> None:
+    """The interval alone, above zero, would read as passed."""
+    found = record(close())
+    assert found.refused_by == (Gate.IMPROVEMENT,)
+    told = paragraphs(found, "In short")
+    assert "p 0.013" in told and "required: > 0 and p <= 0.0052; 95 % interval [0.08111, " in told
+    assert cell(found, SHARPE_OVER, "required") == "> 0 and p <= 0.0052"
+
+
+def test_the_level_that_is_named_is_that_of_the_look() -> None:
+    again = record(replace(close(), search=replace(close().search, look=2)))
+    assert cell(again, SHARPE_OVER, "required") == "> 0 and p <= 0.0004"
+
+
+def test_one_sided_bounds_are_named_so_with_their_confidence_and_what_they_were_held_against() -> None:
+    mined = replace(close().search, mined_until=date(2012, 1, 1))
+    found = record(replace(close(), search=mined))
+    for metric, interval, required in (
+        ("non-inferiority", "one-sided 95 % interval [", "lower bound >= -0.2"),
+        ("confirmation", "one-sided 80 % interval [", "lower bound > 0"),
+    ):
+        assert cell(found, metric, "interval").startswith(interval)
+        assert cell(found, metric, "required") == required
+
+
+def test_of_a_score_that_may_not_rise_it_is_the_upper_bound() -> None:
+    scored = {name: forecasts().series[name][OVERALL_SLICE] for name in ("c1", "incumbent")}
+    found = record(replace(good(), scores=scored, score_metric="brier"))
+    assert cell(found, "calibration (brier)", "interval").startswith("one-sided 95 % interval [-inf, ")
+    assert cell(found, "calibration (brier)", "required").startswith("upper bound <= ")
+    assert "(95%, one-sided)" in cell(found, "calibration (brier)", "detail")
+
+
+def test_the_confidence_is_the_policys() -> None:
+    strict = FEW.model_copy(update={"degradation": FEW.degradation.model_copy(update={"confidence": 0.975})})
+    report = report_of(judged(close(), strict), close(), strict, TESTED)
+    assert cell(replace(record(close()), report=report), SHARPE_OVER, "interval").startswith("97.5 % interval [")
+
+
+def test_reports_of_earlier_code_are_shown_with_what_they_say() -> None:
+    found = older(record(close()))
+    assert cell(found, SHARPE_OVER, "interval").startswith("interval [0.08111, ")
+    assert cell(found, SHARPE_OVER, "required") == "> 0 and p <= 0.0052"
+    assert "compared" not in paragraphs(found, "On what data") and html(found)
+
+
+def test_every_finding_is_told_in_words_in_its_gates_table_also_where_others_crowd_what_decided() -> None:
+    nothing = {"neighbours": (), "probes": {"future": good().probes["future"]}, "costs": {}, "turnovers": {}}
+    late = date(2026, 1, 1)
+    crowded = record(replace(close(), **nothing, wealth={}, data_now=late, actions=None, duplicates=("other",)))
+    assert "gravest of" in paragraphs(crowded, "What decided")
+    for gate in crowded.report["gates"]:
+        (section,) = (one for one in sections(crowded) if one.paragraphs == (GATES[gate["gate"]],))
+        assert [row[-1] for row in section.table[1:]] == [one["detail"] for one in gate["findings"]]
+    assert "0 of 100 decisions change" in cell(crowded, "probe future", "detail")
+    assert "with p 0.013" in cell(crowded, SHARPE_OVER, "detail")
+
+
+def test_an_edge_that_is_not_shown_is_sent_to_the_row_that_says_how_many_years_show_how_much() -> None:
+    found = record(close())
+    assert "NOT_SHOWN" in cell(found, SHARPE_OVER, "reason")
+    assert "`years of evidence` of the evidence gate" in paragraphs(found, "What would change it")
+    said = cell(found, "years of evidence", "detail")
+    assert "information ratio of 1.5 is found with probability" in said and "years for 80%" in said
+
+
+def test_the_dates_on_the_page_are_those_on_which_the_two_are_compared() -> None:
+    """A config that decides from 2012-04-03 on is not compared before, whatever dates were run."""
+    begins = np.datetime64("2012-04-03")
+    kept = {
+        name: Daily(daily.days[daily.days >= begins], daily.values[daily.days >= begins])
+        for name, daily in good().series["c1"].items()
+    }
+    late = {**good().series, "c1": kept}
+    said = paragraphs(record(replace(good(), series=late, wealth=late)), "On what data")
+    assert "Run from 2010-01-04 to 2016-11-27" in said
+    assert "are compared on 1,700 dates, from 2012-04-03 to 2016-11-27." in said
+
+
+def test_without_a_date_of_both_the_page_says_so() -> None:
+    alone = {name: slices for name, slices in good().series.items() if name != "c1"}
+    said = paragraphs(record(replace(good(), series=alone)), "On what data")
+    assert "no date on which the config and the incumbent could be compared" in said
+
+
+def test_windows_of_history_that_are_not_judged_are_named() -> None:
+    found = record(good())
+    left_out = {"windows_left_out": {"crash-1987": "1987-08-25 to 1987-12-04"}, "windows_before": ["euro-2010"]}
+    changed = replace(found, report={**found.report, "about": {**found.report["about"], **left_out}})
+    said = paragraphs(changed, "On what data")
+    assert "outside these dates, and so not judged: crash-1987 (1987-08-25 to 1987-12-04)." in said
+    assert "so not judged: euro-2010." in said
+    assert "so not judged" not in paragraphs(found, "On what data")
+
+
+def test_the_trials_are_said_to_be_more_than_configs_and_a_controls_its_own_too() -> None:
+    told = paragraphs(record(good()), "What was tested")
+    assert "3 trials of this engine count: every config ever evaluated" in told and "slice a proposal" in told
+    control = replace(record(good()), evidence=EvidenceLabel.CONTROL)
+    declared = "those a control says it was chosen from"
+    assert declared in paragraphs(control, "What was tested") and declared not in told
