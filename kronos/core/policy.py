@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 
@@ -208,6 +209,20 @@ class ObservationPolicy(_Strict):
     def of_observation(self) -> str:
         """As JSON what facts, cells and reports depend on: not how backtests are run."""
         return self.model_dump_json(exclude={"backtests", "scheduler", "proposals", "shadow", "controls"})
+
+    def of_rows(self, engine_name: str, markets: Iterable[str]) -> dict[str, object]:
+        """What the facts and cells of an engine in some markets depend on, as JSON can hold it.
+
+        Of a market that is not listed nothing: rows that name none are not taken for its own.
+        """
+        listed = {name: self.markets[name] for name in sorted(markets) if name in self.markets}
+        return {
+            "markets": {name: [market.calendar, market.region] for name, market in listed.items()},
+            "stability_cuts": self.stability_cuts,
+            "fragility_cuts": self.fragility_cuts,
+            "primary_horizon": self.horizon_of(engine_name),
+            "ordered_classes": self.ordered_classes.get(engine_name),
+        }
 
     def horizon_of(self, engine_name: str) -> int:
         """Primary horizon of an engine, in sessions."""

@@ -64,8 +64,7 @@ def run_backtest(bench: Bench, experiment_id: UUID, attempt: int, run_id: str) -
     with handing_back(bench, experiment_id, attempt):
         experiment = find_experiment(bench.workplace.database, experiment_id)
         chosen = bench.choose(experiment)
-        check = bench.workplace.check_config
-        spec = backtest_spec(bench.workplace.database, bench.pipeline.policy, experiment, chosen, bench.now, check)
+        spec = backtest_spec(bench.pipeline, experiment, chosen, bench.now, bench.workplace.check_config)
         pieces = _work(bench, attempt, spec, chosen, heartbeat)
         return conclude(bench, experiment, attempt, spec, pieces, heartbeat)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,15 +11,16 @@ from kronos.core.backtests.policy import BacktestPolicy
 from kronos.core.backtests.probes import probe_dates
 from kronos.core.backtests.runner import ChosenRunner
 from kronos.core.backtests.spec import BacktestSpec, Subject, SubjectRole, walk_forward
+from kronos.core.canonical import canonical_hash
 from kronos.core.changes.model import Experiment
 from kronos.core.controls.model import split_body
-from kronos.core.policy import ObservationPolicy
 from kronos.core.scenarios.battery import default_battery
 from kronos.core.vocabulary import TrialFamily
 from kronos.errors import BadValue, NotFound
 from kronos.services.comparison import background
+from kronos.services.pipeline import Pipeline
 from kronos.services.workplace import ConfigCheck
-from kronos.store.database import Database, Role
+from kronos.store.database import Role
 from kronos.store.engine_configs import EngineConfig, list_configs
 
 NEIGHBOUR: Final = "~"
@@ -27,19 +28,14 @@ NEIGHBOUR: Final = "~"
 
 
 def backtest_spec(
-    database: Database,
-    policy: ObservationPolicy,
-    experiment: Experiment,
-    chosen: ChosenRunner,
-    now: datetime,
-    check_config: ConfigCheck,
+    pipeline: Pipeline, experiment: Experiment, chosen: ChosenRunner, now: datetime, check_config: ConfigCheck
 ) -> BacktestSpec:
     """The proposed config, its base and the config active now, over the experiment's dates; the same until one changes.
 
     The incumbent is run anew beside the proposed config: by the same runner, folds, costs and seed. So are, in the
     replay, the proposed config's neighbours.
     """
-    terms = policy.backtests
+    database, terms = pipeline.database, pipeline.policy.backtests
     with database.connect(Role.READER) as session:
         configs = {one.config_id: one for one in list_configs(session, experiment.engine_name)}
     incumbent = background(database, experiment.engine_name, now).incumbent
@@ -63,7 +59,14 @@ def backtest_spec(
         probes=probe_dates(start, end, terms.probes, terms.seed),
         freshness_sessions=terms.freshness_sessions,
         left_out=left_out,
+        observed_as=_observed_as(pipeline, experiment.engine_name, chosen.markets),
+        runner_is=chosen.identity,
     )
+
+
+def _observed_as(pipeline: Pipeline, engine: str, markets: Sequence[str]) -> str:
+    """Digest of what gives the rows of a piece their labels, horizons and cells: pieces with another one never pool."""
+    return canonical_hash({"recorded_by": pipeline.recorded_by.value, **pipeline.policy.of_rows(engine, markets)})
 
 
 def _roles(experiment: Experiment, incumbent: str | None) -> dict[str, tuple[SubjectRole, ...]]:

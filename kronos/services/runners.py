@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import partial
@@ -16,6 +17,7 @@ from kronos.backtests.prometheus_api import PrometheusApiConfig, PrometheusApiRu
 from kronos.backtests.upstream_rows import Expected
 from kronos.backtests.waiting import Heard
 from kronos.core.backtests.runner import ChosenRunner
+from kronos.core.canonical import canonical_hash
 from kronos.core.changes.model import Experiment
 from kronos.core.policy import ObservationPolicy
 from kronos.errors import BacktestFailed, BadValue
@@ -29,6 +31,18 @@ from kronos.sources.reader import SourceBatch
 SANDBOX: Final = "sandbox"
 EVERY_ENGINE: Final = "*"
 _SANDBOX_FUNCTION: Final = "kronos.sandbox.backtest:produce"
+
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_PATIENCE: Final = {
+    "timeout_seconds",
+    "tries",
+    "first_wait_seconds",
+    "longest_wait_seconds",
+    "poll_seconds",
+    "deadline_seconds",
+    "settle_seconds",
+}
+"""Keys of a runner that decide when it is given up, and none of its rows."""
 
 _Markets = Annotated[tuple[str, ...], Field(description="where the engine decides; none named: where it lately did")]
 
@@ -111,7 +125,7 @@ def _chosen(
     if not markets:
         raise BacktestFailed("no market is known to test in: name them beside the runner in KRONOS_POLICY", final=True)
     if isinstance(choice, CommandChoice):
-        return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits, heard=heard), markets)
+        return ChosenRunner(choice.kind, lambda: CommandRunner(choice, limits, heard=heard), markets, identity(choice))
     token = settings.control_token.get_secret_value() if settings.control_token else None
 
     def read(start: date, end: date) -> SourceBatch:
@@ -124,7 +138,16 @@ def _chosen(
         choice.kind,
         lambda: PrometheusApiRunner(choice, read, expected=expected, attempts=attempts, token=token, heard=heard),
         markets,
+        identity(choice),
     )
+
+
+def identity(choice: ApiChoice | CommandChoice) -> str:
+    """Digest of what a runner is told to be, but for its markets, its patience and credentials inside addresses."""
+    told = choice.model_dump(mode="json", exclude={"markets", *_PATIENCE})
+    if isinstance(choice, CommandChoice):
+        told["command"] = [_CREDENTIALS.sub("", one) for one in choice.command]
+    return canonical_hash(told)
 
 
 def _has_session(policy: ObservationPolicy, market: str, first: date, last: date) -> bool:

@@ -32,6 +32,7 @@ from kronos.services import backtest as backtest_service
 from kronos.services.backtest import piece_tables, run_backtest
 from kronos.services.experiments import cancel, experiment_results, requeue
 from kronos.services.gate_evidence import read_backtest
+from kronos.settings import RecordedBy
 from kronos.store.backtests import specs_of, tell
 from kronos.store.change_log import entries
 from kronos.store.database import Database, Role
@@ -257,6 +258,31 @@ def test_other_code_makes_every_piece_anew(world: World) -> None:
     object.__setattr__(world.workplace, "code_version", "other")
     assert ran(world, experiment) is not None
     assert world.runner.ran.count("fold-001") == 2
+
+
+def resumed(world: World, **changes: Any) -> int:
+    """How often the first fold was made, where the second crashed and then something of the pipeline was changed."""
+    experiment = world.queued()
+    world.runner.fails["fold-002"] = BacktestFailed("the child died")
+    with pytest.raises(BacktestFailed):
+        ran(world, experiment)
+    other = replace(world, pipeline=replace(world.pipeline, **changes))
+    assert ran(other, experiment) is not None
+    return world.runner.ran.count("fold-001")
+
+
+def test_other_cuts_make_every_piece_anew(world: World) -> None:
+    cuts = world.pipeline.policy.model_copy(update={"stability_cuts": (0.1, 0.2, 0.3)})
+    assert resumed(world, policy=cuts) == 2
+
+
+def test_so_does_another_way_to_tell_when_a_label_was_recorded(world: World) -> None:
+    assert resumed(world, recorded_by=RecordedBy.AS_OF_DATE) == 2
+
+
+def test_another_deadline_makes_no_piece_anew(world: World) -> None:
+    later = world.pipeline.policy.model_copy(update={"deadline_after_close": timedelta(hours=9)})
+    assert resumed(world, policy=later) == 1
 
 
 def test_only_one_run_works_on_an_attempt(world: World) -> None:

@@ -87,10 +87,10 @@ def test_what_the_active_config_calls_control_is_its_engines_in_every_control(wo
         )
         session.execute("ALTER TABLE kronos.engine_configs ENABLE TRIGGER USER")
     assert start(replace(world, workplace=replace(world.workplace, check_config=any_config))) == 1
-    bench, database, policy = world.bench(), world.database, world.workplace.policy
+    bench, database = world.bench(), world.database
     for one in list_experiments(database):
         chosen = bench.choose(one)
-        proposed = backtest_spec(database, policy, one, chosen, NOW, any_config).subjects[0]
+        proposed = backtest_spec(world.pipeline, one, chosen, NOW, any_config).subjects[0]
         assert proposed.config_body == config_body_of(database, ENGINE, HANDICAPPED_INCUMBENT)
         assert (proposed.control is None) == ("exact_copy" in one.description)
 

@@ -26,10 +26,12 @@ from kronos.sandbox.engines.contract import SANDBOX_DECISIONS
 from kronos.sandbox.rows import decision_rows, outcome_rows
 from kronos.services.attempts import Bench
 from kronos.services.backtest import run_backtest
+from kronos.services.backtest_spec import backtest_spec
 from kronos.services.bench import bench_over
 from kronos.services.experiments import experiment_results
 from kronos.services.refresh import refresh_cells, refresh_facts
 from kronos.services.runners import choose_runner
+from kronos.services.workplace import check_sandbox_config
 from kronos.store.backtests import specs_of
 from kronos.store.clock import move_clock
 from kronos.store.database import Database, Role
@@ -101,7 +103,11 @@ def results(world: World, bench: Bench, experiment: Experiment) -> str:
     assert done is not None and done.status is ExperimentStatus.AWAITING_REVIEW
     found = experiment_results(world.database, experiment.experiment_id).to_json_dict()
     with world.database.connect(Role.READER) as session:
-        return numbers(found, specs_of(session, experiment.experiment_id))
+        specs = specs_of(session, experiment.experiment_id)
+    shown = numbers(found, specs)
+    for one in specs:
+        shown = shown.replace(f'"{one.runner_is}"', "null")
+    return shown
 
 
 def test_a_command_gives_what_the_same_engine_gives_here_and_what_it_says_is_heard(world: World) -> None:
@@ -214,6 +220,51 @@ def test_an_engine_of_its_own_goes_before_all_others(world: World) -> None:
     runners = {"*": COMMAND, "PORTFOLIO": {"kind": "command", "command": ["true"], "markets": ["US_FUT"]}}
     bench = bench_with(world, runners, [])
     assert bench.choose(world.queued()).markets == ("US_FUT",)
+
+
+API = {"kind": "prometheus_api", "url": "http://upstream:8000"}
+
+
+def dumping_as(whom: str) -> dict[str, Any]:
+    """A command with somebody's credentials in an address."""
+    return {"kind": "command", "command": ["run", f"--db=postgresql://{whom}db/x"]}
+
+
+def digest_of(world: World, experiment: Experiment, runner: dict[str, Any]) -> str:
+    """Of the experiment's spec under the runner."""
+    bench = bench_with(world, {"*": {"markets": MARKETS, **runner}}, [])
+    return backtest_spec(bench.pipeline, experiment, bench.choose(experiment), NOW, check_sandbox_config).digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (COMMAND, {**COMMAND, "command": ["true"]}),
+        (COMMAND, {**COMMAND, "alters": False}),
+        (COMMAND, {**COMMAND, "scenarios": False}),
+        (API, {**API, "url": "http://another:8000"}),
+        (API, {**API, "portfolio_id": "p"}),
+    ],
+)
+def test_another_runner_of_the_same_kind_makes_another_backtest(
+    world: World, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    experiment = world.queued()
+    assert digest_of(world, experiment, one) != digest_of(world, experiment, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (COMMAND, {**COMMAND, "deadline_seconds": 9.0}),
+        (API, {**API, "tries": 3, "poll_seconds": 1.0, "settle_seconds": 5.0}),
+        (dumping_as("ann:old@"), dumping_as("ben:new@")),
+        (dumping_as("ann:old@"), dumping_as("")),
+    ],
+)
+def test_its_patience_and_its_credentials_make_none(world: World, one: dict[str, Any], other: dict[str, Any]) -> None:
+    experiment = world.queued()
+    assert digest_of(world, experiment, one) == digest_of(world, experiment, other)
 
 
 def test_where_no_market_is_named_it_is_tested_where_the_engine_decided(world: World) -> None:

@@ -68,8 +68,12 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class ChosenRunner:
-    """A runner by name, how to open it, and the markets it decides in."""
+    """A runner by name, how to open it, the markets it decides in, and a digest of what else it was told to be.
+
+    identity: None where the name says it all.
+    """
 
     name: str
     open: Callable[[], Runner]
     markets: tuple[str, ...]
+    identity: str | None = None

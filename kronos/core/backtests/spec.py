@@ -81,7 +81,8 @@ class BacktestSpec(_Strict):
     `end`; decisions after the last date with one stay without. seed: of whatever the runner draws; scenarios draw from
     the battery's own. probes: dates on which the proposed config and those it is compared with are tried for what they
     look at; freshness_sessions: how much of the newest data a probe of freshness changes. left_out: neighbours that the
-    engine's schema refuses, and why.
+    engine's schema refuses, and why. observed_as: digest of what gives facts and cells their meaning; runner_is: of
+    what the runner was told to be. None: kept before these were part of a spec, or the runner's name says it all.
     """
 
     experiment_id: str
@@ -98,11 +99,14 @@ class BacktestSpec(_Strict):
     probes: tuple[date, ...] = ()
     freshness_sessions: Annotated[int, Field(ge=1)] = 42
     left_out: dict[str, str] = Field(default_factory=dict)
+    observed_as: str | None = None
+    runner_is: str | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON: equal for equal specs."""
-        return canonical_hash(self.model_dump(mode="json"))
+        """SHA-256 of the canonical JSON: equal for equal specs, and of those kept long ago what it was then."""
+        later = {name for name in ("observed_as", "runner_is") if getattr(self, name) is None}
+        return canonical_hash(self.model_dump(mode="json", exclude=later))
 
 
 class Altered(_Strict):

@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from kronos.core.backtests.policy import BacktestPolicy
-from kronos.core.policy import ObservationPolicy
-from kronos.core.scheduling.policy import SchedulerPolicy
+from kronos.core.canonical import canonical_json
+from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS, Market, ObservationPolicy
+from kronos.core.scheduling.policy import Retries, SchedulerPolicy
 from kronos_tests.core.backtests.specs import BATTERY
 
 
@@ -31,6 +32,45 @@ def test_reports_do_not_depend_on_how_backtests_are_run() -> None:
     other = ObservationPolicy(backtests=BacktestPolicy(fold_months=6, nice=19))
     assert other.of_observation() == ObservationPolicy().of_observation()
     assert other.model_dump_json() != ObservationPolicy().model_dump_json()
+
+
+def rows_of(**changes: Any) -> str:
+    """What rows of REGIME in two markets depend on, under a policy with some changes."""
+    return canonical_json(ObservationPolicy(**changes).of_rows("REGIME", ("US_EQ", "EU_EQ")))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stability_cuts": (0.2, 0.5, 0.75)},
+        {"fragility_cuts": (0.2, 0.5, 0.75)},
+        {"primary_horizon": {"REGIME": 21}},
+        {"default_primary_horizon": 5},
+        {"ordered_classes": {}},
+        {"markets": {"US_EQ": Market(calendar="XNYS", region="US"), "EU_EQ": Market(calendar=None, region="EU")}},
+        {"markets": {"US_EQ": Market(calendar="XNYS", region="US"), "EU_EQ": Market(calendar="XETR", region="DE")}},
+        {"markets": {"US_EQ": Market(calendar="XNYS", region="US")}},
+    ],
+)
+def test_rows_depend_on_cuts_horizon_classes_and_their_markets(changes: dict[str, Any]) -> None:
+    assert rows_of(**changes) != rows_of()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backtests": BacktestPolicy(fold_months=6)},
+        {"scheduler": SchedulerPolicy(retries=Retries(attempts=9), limits=CLASS_LIMITS, most_running=MOST_BACKTESTS)},
+        {"deadline_after_close": timedelta(hours=9)},
+        {"risk_free_annual": 0.02},
+        {"primary_horizon": {"PORTFOLIO": 21}},
+        {"markets": {**ObservationPolicy().markets, "JP_EQ": Market(calendar=None, region="JP", capital=2.0)}},
+    ],
+)
+def test_rows_depend_on_nothing_of_other_engines_other_markets_and_how_backtests_are_run(
+    changes: dict[str, Any],
+) -> None:
+    assert rows_of(**changes) == rows_of()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from kronos.core.backtests.spec import (
     tasks,
     walk_forward,
 )
-from kronos.core.canonical import canonical_json
+from kronos.core.canonical import canonical_hash, canonical_json
 from kronos.core.controls.model import ExcessiveLeverage, IdenticalStream
 from kronos.core.scenarios.battery import Battery
 from kronos.errors import BadValue
@@ -135,7 +135,13 @@ def test_a_spec_survives_json_with_its_digest(dates: list[date], body: dict[str,
 
 
 def test_the_digest_of_a_spec_is_fixed() -> None:
+    """Also of those kept before a spec said how rows are observed and what its runner is."""
     assert spec().digest == "b676ff45d55e0564261c3f433471017980dcd8fce657a37c7aa445bd98571e9d"
+
+
+def test_a_spec_that_was_kept_before_it_had_its_newest_fields_is_read_as_what_it_was() -> None:
+    kept = spec().model_dump(mode="json", exclude={"observed_as", "runner_is"})
+    assert BacktestSpec.model_validate(kept).digest == spec().digest == canonical_hash(kept)
 
 
 OTHER: dict[str, Any] = {
@@ -153,6 +159,8 @@ OTHER: dict[str, Any] = {
     "probes": (START,),
     "freshness_sessions": 21,
     "left_out": {"new~lookback=0": "too short"},
+    "observed_as": "a" * 64,
+    "runner_is": "b" * 64,
 }
 """Every field of a spec with another value."""
 
