@@ -2659,7 +2659,9 @@ CREATE TABLE kronos.backtest_pieces (
     refused text,
     recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     found jsonb,
+    failed boolean DEFAULT false NOT NULL,
     CONSTRAINT backtest_pieces_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT backtest_pieces_failed_check CHECK (((refused IS NOT NULL) OR (NOT failed))),
     CONSTRAINT backtest_pieces_found_check CHECK ((jsonb_typeof(found) = 'object'::text)),
     CONSTRAINT backtest_pieces_lake_check CHECK ((jsonb_typeof(lake) = 'object'::text)),
     CONSTRAINT backtest_pieces_piece_check CHECK ((piece <> ''::text)),
@@ -2672,7 +2674,9 @@ COMMENT ON COLUMN kronos.backtest_pieces.lake IS 'Per lake table the version the
 
 COMMENT ON COLUMN kronos.backtest_pieces.refused IS 'Why a scenario could not be played; null: it was.';
 
-COMMENT ON COLUMN kronos.backtest_pieces.found IS 'Per config what probes found, or why a neighbour was not run; null: nothing was looked for.';
+COMMENT ON COLUMN kronos.backtest_pieces.found IS 'Per config what probes found, or why a neighbour was not run: empty where it was, tried again; null: not looked for.';
+
+COMMENT ON COLUMN kronos.backtest_pieces.failed IS 'Whether a scenario has no rows because playing it failed, however often it was tried; false: it was not to be played.';
 
 CREATE TABLE kronos.backtest_specs (
     experiment_id uuid NOT NULL,
@@ -4119,6 +4123,8 @@ GRANT INSERT(seconds) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 GRANT INSERT(refused) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT INSERT(found) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
+
+GRANT INSERT(failed) ON TABLE kronos.backtest_pieces TO kronos_orchestrator;
 
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_reader;
 GRANT SELECT ON TABLE kronos.backtest_specs TO kronos_orchestrator;

@@ -13,10 +13,11 @@ from uuid import UUID
 
 import polars as pl
 
+from kronos.core.backtests.again import last_completed, tried_again
 from kronos.core.backtests.attempts import Attempt, standing
 from kronos.core.backtests.neighbours import LeftOut, left_out
 from kronos.core.backtests.runner import ChosenRunner, Produced, Runner
-from kronos.core.backtests.spec import BacktestSpec, Task, build_of, experiment_of, is_probe, kept_as, tasks
+from kronos.core.backtests.spec import BacktestSpec, Task, build_of, experiment_of, is_probe, kept_as, round_of, tasks
 from kronos.core.cells import build_cells
 from kronos.core.changes.model import Experiment
 from kronos.core.facts import FactsBatch, build_facts
@@ -73,14 +74,16 @@ def run_backtest(bench: Bench, experiment_id: UUID, attempt: int, run_id: str) -
 def _work(
     bench: Bench, attempt: int, spec: BacktestSpec, chosen: ChosenRunner, heartbeat: Heartbeat
 ) -> Sequence[PieceRecord]:
-    """Every piece of the backtest, those that were missing made."""
-    wanted = list(tasks(spec))
+    """Every piece of the backtest, those that were missing made, and what failed before it was last completed."""
     experiment_id = UUID(spec.experiment_id)
     with bench.workplace.database.connect(Role.ORCHESTRATOR) as session:
         store.save_spec(session, experiment_id, spec)
         done = store.pieces_of(session, experiment_id, spec.digest, bench.workplace.code_version)
-        store.plan_pieces(session, experiment_id, attempt, len(wanted), len(done))
-        last_try = _last_try(bench, store.attempts_of(session, experiment_id), len(done))
+        attempts = store.attempts_of(session, experiment_id)
+        wanted = [*tasks(spec), *_tried_again(spec, done.values(), attempts)]
+        total = len(done.keys() | {task.piece for task in wanted})
+        store.plan_pieces(session, experiment_id, attempt, total, len(done))
+        last_try = _last_try(bench, attempts, len(done))
     runner = chosen.open()
     try:
         for task in wanted:
@@ -91,10 +94,16 @@ def _work(
                 with bench.workplace.database.connect(Role.ORCHESTRATOR) as session:
                     store.record_piece(session, experiment_id, spec.digest, bench.workplace.code_version, record)
                 done[task.piece] = record
-                bench.say(f"{task.piece}: {len(done)} of {len(wanted)} pieces")
+                bench.say(f"{task.piece}: {len(done)} of {total} pieces")
     finally:
         runner.close()
-    return [done[task.piece] for task in wanted]
+    return list(done.values())
+
+
+def _tried_again(spec: BacktestSpec, done: Iterable[PieceRecord], attempts: Sequence[Attempt]) -> Iterable[Task]:
+    """The pieces of this round over what failed in earlier ones: the same in each of its attempts."""
+    number, completed = last_completed(attempts)
+    return tried_again(spec, [one for one in done if one.attempt <= completed], number)
 
 
 def _last_try(bench: Bench, attempts: Sequence[Attempt], stood: int) -> Callable[[int], bool]:
@@ -105,8 +114,8 @@ def _last_try(bench: Bench, attempts: Sequence[Attempt], stood: int) -> Callable
 
 
 def _without_left_out(task: Task, done: Iterable[PieceRecord]) -> Task:
-    """The task without the neighbours that an earlier piece could not have: they are out of the whole backtest."""
-    found = [piece.found for piece in done]
+    """The task without the neighbours that an earlier piece of its round could not have: they are out of all of it."""
+    found = [piece.found for piece in done if round_of(piece.piece) == round_of(task.piece)]
     out = {name for kind in LeftOut for name in left_out(found, kind)}
     return task.model_copy(update={"subjects": tuple(one for one in task.subjects if one.config_id not in out)})
 
@@ -131,7 +140,9 @@ def _made(
         found = probe(task, spec.freshness_sessions, runner, heartbeat)
         require_unchanged()
         return PieceRecord(task.piece, attempt, {}, {}, _since(started), None, found)
-    produced, refused, missing = rows_of(task, runner, heartbeat, last_try=last_try)
+    if not task.subjects:
+        return PieceRecord(task.piece, attempt, {}, {}, _since(started), None)
+    produced, unplayed, missing = rows_of(task, runner, heartbeat, last_try=last_try)
     require_unchanged()
     heartbeat()
     produced = within_data(bench.pipeline.policy, task, produced)
@@ -140,7 +151,11 @@ def _made(
     heartbeat()
     where = {"experiment": [experiment_of(task.experiment_id)], "piece": [kept]}
     marks = {table: bench.pipeline.lake.replace(table, df, where) for table, df in tables.items()}
-    return PieceRecord(task.piece, attempt, marks, _counts(produced), _since(started), refused, missing or None)
+    if round_of(task.piece) > 1 and task.scenario is None:
+        missing = {one.config_id: {} for one in task.subjects} | missing
+    why, failed = (None, False) if unplayed is None else (unplayed.why, unplayed.failed)
+    counts = _counts(produced)
+    return PieceRecord(task.piece, attempt, marks, counts, _since(started), why, missing or None, failed)
 
 
 def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) -> dict[str, pl.DataFrame]:

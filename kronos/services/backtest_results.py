@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from kronos.core.backtests.again import missing, newest_scenarios
 from kronos.core.backtests.attempts import AttemptOutcome
-from kronos.core.backtests.neighbours import LeftOut, left_out
 from kronos.core.backtests.results import beside_numbers, figures
-from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, build_of, scenario_of, stream_of
+from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, build_of, stream_of
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.gates.scenario_figures import DRAWDOWN
@@ -183,17 +183,13 @@ class _Reports:
 
 def _refused(pieces: Iterable[PieceRecord]) -> dict[str, str]:
     """Why scenarios could not be played, by name."""
-    return {
-        name: piece.refused
-        for piece in pieces
-        if piece.refused is not None and (name := scenario_of(piece.piece)) is not None
-    }
+    played = newest_scenarios(pieces)
+    return {name: piece.refused for name, piece in played.items() if piece.refused is not None}
 
 
 def _neighbours_left_out(spec: BacktestSpec, pieces: Iterable[PieceRecord]) -> dict[str, str]:
     """Why neighbours were not run, or not to the end, by config id."""
-    found = [piece.found for piece in pieces]
-    return spec.left_out | left_out(found, LeftOut.REFUSED) | left_out(found, LeftOut.FAILED)
+    return spec.left_out | {name: one.why for name, one in missing(spec, pieces).items()}
 
 
 def _provenance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,9 +25,17 @@ Missing = dict[str, dict[str, Any]]
 """Neighbour -> the reason, under the `LeftOut` it is of."""
 
 
+@dataclass(frozen=True)
+class NotPlayed:
+    """Why a scenario has no rows; failed: playing it did, rather than that it is not to be played."""
+
+    why: str
+    failed: bool
+
+
 def rows_of(
     task: Task, runner: Runner, watch: Watch, *, last_try: bool = False
-) -> tuple[Produced, str | None, Missing]:
+) -> tuple[Produced, NotPlayed | None, Missing]:
     """The task's rows; of a scenario that was not played none, and why; neighbours that were not run.
 
     Scenarios and neighbours are left out where the runner refuses them or would fail again, on the last try wherever it
@@ -34,14 +43,14 @@ def rows_of(
     """
     why = None if task.scenario is None else runner.unsupported(task.scenario)
     if why is not None:
-        return Produced.nothing(), why, {}
+        return Produced.nothing(), NotPlayed(why, failed=False), {}
     compared = tuple(one for one in task.subjects if not one.is_neighbour)
     try:
-        made = [run_controlled(_with(task, compared), runner, watch)]
+        made = [run_controlled(_with(task, compared), runner, watch)] if compared else []
     except BacktestFailed as failed:
         if task.scenario is None or not (failed.final or last_try):
             raise
-        return Produced.nothing(), str(failed), {}
+        return Produced.nothing(), NotPlayed(str(failed), failed=not isinstance(failed, TaskRefused)), {}
     missing: Missing = {}
     for one in task.subjects:
         if one.is_neighbour:
@@ -78,7 +87,7 @@ def run_controlled(task: Task, runner: Runner, watch: Watch) -> Produced:
 
 def together(parts: Iterable[Produced]) -> Produced:
     """Rows one below the other."""
-    every = list(parts)
+    every = list(parts) or [Produced.nothing()]
     if len(every) == 1:
         return every[0]
     return Produced(

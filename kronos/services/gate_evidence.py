@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from kronos.core.backtests.neighbours import LeftOut, left_out
+from kronos.core.backtests.again import missing
+from kronos.core.backtests.neighbours import LeftOut
 from kronos.core.backtests.probes import NOTHING_COMPARED, added
 from kronos.core.backtests.spec import BacktestSpec
 from kronos.core.changes.model import Experiment, PeriodResult
@@ -74,8 +75,9 @@ def read_backtest(database: Database, experiment: Experiment) -> Backtest:
             raise NotFound("result of experiment", str(experiment.experiment_id))
         digest, code = whole.provenance["spec"], whole.provenance["code_version"]
         spec = next(one for one in specs_of(session, experiment.experiment_id) if one.digest == digest)
-        pieces = pieces_of(session, experiment.experiment_id, digest, code)
-    return Backtest(experiment, spec, tuple(pieces.values()), whole)
+        pieces = pieces_of(session, experiment.experiment_id, digest, code).values()
+    # what a later attempt tries again is no part of this result
+    return Backtest(experiment, spec, tuple(one for one in pieces if one.attempt <= whole.attempt), whole)
 
 
 def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, today: date) -> GateEvidence:
@@ -258,7 +260,8 @@ def _not_asked(answer: Mapping[str, Any]) -> str | None:
 
 
 def _left_out(backtest: Backtest, kind: LeftOut) -> dict[str, str]:
-    return left_out([piece.found for piece in backtest.pieces], kind)
+    found = missing(backtest.spec, backtest.pieces)
+    return {name: one.why for name, one in found.items() if one.kind is kind}
 
 
 def _scenarios(

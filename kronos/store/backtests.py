@@ -58,10 +58,11 @@ class QueuedBacktest:
 
 @dataclass(frozen=True)
 class PieceRecord:
-    """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none.
+    """A checkpoint: lake says in which version of each table its rows were written; refused: why there are none;
+    failed: because making them failed.
 
-    found: per config what a probe found, or why a neighbour was not run, under the `LeftOut` it is of; None: nothing
-    was looked for.
+    found: per config what a probe found, or why a neighbour was not run, under the `LeftOut` it is of, and nothing of
+    one that was tried again and is whole; None: nothing was looked for.
     """
 
     piece: str
@@ -71,6 +72,7 @@ class PieceRecord:
     seconds: float
     refused: str | None
     found: dict[str, Any] | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from kronos.core.gates.record import VerdictRecord
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import BacktestFailed, TaskRefused
 from kronos.services.backtest import run_backtest
-from kronos.services.experiments import experiment_results
+from kronos.services.experiments import experiment_results, requeue
+from kronos.services.gate_evidence import read_backtest
 from kronos.services.verdicts import judge_experiment
 from kronos.store.database import Database
 from kronos_tests.services.backtest_world import NOW, Direct, World, backtest_world, policy, short
@@ -59,6 +60,16 @@ def tried(world: World, which: Which, error: BacktestFailed) -> tuple[Experiment
             bench = replace(world, runner=runner).bench()
             run_backtest(bench, experiment.experiment_id, world.admitted(experiment), "run")
     return world.now(experiment), runner.asked
+
+
+def continued(world: World, experiment: Experiment, runner: Direct) -> Experiment:
+    """The experiment after a person continued testing it, run as often as it comes back from the queue."""
+    requeue(world.workplace, experiment.experiment_id, "ben", "the cluster is up")
+    while world.now(experiment).status is ExperimentStatus.QUEUED_FOR_BACKTEST:
+        with suppress(BacktestFailed):
+            bench = replace(world, runner=runner).bench()
+            run_backtest(bench, experiment.experiment_id, world.admitted(experiment), "run")
+    return world.now(experiment)
 
 
 def whole_of(world: World, experiment: Experiment) -> PeriodResult:
@@ -148,6 +159,74 @@ def test_a_scenario_that_keeps_failing_is_not_played_and_the_gates_are_told(worl
     assert len(asked) == MOST
     assert whole_of(world, done).detail["scenarios"]["gaps"]["refused"] == "the cluster is down"
     assert doubt(judged(world, done), slice="scenario:gaps") == ("NOT_PLAYED", "the cluster is down")
+
+
+def is_gaps(task: Task) -> bool:
+    return task.scenario is not None
+
+
+def test_a_scenario_that_failed_is_played_when_testing_goes_on_and_nothing_else_is(world: World) -> None:
+    done, _ = tried(world, is_gaps, DOWN)
+    again = continued(world, done, runner := Direct())
+    assert runner.ran == ["scenario-gaps+2"]
+    undisturbed, _ = tried(world, lambda _: False, DOWN)
+    played, expected = (whole_of(world, one).detail["scenarios"]["gaps"]["configs"] for one in (again, undisturbed))
+    assert played[again.proposed_config_id] == expected[undisturbed.proposed_config_id]
+
+
+def test_a_scenario_that_is_refused_is_not_asked_for_when_testing_goes_on(world: World) -> None:
+    done, _ = tried(world, is_gaps, TaskRefused("no such regime"))
+    again = continued(world, done, runner := Direct())
+    assert runner.ran == []
+    assert whole_of(world, again).detail["scenarios"]["gaps"]["refused"] == "no such regime"
+
+
+def test_what_fails_again_is_tried_again_whenever_a_person_asks(world: World) -> None:
+    done, _ = tried(world, is_gaps, DOWN)
+    again = continued(world, done, first := Breaks(is_gaps, DOWN))
+    assert [piece for piece, _ in first.asked] == ["scenario-gaps+2"] * MOST
+    assert whole_of(world, again).detail["scenarios"]["gaps"]["refused"] == "the cluster is down"
+    again = continued(world, again, second := Direct())
+    assert second.ran == ["scenario-gaps+3"] and "refused" not in whole_of(world, again).detail["scenarios"]["gaps"]
+
+
+def test_a_neighbour_that_failed_is_run_in_the_folds_it_lacks_alone(world: World) -> None:
+    done, asked = tried(world, lambda task: is_long(task) and task.piece == "fold-002", DOWN)
+    (name,) = {name for _, name in asked}
+    again = continued(world, done, runner := Direct())
+    assert runner.ran == ["fold-002+2"]
+    whole = whole_of(world, again)
+    assert whole.detail["neighbours_left_out"] == {} and len(judged(world, again).report["about"]["neighbours"]) == 3
+    undisturbed, _ = tried(world, lambda _: False, DOWN)
+    twin = name.replace(again.proposed_config_id, undisturbed.proposed_config_id)
+    assert whole.detail["beside"][name] == whole_of(world, undisturbed).detail["beside"][twin]
+
+
+def test_a_neighbour_that_fails_again_is_left_out_of_the_rest_and_not_tried_when_its_attempt_is(world: World) -> None:
+    done, _ = tried(world, lambda task: is_long(task) or is_gaps(task), BacktestFailed("out of memory", final=True))
+    gaps = iter([True, False])
+
+    class Once(Breaks):
+        def run(self, task: Task, watch: Watch) -> Produced:
+            self.error = DOWN if is_gaps(task) else BacktestFailed("still out of memory", final=True)
+            return super().run(task, watch)
+
+    again = continued(world, done, runner := Once(lambda task: is_long(task) or (is_gaps(task) and next(gaps)), DOWN))
+    assert [piece for piece, _ in runner.asked] == ["fold-001+2", "scenario-gaps+2"]
+    assert runner.ran == ["scenario-gaps+2"]
+    assert list(whole_of(world, again).detail["neighbours_left_out"].values()) == ["still out of memory"]
+
+
+def test_what_is_tried_again_is_no_part_of_the_result_that_stands(world: World) -> None:
+    """The neighbour is whole again, but the attempt ends before there is another result."""
+    done, _ = tried(world, lambda task: is_long(task) or is_gaps(task), BacktestFailed("out of memory", final=True))
+    before = read_backtest(world.database, done).pieces
+    requeue(world.workplace, done.experiment_id, "ben", "more memory")
+    bench = replace(world, runner=Breaks(is_gaps, DOWN)).bench()
+    with pytest.raises(BacktestFailed):
+        run_backtest(bench, done.experiment_id, world.admitted(done), "run")
+    assert read_backtest(world.database, world.now(done)).pieces == before
+    assert world.attempts(done.experiment_id)[-1].gained == 2
 
 
 @pytest.mark.parametrize(("error", "tries"), [(TaskRefused("lookback is at most 50"), 1), (DOWN, MOST)])

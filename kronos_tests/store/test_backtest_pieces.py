@@ -12,7 +12,7 @@ import pytest
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus
-from kronos.errors import NotFound
+from kronos.errors import ChangeRefused, NotFound
 from kronos.store.backtests import (
     PieceRecord,
     pieces_of,
@@ -48,6 +48,7 @@ def test_a_piece_comes_back_as_it_was_under_its_spec_and_code(database: Database
     experiment = admitted(database)
     record(database, experiment, "fold-001", seconds=2.5)
     record(database, experiment, "scenario-x", refused="no such regime", counts={}, lake={})
+    record(database, experiment, "scenario-y", refused="it died", counts={}, lake={}, failed=True)
     record(database, experiment, "probe-001", counts={}, lake={}, found={"new": {"repeat": {"rows": 3}}})
     record(database, experiment, "fold-001", code=OLD)
     with database.connect(Role.READER) as session:
@@ -56,6 +57,7 @@ def test_a_piece_comes_back_as_it_was_under_its_spec_and_code(database: Database
     assert found == {
         "fold-001": PieceRecord("fold-001", 1, {"backtest_cells": "t:3"}, {"decisions": 5}, 2.5, None),
         "scenario-x": PieceRecord("scenario-x", 1, {}, {}, 1.5, "no such regime"),
+        "scenario-y": PieceRecord("scenario-y", 1, {}, {}, 1.5, "it died", failed=True),
         "probe-001": PieceRecord("probe-001", 1, {}, {}, 1.5, None, {"new": {"repeat": {"rows": 3}}}),
     }
 
@@ -67,6 +69,11 @@ def test_a_piece_recorded_twice_stays_as_it_was_first(database: Database) -> Non
     with database.connect(Role.READER) as session:
         found = pieces_of(session, experiment.experiment_id, spec_of(experiment).digest, NEW)
     assert found["fold-001"].seconds == 1.0
+
+
+def test_a_piece_that_failed_says_why(database: Database) -> None:
+    with pytest.raises(ChangeRefused, match="backtest_pieces_failed_check"):
+        record(database, admitted(database), "scenario-x", failed=True)
 
 
 def test_a_piece_without_its_spec_is_refused(database: Database) -> None:

@@ -143,14 +143,14 @@ ORDER BY done.ended_at, experiment.experiment_id;
 -- name: record_piece
 -- Records a checkpoint whose rows are in the lake.
 INSERT INTO kronos.backtest_pieces (
-    experiment_id, digest, code_version, piece, attempt, lake, counts, seconds, refused, found
+    experiment_id, digest, code_version, piece, attempt, lake, counts, seconds, refused, found, failed
 ) VALUES (
     %(experiment_id)s, %(digest)s, %(code_version)s, %(piece)s, %(attempt)s, %(lake)s, %(counts)s, %(seconds)s,
-    %(refused)s, %(found)s
+    %(refused)s, %(found)s, %(failed)s
 ) ON CONFLICT (experiment_id, digest, code_version, piece) DO NOTHING;
 
 -- name: pieces
 -- The checkpoints of a backtest, by piece.
-SELECT piece, attempt, lake, counts, seconds, refused, found FROM kronos.backtest_pieces
+SELECT piece, attempt, lake, counts, seconds, refused, found, failed FROM kronos.backtest_pieces
 WHERE experiment_id = %(experiment_id)s AND digest = %(digest)s AND code_version = %(code_version)s
 ORDER BY piece;

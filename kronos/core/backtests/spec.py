@@ -28,6 +28,7 @@ SEPARATOR: Final = "/"
 _SCENARIO: Final = "scenario-"
 _PROBE: Final = "probe-"
 _BUILD: Final = "@"
+_AGAIN: Final = "+"
 _DAY: Final = timedelta(days=1)
 
 
@@ -204,9 +205,19 @@ def is_of(kept: pl.Expr, build: str) -> pl.Expr:
     return kept.str.ends_with(f"{_BUILD}{build}")
 
 
+def again(piece: str, number: int) -> str:
+    """Name under which a piece is tried again in a later round."""
+    return f"{piece}{_AGAIN}{number}"
+
+
+def round_of(piece: str) -> int:
+    """The round of testing in which a piece was tried again; 1: it is the first of its name, whenever it was made."""
+    return int(piece.partition(_AGAIN)[2] or 1)
+
+
 def scenario_of(piece: str) -> str | None:
     """Name of the scenario that a piece plays; None for a fold of the replay."""
-    return piece.removeprefix(_SCENARIO) if piece.startswith(_SCENARIO) else None
+    return piece.removeprefix(_SCENARIO).partition(_AGAIN)[0] if piece.startswith(_SCENARIO) else None
 
 
 def stream_of(experiment_id: str, scenario: str = REPLAY) -> str:
