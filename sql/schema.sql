@@ -1042,6 +1042,15 @@ CREATE FUNCTION kronos.experiment_edge(was text, becomes text) RETURNS boolean
     )
 $$;
 
+CREATE FUNCTION kronos.finding_verdicts(gate jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce(array_agg(finding ->> 'verdict'), '{}') FROM jsonb_array_elements(
+        CASE WHEN jsonb_typeof(gate -> 'findings') = 'array' THEN gate -> 'findings' ELSE '[null]' END
+    ) AS finding
+$$;
+
 CREATE FUNCTION kronos.follow_activations() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1095,6 +1104,16 @@ CREATE FUNCTION kronos.gate_verdict(report jsonb, of_gate text) RETURNS text
     AS $$
     SELECT gate ->> 'verdict' FROM jsonb_array_elements(report -> 'gates') AS each_gate (gate)
     WHERE gate ->> 'gate' = of_gate
+$$;
+
+CREATE FUNCTION kronos.gravest(verdicts text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH known (severity) AS (VALUES (ARRAY['FAIL', 'INVALID', 'INCONCLUSIVE', 'PASS']))
+    SELECT CASE WHEN verdicts <@ severity THEN coalesce(severity[(
+        SELECT min(array_position(severity, one)) FROM unnest(verdicts) AS one
+    )], 'INVALID') END FROM known
 $$;
 
 CREATE FUNCTION kronos.hash_activated_body() RETURNS trigger
@@ -1515,6 +1534,7 @@ DECLARE
     gates text[];
     verdicts text[];
     worst text;
+    contradicted text;
 BEGIN
     PERFORM kronos.change_author();
     SELECT * INTO experiment FROM kronos.experiments WHERE experiment_id = NEW.experiment_id FOR SHARE;
@@ -1541,18 +1561,23 @@ BEGIN
         coalesce(array_agg(gate ->> 'gate' ORDER BY place) FILTER (WHERE gate ->> 'verdict' <> 'PASS'), '{}')
         INTO gates, verdicts, NEW.refused_by
         FROM jsonb_array_elements(NEW.report -> 'gates') WITH ORDINALITY AS each_gate (gate, place);
-    worst := CASE
-        WHEN 'FAIL' = ANY (verdicts) THEN 'FAIL'
-        WHEN 'INVALID' = ANY (verdicts) THEN 'INVALID'
-        WHEN 'INCONCLUSIVE' = ANY (verdicts) THEN 'INCONCLUSIVE'
-        WHEN 'PASS' = ALL (verdicts) THEN 'PASS'
-    END;
+    worst := kronos.gravest(verdicts);
     IF gates IS DISTINCT FROM ARRAY[
         'INTEGRITY', 'EVIDENCE', 'IMPROVEMENT', 'VALIDITY', 'NO_DEGRADATION', 'STRESS', 'HARD_CONSTRAINTS'
     ] OR NEW.verdict IS DISTINCT FROM worst THEN
         RAISE EXCEPTION 'verdict % does not follow from gates % with %: expected all seven and %',
             NEW.verdict, gates, verdicts, worst
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_follows';
+    END IF;
+    SELECT string_agg(format('%s says %s: expected %s', gate ->> 'gate', gate ->> 'verdict',
+            coalesce(said.gravest, 'a list of findings that each say a verdict')), '; ' ORDER BY place)
+        INTO contradicted
+        FROM jsonb_array_elements(NEW.report -> 'gates') WITH ORDINALITY AS each_gate (gate, place)
+        CROSS JOIN LATERAL (SELECT kronos.gravest(kronos.finding_verdicts(gate))) AS said (gravest)
+        WHERE gate ->> 'verdict' IS DISTINCT FROM said.gravest;
+    IF contradicted IS NOT NULL THEN
+        RAISE EXCEPTION 'gates contradict their own findings: %', contradicted
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'experiment_verdicts_findings';
     END IF;
     NEW.engine_name := experiment.engine_name;
     NEW.proposed_config_id := experiment.proposed_config_id;
@@ -3804,6 +3829,8 @@ REVOKE ALL ON FUNCTION kronos.evidence_in_force(experiment kronos.experiments) F
 
 REVOKE ALL ON FUNCTION kronos.experiment_edge(was text, becomes text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION kronos.finding_verdicts(gate jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION kronos.follow_activations() FROM PUBLIC;
 
 GRANT SELECT ON TABLE kronos.gate_policies TO kronos_reader;
@@ -3828,6 +3855,8 @@ GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_
 GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_orchestrator;
 GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_chat;
 GRANT ALL ON FUNCTION kronos.gate_verdict(report jsonb, of_gate text) TO kronos_change_manager;
+
+REVOKE ALL ON FUNCTION kronos.gravest(verdicts text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION kronos.hash_activated_body() FROM PUBLIC;
 

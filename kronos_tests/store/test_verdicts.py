@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import combinations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from kronos.core.canonical import canonical_hash
-from kronos.core.gates.model import Gate
+from kronos.core.gates.model import Gate, GateVerdict, worst
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
@@ -41,8 +42,14 @@ def new(gated: Gated, experiment_id: UUID, attempt: int, **changes: Any) -> NewV
 
 
 def report(verdicts: Mapping[str, str]) -> dict[str, Any]:
-    """Seven gates that pass, but for those named."""
-    return {"gates": [{"gate": gate, "verdict": verdicts.get(gate, "PASS"), "findings": []} for gate in Gate]}
+    """Seven gates that pass, but for those named, each for one finding."""
+    said = {gate: verdicts.get(gate, "PASS") for gate in Gate}
+    return {"gates": [{"gate": gate, "verdict": one, "findings": findings(one)} for gate, one in said.items()]}
+
+
+def findings(*verdicts: str) -> list[dict[str, str]]:
+    """One finding for each."""
+    return [{"verdict": one, "reason": "A_TEST"} for one in verdicts]
 
 
 def keep(gated: Gated, verdict: NewVerdict) -> Any:
@@ -87,6 +94,59 @@ def test_a_verdict_without_one_of_the_gates_is_none(gated: Gated) -> None:
     refused(
         gated, new(gated, experiment.experiment_id, experiment.attempt, report=found), "experiment_verdicts_follows"
     )
+
+
+def by_stress(gated: Gated, verdict: str, found: Any) -> NewVerdict:
+    """A verdict of gates that pass, but for one that says `verdict` and holds these findings; None: it has no list."""
+    experiment = at_status(gated.database, REVIEW)
+    told = report({"STRESS": verdict})
+    (stress,) = (gate for gate in told["gates"] if gate["gate"] == "STRESS")
+    stress["findings"] = found
+    if found is None:
+        del stress["findings"]
+    advice = "ADOPT" if verdict == "PASS" else "REJECT"
+    values = {"verdict": verdict, "recommendation": advice, "report": told}
+    return new(gated, experiment.experiment_id, experiment.attempt, **values)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "found"),
+    [
+        ("PASS", findings("PASS", "FAIL")),
+        ("PASS", findings("INVALID")),
+        ("FAIL", findings("PASS")),
+        ("INVALID", findings("INVALID", "FAIL")),
+        ("INCONCLUSIVE", findings("INCONCLUSIVE", "INVALID")),
+        ("PASS", []),
+        ("FAIL", []),
+        ("INVALID", None),
+        ("PASS", "PASS"),
+        ("PASS", [{"reason": "NO_VERDICT"}]),
+        ("FAIL", findings("FAIL", "BROKEN")),
+    ],
+)
+def test_a_gate_is_no_better_and_no_worse_than_its_gravest_finding(gated: Gated, verdict: str, found: Any) -> None:
+    refused(gated, by_stress(gated, verdict, found), "experiment_verdicts_findings")
+
+
+def test_a_contradiction_is_refused_by_name_value_and_expectation(gated: Gated) -> None:
+    with pytest.raises(ChangeRefused, match=r"their own findings: STRESS says PASS: expected FAIL$"):
+        keep(gated, by_stress(gated, "PASS", findings("PASS", "FAIL")))
+
+
+@pytest.mark.parametrize(("verdict", "found"), [("INVALID", []), ("INCONCLUSIVE", findings("PASS", "INCONCLUSIVE"))])
+def test_a_gate_says_what_its_findings_say_and_without_any_that_it_is_invalid(
+    gated: Gated, verdict: str, found: Any
+) -> None:
+    assert keep(gated, by_stress(gated, verdict, found)).verdict.value == verdict
+
+
+def test_the_database_and_core_agree_on_the_gravest_verdict(database: Database) -> None:
+    with database.connect(Role.OWNER) as session:
+        for size in range(len(GateVerdict) + 1):
+            for some in combinations(GateVerdict, size):
+                (found,) = session.execute("SELECT kronos.gravest(%s::text[])", [[one.value for one in some]])
+                assert found == (worst(some).value,)
 
 
 def test_only_what_passed_is_recommended_for_adoption(gated: Gated) -> None:
