@@ -124,16 +124,24 @@ def test_a_registered_config_that_was_never_judged_can_be_proposed(world: World)
         assert original(world, experiment)
 
 
-def test_of_the_same_parameters_handed_in_twice_the_one_that_is_judged_later_is_the_duplicate(world: World) -> None:
-    """Whichever was handed in first: else so many copies would be as many first looks at one config."""
+def test_of_the_same_parameters_handed_in_twice_the_one_that_is_seen_later_is_the_duplicate(world: World) -> None:
+    """Whichever was handed in or judged first: else so many copies would be as many first looks at one config."""
+    later = world.queued(lookback=42)
+    cancel(world.workplace, world.queued(lookback=42).experiment_id, "ann", "again by mistake")
     with tried(world, lookback=42) as first:
-        cancel(world.workplace, world.queued(lookback=42).experiment_id, "ann", "again by mistake")
-        with tried(world, lookback=42) as second:
-            assert original(world, second), "nobody has judged these parameters yet"
-            assert not original(world, first)
-            assert original(world, second), "it was judged before any other"
-        with tried(world, lookback=42) as third:
-            assert not original(world, third)
+        run_backtest(world.bench(), later.experiment_id, world.admitted(later), "later")
+        assert not original(world, later), "the results of the first could be read"
+        assert original(world, first)
+    with tried(world, lookback=42) as third:
+        assert not original(world, third)
+
+
+def test_results_that_were_seen_and_never_judged_take_the_parameters(world: World) -> None:
+    """Else who does not like what he sees cancels, and tries the same over other dates as a first look."""
+    with tried(world, lookback=42) as first:
+        cancel(world.workplace, first.experiment_id, "ann", "not these dates")
+    with tried(world, lookback=42, start_date=date(1995, 7, 3)) as again:
+        assert not original(world, again)
 
 
 def test_a_config_body_says_nothing_of_the_number_of_trials(world: World) -> None:

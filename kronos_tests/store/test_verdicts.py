@@ -13,14 +13,17 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from kronos.core.canonical import canonical_hash
+from kronos.core.changes.model import Experiment
 from kronos.core.gates.model import Gate, GateVerdict, worst
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus
 from kronos.errors import ChangeRefused, NotAllowed
 from kronos.store.database import Database, Role
+from kronos.store.engine_configs import register
+from kronos.store.experiments import insert_experiment, results_of
 from kronos.store.gate_policies import begin_policy, policy_history, policy_in_force, set_policy
-from kronos.store.verdicts import NewVerdict, insert_verdict, looks_at, verdicts_of
-from kronos_tests.store.changes import PATHS, at_status, begin, moved
+from kronos.store.verdicts import NewVerdict, duplicates_of, insert_verdict, looks_at, verdicts_of
+from kronos_tests.store.changes import PATHS, T0, at_status, begin, moved, new_experiment
 from kronos_tests.store.promoting import ADMIN, BOT, ENGINE, POLICY, Gated
 
 REVIEW = ExperimentStatus.AWAITING_REVIEW
@@ -245,6 +248,80 @@ def test_a_control_has_no_part_in_what_real_experiments_spent(gated: Gated, outc
     with gated.database.connect(Role.READER) as session:
         found = [(one.experiment_id, one.look) for one in looks_at(session, ENGINE, control.experiment_id)]
     assert found == [(control.experiment_id, 1)]
+
+
+def copies(gated: Gated, count: int = 2) -> list[Experiment]:
+    """Experiments, in the queue, of configs with the same parameters."""
+    made = []
+    for _ in range(count):
+        config_id = f"copy-{uuid4()}"
+        with gated.database.connect(Role.ORCHESTRATOR) as session:
+            begin(session)
+            register(
+                session, config_id=config_id, engine_name=ENGINE, version="1", config_body={"window": 7},
+                created_by="ann", created_at=T0,
+            )  # fmt: skip
+            made.append(insert_experiment(session, new_experiment(config_id)))
+    return made
+
+
+def duplicates(gated: Gated, experiment: Experiment) -> tuple[str, ...]:
+    with gated.database.connect(Role.READER) as session:
+        return duplicates_of(session, experiment.experiment_id, "base")
+
+
+def test_who_has_results_first_is_the_original_and_the_others_are_its_duplicates(gated: Gated) -> None:
+    handed_in_first, seen_first = copies(gated)
+    assert duplicates(gated, handed_in_first) == duplicates(gated, seen_first) == (), "nobody saw anything"
+    moved(gated.database, seen_first, *PATHS[REVIEW])
+    assert duplicates(gated, handed_in_first) == (seen_first.proposed_config_id,)
+    gated.judge(moved(gated.database, handed_in_first, *PATHS[REVIEW]))
+    assert duplicates(gated, handed_in_first) == (seen_first.proposed_config_id,), "judged first, and seen second"
+    assert duplicates(gated, seen_first) == ()
+
+
+def test_what_was_seen_and_then_cancelled_keeps_its_parameters(gated: Gated) -> None:
+    seen, again = copies(gated)
+    moved(gated.database, seen, *PATHS[REVIEW], ExperimentStatus.REJECTED)
+    moved(gated.database, again, *PATHS[REVIEW])
+    assert duplicates(gated, again) == (seen.proposed_config_id,)
+
+
+def test_what_was_cancelled_before_it_had_results_takes_nothing(gated: Gated) -> None:
+    unseen, again = copies(gated)
+    moved(gated.database, unseen, *PATHS[ExperimentStatus.RUNNING_BACKTESTS], ExperimentStatus.REJECTED)
+    moved(gated.database, again, *PATHS[REVIEW])
+    assert duplicates(gated, again) == ()
+
+
+def test_after_a_year_what_was_seen_is_new_again(gated: Gated) -> None:
+    seen, again = copies(gated)
+    moved(gated.database, seen, *PATHS[REVIEW])
+    gated.as_owner("UPDATE kronos.experiment_results SET recorded_at = recorded_at - interval '367 days'")
+    moved(gated.database, again, *PATHS[REVIEW])
+    assert duplicates(gated, again) == ()
+
+
+def test_results_that_others_took_the_place_of_were_seen_too(gated: Gated) -> None:
+    """Tested on, an experiment is no duplicate of a copy that came between."""
+    first, copy = copies(gated)
+    moved(gated.database, first, *PATHS[REVIEW])
+    moved(gated.database, copy, *PATHS[REVIEW])
+    gated.as_owner("UPDATE kronos.experiment_results SET detail = jsonb_build_object('of', 'an earlier end')")
+    moved(gated.database, first, *PATHS[REVIEW])
+    with gated.database.connect(Role.READER) as session:
+        (newest,) = results_of(session, first.experiment_id)
+        (other,) = results_of(session, copy.experiment_id)
+    assert newest.recorded_at > other.recorded_at
+    assert duplicates(gated, first) == () and duplicates(gated, copy) == (first.proposed_config_id,)
+
+
+def test_a_controls_results_take_nothing_from_a_candidate(gated: Gated) -> None:
+    control = at_status(gated.database, REVIEW, ExpectedOutcome.NEGATIVE_CONTROL)
+    candidate, _ = copies(gated)
+    gated.as_owner("UPDATE kronos.engine_configs SET config_body = '{\"window\": 7}' WHERE family = 'CONTROL'")
+    moved(gated.database, candidate, *PATHS[REVIEW])
+    assert control.proposed_config_id not in duplicates(gated, candidate) == ()
 
 
 def test_every_verdict_is_in_the_change_log(gated: Gated) -> None:

@@ -68,20 +68,25 @@ ORDER BY experiment.status_since, experiment.experiment_id;
 
 -- name: duplicates
 -- Configs of the engine's real search with the very parameters that an experiment proposes, where testing them again is
--- testing nothing new: the incumbent, the active config, and what another experiment proposed that was judged within the
--- last year and before this one ever was. What nobody judged before takes nothing from it.
+-- testing nothing new: the incumbent, the active config, and what another experiment proposed that was seen within the
+-- last year and before this one ever was. Seen is what has results, judged or not: they could be read. What nobody saw
+-- before takes nothing from it.
+WITH seen AS (
+    SELECT experiment_id, recorded_at AS seen_at FROM kronos.experiment_results
+    UNION ALL SELECT experiment_id, recorded_at FROM kronos.superseded_results
+    UNION ALL SELECT experiment_id, judged_at FROM kronos.experiment_verdicts
+)
 SELECT other.config_id FROM kronos.experiments AS experiment
 JOIN kronos.engine_configs AS mine ON mine.config_id = experiment.proposed_config_id
 JOIN kronos.engine_configs AS other ON other.engine_name = mine.engine_name AND other.config_id <> mine.config_id
     AND other.family = 'REAL' AND kronos.canonical_hash(other.config_body) = kronos.canonical_hash(mine.config_body)
 WHERE experiment.experiment_id = %(experiment_id)s AND (
     other.status = 'ACTIVE' OR other.config_id = %(incumbent)s OR EXISTS (
-        SELECT FROM kronos.experiments AS rival JOIN kronos.experiment_verdicts AS judged USING (experiment_id)
+        SELECT FROM kronos.experiments AS rival JOIN seen USING (experiment_id)
         WHERE rival.proposed_config_id = other.config_id
         GROUP BY experiment_id
-        HAVING max(judged_at) > clock_timestamp() - make_interval(years => 1) AND min(judged_at) < coalesce((
-            SELECT min(judged_at) FROM kronos.experiment_verdicts AS own
-            WHERE own.experiment_id = experiment.experiment_id
+        HAVING max(seen_at) > clock_timestamp() - make_interval(years => 1) AND min(seen_at) < coalesce((
+            SELECT min(own.seen_at) FROM seen AS own WHERE own.experiment_id = experiment.experiment_id
         ), 'infinity')
     )
 )

@@ -28,7 +28,7 @@ def _original(evidence: GateEvidence) -> Finding:
     if evidence.duplicates:
         named = ", ".join(evidence.duplicates)
         return invalid("duplicate", "DUPLICATE", f"the same parameters as {named}: nothing new is tested")
-    said = "neither the active config nor one that was judged within a year before has these parameters"
+    said = "neither the active config nor one that was seen within a year before has these parameters"
     return passed("duplicate", "ORIGINAL", said)
 
 
