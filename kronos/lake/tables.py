@@ -118,8 +118,8 @@ class Lake:
             delta = self._open(table)
             if delta is None or (mark is not None and not holds(_mark(delta), mark)):
                 return pl.LazyFrame(schema=schema)
-            if mark is not None and _version(mark) != delta.version():
-                delta.load_as_version(_version(mark))
+            if mark is not None and version_of(mark) != delta.version():
+                delta.load_as_version(version_of(mark))
             lf = pl.scan_delta(delta)
         if months is not None:
             lf = lf.filter(pl.col("month").is_in(list(months)))
@@ -146,7 +146,7 @@ class Lake:
             delta = self._open(table)
             if delta is None or not holds(_mark(delta), mark):
                 return {}
-            delta.load_as_version(_version(mark))
+            delta.load_as_version(version_of(mark))
             files = pl.DataFrame(delta.get_add_actions(flatten=True))
         if files.is_empty():
             return {}
@@ -217,7 +217,7 @@ def holds(newest: str | None, mark: str) -> bool:
     """Whether a table whose newest mark is `newest` still has the version `mark`."""
     if newest is None:
         return False
-    return newest.rpartition(":")[0] == mark.rpartition(":")[0] and _version(mark) <= _version(newest)
+    return newest.rpartition(":")[0] == mark.rpartition(":")[0] and version_of(mark) <= version_of(newest)
 
 
 def _mark(delta: DeltaTable) -> str:
@@ -235,7 +235,8 @@ def _among(column: str, values: Sequence[str]) -> str:
     return f"{column} IN ({texts})"
 
 
-def _version(mark: str) -> int:
+def version_of(mark: str) -> int:
+    """The number of the version that a mark names."""
     return int(mark.rpartition(":")[2])
 
 

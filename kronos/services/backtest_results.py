@@ -20,6 +20,7 @@ from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe, 
 from kronos.core.vocabulary import ExperimentStatus, Mode
 from kronos.errors import BacktestFailed, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
+from kronos.lake.tables import version_of
 from kronos.services.attempts import Bench
 from kronos.services.experiments import changing
 from kronos.services.performance import Performance
@@ -84,7 +85,7 @@ def newest_marks(pieces: Iterable[PieceRecord]) -> dict[str, str]:
     newest: dict[str, str] = {}
     for piece in pieces:
         for table, mark in piece.lake.items():
-            if table not in newest or _number(mark) > _number(newest[table]):
+            if table not in newest or version_of(mark) > version_of(newest[table]):
                 newest[table] = mark
     return dict(sorted(newest.items()))
 
@@ -210,7 +211,3 @@ def _provenance(
         "markets": list(spec.markets),
         "rows": dict(sorted(counted.items())),
     }
-
-
-def _number(mark: str) -> int:
-    return int(mark.rpartition(":")[2])

@@ -32,9 +32,10 @@ from kronos.core.scenarios.battery import HistoricalWindow, windows
 from kronos.core.vocabulary import Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
 from kronos.lake.backtests import BacktestRecord
+from kronos.lake.pinned import PinnedRecord, marks_now
 from kronos.lake.tables import Lake
 from kronos.services.performance import Performance
-from kronos.services.pipeline import Pipeline
+from kronos.services.pipeline import CELL_TABLES, Pipeline
 from kronos.services.sessions import market_sessions
 from kronos.store import verdicts as store
 from kronos.store.backtests import PieceRecord, pieces_of, specs_of
@@ -80,8 +81,18 @@ def read_backtest(database: Database, experiment: Experiment) -> Backtest:
     return Backtest(experiment, spec, tuple(one for one in pieces if one.attempt <= whole.attempt), whole)
 
 
-def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, today: date) -> GateEvidence:
-    """The evidence of an experiment's last backtest; today: in the data's own time."""
+def observed_now(lake: Lake) -> dict[str, str]:
+    """Per lake table of the LIVE record the version that evidence read now is of."""
+    return marks_now(lake, CELL_TABLES)
+
+
+def gate_evidence(
+    pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, today: date, observed: Mapping[str, str]
+) -> GateEvidence:
+    """The evidence of an experiment's last backtest; today: in the data's own time.
+
+    observed: per lake table the version in which the LIVE record is read, as `observed_now` or a verdict's `lake` says.
+    """
     experiment, spec = backtest.experiment, backtest.spec
     compared = _compared(pipeline, backtest)
     metric = SHARPE if compared is None else compared.metric
@@ -109,7 +120,7 @@ def gate_evidence(pipeline: Pipeline, backtest: Backtest, policy: GatePolicy, to
         seed=spec.seed,
         costs={} if compared is None else _only(compared.costs, told["cost"]),
         turnovers=_only(_turnovers(backtest, compared), told["turnover"]),
-        live=None if compared is None else _live(pipeline, backtest, metric),
+        live=None if compared is None else _live(pipeline, backtest, metric, observed),
         # what was begun of one that is left out is no run of it
         neighbours=tuple(one for one in near if one not in refused and one not in failed),
         neighbours_refused=spec.left_out | refused,
@@ -147,12 +158,12 @@ def _of_series(compared: GateSeries) -> dict[str, Any]:
     return {name: getattr(compared, name) for name in names}
 
 
-def _live(pipeline: Pipeline, backtest: Backtest, metric: str) -> Daily | None:
+def _live(pipeline: Pipeline, backtest: Backtest, metric: str, observed: Mapping[str, str]) -> Daily | None:
     """The incumbent's LIVE series over the backtest's dates, in its markets: a replay has no others."""
     spec = backtest.spec
     if spec.incumbent is None:
         return None
-    performance = Performance(pipeline.lake, pipeline.policy, pipeline.recorded_by)
+    performance = Performance(PinnedRecord(pipeline.lake, observed), pipeline.policy, pipeline.recorded_by)
     try:
         found = performance.gate_series(
             spec.engine_name, spec.incumbent, spec.start, spec.end, config_id=spec.incumbent, markets=spec.markets

@@ -16,7 +16,7 @@ from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused, NotFound
 from kronos.services.code_version import require_unchanged
 from kronos.services.experiments import changing, config_body_of, find_experiment
-from kronos.services.gate_evidence import Backtest, gate_evidence, read_backtest
+from kronos.services.gate_evidence import Backtest, gate_evidence, observed_now, read_backtest
 from kronos.services.gate_policies import gate_policy
 from kronos.services.pipeline import Pipeline
 from kronos.services.workplace import Workplace
@@ -41,7 +41,8 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
         )
     terms = gate_policy(workplace.database, experiment.engine_name)
     backtest = read_backtest(workplace.database, experiment)
-    evidence = gate_evidence(pipeline, backtest, terms.policy, today)
+    observed = observed_now(pipeline.lake)
+    evidence = gate_evidence(pipeline, backtest, terms.policy, today, observed)
     digest = evidence.digest
     with workplace.database.connect(Role.READER) as session:
         standing = store.standing_verdict(
@@ -68,7 +69,7 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
         policy_digest=terms.version.digest,
         evidence_digest=digest,
         data_until=evidence.data_until,
-        lake=backtest.marks,
+        lake={**backtest.marks, **observed},
         code_version=workplace.code_version,
     )
     with changing(workplace, KRONOS, "every gate has looked at the evidence") as session:

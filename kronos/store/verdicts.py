@@ -104,8 +104,8 @@ def unjudged(session: Session, seconds: float, code_version: str) -> list[Unjudg
 def duplicates_of(session: Session, experiment_id: UUID, incumbent: str | None) -> tuple[str, ...]:
     """Configs with the very parameters of the one that an experiment proposes, of which nothing new is learned.
 
-    The incumbent, the active config, and what another experiment proposed whose results or verdict were there within the
-    last year, and before this one had any.
+    The incumbent, the active config, and what another experiment proposed that was seen within the last year, and
+    before this one ever was: its results were there, judged or not.
     """
     values = {"experiment_id": experiment_id, "incumbent": incumbent}
     return tuple(row[0] for row in session.execute(query("verdicts", "duplicates"), values).fetchall())

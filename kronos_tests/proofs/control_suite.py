@@ -15,7 +15,7 @@ from kronos.core.controls.outcomes import Expectation, Suite
 from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.policy import GatePolicy
 from kronos.services.experiments import find_experiment
-from kronos.services.gate_evidence import gate_evidence, read_backtest
+from kronos.services.gate_evidence import gate_evidence, observed_now, read_backtest
 from kronos.services.gate_policies import gate_policy
 from kronos_tests.broken_gates import BROKEN, caught, loosened_policy
 from kronos_tests.suites import Sandbox, sandbox, wrong
@@ -66,8 +66,9 @@ def _shown(world: Sandbox, suite: Suite) -> dict[str, dict[str, str]]:
 
 def _packs(world: Sandbox, suite: Suite, policy: GatePolicy) -> list[tuple[Expectation, GateEvidence]]:
     """Each control with its evidence, as it is read under a policy."""
-    database, found = world.bench.workplace.database, []
+    database, pipeline, found = world.bench.workplace.database, world.bench.pipeline, []
     for one in suite.outcomes:
         backtest = read_backtest(database, find_experiment(database, str(one.experiment_id)))
-        found.append((one.expected, gate_evidence(world.bench.pipeline, backtest, policy, world.now.date())))
+        observed = observed_now(pipeline.lake)
+        found.append((one.expected, gate_evidence(pipeline, backtest, policy, world.now.date(), observed)))
     return found

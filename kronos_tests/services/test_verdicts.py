@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -29,9 +29,10 @@ from kronos.sandbox.configs import CONFIGS, HANDICAPPED_INCUMBENT
 from kronos.services.backtest import run_backtest
 from kronos.services.controls import collect_suites, start_suites
 from kronos.services.experiments import cancel, requeue
-from kronos.services.gate_evidence import Backtest, gate_evidence, read_backtest
+from kronos.services.gate_evidence import Backtest, gate_evidence, observed_now, read_backtest
 from kronos.services.gate_policies import change_gate_policy, gate_policy
 from kronos.services.performance import Performance
+from kronos.services.pipeline import CELL_TABLES
 from kronos.services.verdicts import judge_experiment, unjudged_experiments, verdict_history, verdict_of
 from kronos.services.workplace import any_config
 from kronos.store.database import Database, Role
@@ -222,19 +223,47 @@ def test_beside_an_incumbent_that_only_forecasts_a_book_is_still_held_to_its_lim
     assert "VIOLATED" in reasons(found, Gate.HARD_CONSTRAINTS)
 
 
+def replayed_live(world: World, backtest: Backtest) -> pl.DataFrame:
+    """LIVE cells of an incumbent that did what its replay did."""
+    record = BacktestRecord(world.pipeline.lake, backtest.spec.experiment_id, backtest.marks)
+    of_replay = {"config_id": HANDICAPPED_INCUMBENT, "experiment_id": backtest.spec.experiment_id}
+    replayed = record.scan("cells").filter(**of_replay).collect()
+    return replayed.select(*CELLS).with_columns(mode=pl.lit("LIVE"), experiment_id=pl.lit(""))
+
+
+def observe(world: World, cells: pl.DataFrame) -> None:
+    world.pipeline.lake.write_months("cells", cells, sorted(cells["month"].unique()))
+
+
+def test_evidence_is_read_again_as_it_was_whatever_was_observed_since(world: World) -> None:
+    with tried(world) as experiment:
+        backtest = read_backtest(world.database, experiment)
+        live = replayed_live(world, backtest)
+        observe(world, live)
+        verdict = judged(world, experiment)
+        assert "AS_LIVE" in reasons(verdict, Gate.IMPROVEMENT)
+        observe(world, live.with_columns(weighted_return=-3.0 * pl.col("weighted_return")))
+
+        def digest(observed: Mapping[str, str]) -> str:
+            policy = gate_policy(world.database, "PORTFOLIO").policy
+            told = date.fromisoformat(verdict.report["about"]["data_now"])
+            return gate_evidence(world.pipeline, backtest, policy, told, observed).digest
+
+        assert digest(verdict.lake) == verdict.evidence_digest != digest(observed_now(world.pipeline.lake))
+        assert set(verdict.lake) == {*backtest.marks, *CELL_TABLES}
+        again = judged(world, experiment)
+        assert "REPLAY_DIFFERS" in reasons(again, Gate.IMPROVEMENT) and again.lake["cells"] != verdict.lake["cells"]
+
+
 def test_a_replay_is_held_against_what_the_incumbent_did_in_the_replays_markets(world: World) -> None:
     """Elsewhere it may trade as it likes: the replay says nothing of that."""
     with tried(world) as experiment:
         backtest = read_backtest(world.database, experiment)
-        record = BacktestRecord(world.pipeline.lake, str(experiment.experiment_id), backtest.marks)
-        of_replay = {"config_id": HANDICAPPED_INCUMBENT, "experiment_id": str(experiment.experiment_id)}
-        replayed = record.scan("cells").filter(**of_replay).collect()
-        live = replayed.select(*CELLS).with_columns(mode=pl.lit("LIVE"), experiment_id=pl.lit(""))
+        live = replayed_live(world, backtest)
         elsewhere = live.filter(pl.col("market_id") == "US_EQ").with_columns(
             market_id=pl.lit("EU_EQ"), weighted_return=-3.0 * pl.col("weighted_return")
         )
-        found = pl.concat([live, elsewhere])
-        world.pipeline.lake.write_months("cells", found, sorted(found["month"].unique()))
+        observe(world, pl.concat([live, elsewhere]))
         assert "EU_EQ" not in backtest.spec.markets
         assert "AS_LIVE" in reasons(judged(world, experiment), Gate.IMPROVEMENT)
 
@@ -275,7 +304,7 @@ def test_a_window_of_history_before_the_incumbent_decides_is_about_what_decided_
             spec=backtest.spec.model_copy(update={"battery": battery}),
             whole=replace(backtest.whole, detail={**backtest.whole.detail, "scenarios": told}),
         )
-        return list(gate_evidence(world.pipeline, changed, GatePolicy(), NOW.date()).scenarios)
+        return list(gate_evidence(world.pipeline, changed, GatePolicy(), NOW.date(), {}).scenarios)
 
     silent = "one of the two has no number there"
     assert losses() == [ScenarioLoss("inside", "", None, None, silent)]
@@ -311,7 +340,7 @@ def test_losses_in_scenarios_are_those_of_single_sessions_whatever_the_horizon(w
 
 
 def _scenarios(world: World, backtest: Backtest) -> tuple[ScenarioLoss, ...]:
-    return gate_evidence(world.pipeline, backtest, GatePolicy(), NOW.date()).scenarios
+    return gate_evidence(world.pipeline, backtest, GatePolicy(), NOW.date(), {}).scenarios
 
 
 def test_without_outcomes_of_single_sessions_no_scenario_is_judged(world: World) -> None:
