@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused, NotFound
+from kronos.settings import sql_root
 from kronos.store.backtests import (
     PieceRecord,
     pieces_of,
@@ -22,6 +26,7 @@ from kronos.store.backtests import (
 )
 from kronos.store.database import Database, Role
 from kronos.store.experiments import results_of
+from kronos.store.migrate import migrate
 from kronos_tests.store.attempts import NEW, OLD, QUEUED, admitted, attempts, ended, record, resulted, spec_of
 from kronos_tests.store.changes import moved
 
@@ -74,6 +79,32 @@ def test_a_piece_recorded_twice_stays_as_it_was_first(database: Database) -> Non
 def test_a_piece_that_failed_says_why(database: Database) -> None:
     with pytest.raises(ChangeRefused, match="backtest_pieces_failed_check"):
         record(database, admitted(database), "scenario-x", failed=True)
+
+
+def test_of_pieces_from_before_failures_were_told_those_without_rows_failed(
+    empty_database: Database, tmp_path: Path
+) -> None:
+    for path in (sql_root() / "migrations").glob("*.sql"):
+        if path.name < "0029":
+            shutil.copy(path, tmp_path)
+    migrate(empty_database, tmp_path)
+    experiment = admitted(empty_database)
+    spec = spec_of(experiment)
+    with empty_database.connect(Role.ORCHESTRATOR) as session:
+        save_spec(session, experiment.experiment_id, spec)
+        for piece, refused in (("fold-001", None), ("scenario-x", "no such regime")):
+            session.execute(
+                "INSERT INTO kronos.backtest_pieces "
+                "(experiment_id, digest, code_version, piece, attempt, lake, counts, seconds, refused) "
+                "VALUES (%s, %s, %s, %s, %s, '{}', '{}', 1, %s)",
+                [experiment.experiment_id, spec.digest, NEW, piece, experiment.attempt, refused],
+            )
+    migrate(empty_database)
+    with empty_database.connect(Role.READER) as session:
+        found = pieces_of(session, experiment.experiment_id, spec.digest, NEW)
+    assert {name: one.failed for name, one in found.items()} == {"fold-001": False, "scenario-x": True}
+    with empty_database.connect(Role.OWNER) as session, pytest.raises(psycopg.errors.RestrictViolation):
+        session.execute("UPDATE kronos.backtest_pieces SET failed = false")
 
 
 def test_a_piece_without_its_spec_is_refused(database: Database) -> None:
