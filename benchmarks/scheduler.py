@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kronos.core.scheduling.plan import plan
-from kronos.core.scheduling.policy import SchedulerPolicy
+from kronos.core.scheduling.policy import NO_LIMITS, SchedulerPolicy
 from kronos.core.scheduling.prediction import profiles
 from kronos.core.scheduling.snapshot import NEVER, Nodes, Queue, Running, Snapshot, Tier1
 from kronos.core.scheduling.windows import Windows
@@ -51,7 +51,7 @@ def _figures(snapshot: Snapshot) -> dict[str, Any]:
 def _snapshot(
     rng: np.random.Generator, *, runs: int, tied: bool = False, launches: int = 2, now: int = NOON
 ) -> Snapshot:
-    policy = SchedulerPolicy(launches_per_node=launches)
+    policy = SchedulerPolicy(limits=NO_LIMITS, most_running=None, launches_per_node=launches)
     history = {(engine, name): rng.lognormal(7.5, 1.0, 200).tolist() for engine in ENGINES for name in ResourceClass}
     starts = np.array([NOON + 4 * HOUR + n * DAY for n in range(-2, 14)], dtype=np.int64)
     empty = np.array([], dtype=np.int64)

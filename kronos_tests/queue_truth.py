@@ -19,7 +19,7 @@ from uuid import UUID
 
 import dagster as dg
 
-from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.core.scheduling.policy import CLASS_LIMITS, MOST_BACKTESTS
 from kronos.defs.experiments.partitions import members_of
 from kronos.services.backtest_queue import QueueStatus
 from kronos.settings import Settings

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kronos.core.backtests.policy import BacktestPolicy
 from kronos.core.conventions import DEFAULT_SESSIONS_PER_YEAR, MIN_ANNUALISED_OBSERVATIONS, MIN_COVERAGE
 from kronos.core.scheduling.policy import SchedulerPolicy
-from kronos.core.vocabulary import ResourceClass
 
 
 class _Strict(BaseModel):
@@ -41,11 +40,6 @@ def _default_markets() -> dict[str, Market]:
         "ASIA_EQ": Market(calendar="XHKG", region="ASIA", currency="HKD"),
         "FX_GLOB": Market(calendar="24/5", region="GLOBAL", sessions_per_year=260),
     }
-
-
-CLASS_LIMITS: Final = {ResourceClass.CPU_HEAVY: 3, ResourceClass.GPU_HEAVY: 1, ResourceClass.MIXED: 2}
-MOST_BACKTESTS: Final = 4
-"""Backtests at once, by class and in all: the run queue's tag limits in dagster.yaml are the same."""
 
 
 class ComparisonPolicy(_Strict):
@@ -191,7 +185,7 @@ class ObservationPolicy(_Strict):
     comparison: ComparisonPolicy = ComparisonPolicy()
     monitoring: MonitoringPolicy = MonitoringPolicy()
     backtests: BacktestPolicy = BacktestPolicy()
-    scheduler: SchedulerPolicy = SchedulerPolicy(limits=CLASS_LIMITS, most_running=MOST_BACKTESTS)
+    scheduler: SchedulerPolicy = SchedulerPolicy()
     proposals: SelfProposalPolicy = SelfProposalPolicy()
     shadow: ShadowPolicy = ShadowPolicy()
     controls: ControlsPolicy = ControlsPolicy()

@@ -15,7 +15,7 @@ import yaml
 
 from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
-from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.core.scheduling.policy import CLASS_LIMITS, MOST_BACKTESTS
 from kronos.core.vocabulary import ExperimentStatus, ResourceClass
 from kronos.defs.assembly import assemble
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_of, members_tag

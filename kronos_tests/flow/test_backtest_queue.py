@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from kronos.core.backtests.attempts import Attempt
-from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.core.scheduling.policy import CLASS_LIMITS, MOST_BACKTESTS
 from kronos.core.vocabulary import ResourceClass
 from kronos_tests.core.backtests.test_attempts import attempt
 from kronos_tests.proofs.backtest_queue import most_at_once, over_caps

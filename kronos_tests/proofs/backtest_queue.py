@@ -22,7 +22,7 @@ from typing import Any
 from uuid import UUID
 
 from kronos.core.backtests.attempts import Attempt, AttemptOutcome
-from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS
+from kronos.core.scheduling.policy import CLASS_LIMITS, MOST_BACKTESTS
 from kronos.core.vocabulary import ResourceClass
 from kronos.defs.experiments.sensors import experiment_job
 from kronos.errors import KronosError

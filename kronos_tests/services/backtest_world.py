@@ -15,7 +15,7 @@ from kronos.core.backtests.runner import Ability, ChosenRunner, Produced, Watch
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import CONTROLS, KRONOS, EngineDates, ExperimentRequest
-from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS, ObservationPolicy
+from kronos.core.policy import ObservationPolicy
 from kronos.core.scenarios.battery import Battery, HistoricalWindow, Scenario, ShockOverlay
 from kronos.core.scheduling.policy import Caps, Need, SchedulerPolicy
 from kronos.core.vocabulary import ExperimentStatus, ResourceClass
@@ -60,8 +60,6 @@ def roomy(**changes: Any) -> SchedulerPolicy:
         "caps": caps,
         "quiet_caps": caps,
         "needs": dict.fromkeys(ResourceClass, need),
-        "limits": CLASS_LIMITS,
-        "most_running": MOST_BACKTESTS,
         "launches_per_node": 10,
         "least_disk_free_mb": 0,
         "cooldown": timedelta(milliseconds=1),

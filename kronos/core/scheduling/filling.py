@@ -62,8 +62,9 @@ class Filling:
         self._latest = windows.next_start(snapshot.now)[0] - needed
         """Instant after which a place no longer has the time it needs before the next protected window."""
         running = np.bincount(snapshot.running.kind % len(CLASSES), minlength=len(CLASSES))
-        limits = [snapshot.policy.limits.get(name, _UNLIMITED) for name in CLASSES]
-        self._class_left: list[int] = (np.array(limits) - running).tolist()
+        limits = [snapshot.policy.limits[name] for name in CLASSES]
+        most = np.array([_UNLIMITED if limit is None else limit for limit in limits])
+        self._class_left: list[int] = (most - running).tolist()
         self._slots, self._limit = _slots(snapshot)
         self._closed: dict[int, int] = {}
         """Need -> the first place that found no room for it."""

@@ -13,6 +13,11 @@ from kronos.core.vocabulary import ResourceClass
 
 CLASSES: Final = tuple(ResourceClass)
 """Resource classes in the order of their codes in a snapshot's columns."""
+CLASS_LIMITS: Final = {ResourceClass.CPU_HEAVY: 3, ResourceClass.GPU_HEAVY: 1, ResourceClass.MIXED: 2}
+MOST_BACKTESTS: Final = 4
+"""Backtests at once, by class and in all: the run queue's tag limits in dagster.yaml are the same."""
+NO_LIMITS: Final[Mapping[ResourceClass, None]] = dict.fromkeys(CLASSES)
+"""For a simulation or a machine park without a run queue: any number of runs of each class."""
 
 
 def seconds(duration: timedelta) -> int:
@@ -119,6 +124,10 @@ class Retries(_Strict):
         return min(self.first_after * self.factor ** max(crashes - 1, 0), self.longest)
 
 
+def _with_defaults(limits: Mapping[ResourceClass, int | None]) -> dict[ResourceClass, int | None]:
+    return {**CLASS_LIMITS, **limits}
+
+
 def _default_needs() -> dict[ResourceClass, Need]:
     return {
         ResourceClass.CPU_HEAVY: Need(),
@@ -137,10 +146,13 @@ class SchedulerPolicy(_Strict):
     needs: dict[ResourceClass, Need] = Field(default_factory=_default_needs)
     engine_needs: dict[str, dict[ResourceClass, Need]] = Field(default_factory=dict)
     """Exceptions by engine."""
-    limits: dict[ResourceClass, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    """Runs of a class at once, over all nodes; keep them equal to the run queue's tag limits."""
-    most_running: Annotated[int, Field(ge=0)] | None = None
-    """Backtests at once, over all nodes and classes."""
+    limits: Annotated[Mapping[ResourceClass, Annotated[int, Field(ge=0)] | None], AfterValidator(_with_defaults)] = (
+        CLASS_LIMITS
+    )
+    """Runs of a class at once, over all nodes; None: any number. A class that is not named keeps its default. Keep them
+    equal to the run queue's tag limits."""
+    most_running: Annotated[int, Field(ge=0)] | None = MOST_BACKTESTS
+    """Backtests at once, over all nodes and classes; None: any number."""
 
     quiet_lead: Duration = timedelta(minutes=30)
     """So long before quiet hours end the normal caps hold again for what is admitted."""

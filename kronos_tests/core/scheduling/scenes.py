@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kronos.core.scheduling.decisions import Plan
-from kronos.core.scheduling.policy import SchedulerPolicy
+from kronos.core.scheduling.policy import NO_LIMITS, SchedulerPolicy
 from kronos.core.scheduling.prediction import Kind, Profiles, profiles
 from kronos.core.scheduling.snapshot import Nodes, Queue, Running, Snapshot, Tier1
 from kronos.core.scheduling.windows import Windows
@@ -21,7 +21,7 @@ NOON = 1_000 * DAY + 12 * HOUR
 CPU, GPU, MIXED = 0, 1, 2
 """Kinds of engine A."""
 
-POLICY = SchedulerPolicy()
+POLICY = SchedulerPolicy(limits=NO_LIMITS, most_running=None)
 CLOSE, DEADLINE = NOON + 4 * HOUR, NOON + 8 * HOUR
 
 

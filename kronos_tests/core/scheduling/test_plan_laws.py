@@ -21,7 +21,7 @@ from kronos_tests.core.scheduling.scenes import DAY, HOUR, NOON, POLICY, daily_w
 POLICIES = (
     POLICY,
     policy(launches_per_node=1, most_running=3),
-    policy(limits={"CPU_HEAVY": 1, "MIXED": 2}, launches_per_node=9),
+    policy(limits={"CPU_HEAVY": 1, "GPU_HEAVY": None, "MIXED": 2}, launches_per_node=9),
 )
 
 

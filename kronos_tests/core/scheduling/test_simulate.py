@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kronos.core.scheduling.policy import SchedulerPolicy
+from kronos.core.scheduling.policy import NO_LIMITS, SchedulerPolicy
 from kronos.core.scheduling.promises import Tally, combined, promises, tally
 from kronos.core.scheduling.scenario import DAY, HOUR, Job, Schedule
 from kronos.core.scheduling.simulate import Outcome, Stay, can_finish, simulate
@@ -16,7 +16,7 @@ from kronos.services.simulation import simulated
 from kronos_tests.core.scheduling.scenes import CLOSE, DEADLINE, NOON, daily_windows, forecasts
 from kronos_tests.proofs import scheduler_storm
 
-POLICY = SchedulerPolicy()
+POLICY = SchedulerPolicy(limits=NO_LIMITS, most_running=None)
 
 
 def _schedule(*jobs: Job, **troubles: object) -> Schedule:

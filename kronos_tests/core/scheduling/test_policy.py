@@ -1,0 +1,37 @@
+"""What the scheduler may be told: an override of one entry leaves the others as they were."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from kronos.core.policy import ObservationPolicy
+from kronos.core.scheduling.policy import CLASS_LIMITS, MOST_BACKTESTS, NO_LIMITS, SchedulerPolicy
+from kronos.core.vocabulary import ResourceClass
+
+
+def test_any_other_override_keeps_the_limits_of_the_run_queue() -> None:
+    found = ObservationPolicy.model_validate_json('{"scheduler": {"tick": 60}}').scheduler
+    assert (found.limits, found.most_running) == (CLASS_LIMITS, MOST_BACKTESTS)
+    assert ObservationPolicy().scheduler == SchedulerPolicy()
+
+
+def test_a_limit_of_one_class_keeps_those_of_the_others() -> None:
+    found = ObservationPolicy.model_validate_json('{"scheduler": {"limits": {"MIXED": 0}}}').scheduler
+    assert found.limits == {**CLASS_LIMITS, ResourceClass.MIXED: 0}
+
+
+def test_that_there_is_no_limit_is_said_class_by_class() -> None:
+    found = SchedulerPolicy(limits={ResourceClass.GPU_HEAVY: None})
+    assert found.limits == {**CLASS_LIMITS, ResourceClass.GPU_HEAVY: None}
+    assert SchedulerPolicy(limits=NO_LIMITS).limits == NO_LIMITS
+
+
+def test_limits_survive_json() -> None:
+    found = SchedulerPolicy(limits={ResourceClass.CPU_HEAVY: 7, ResourceClass.MIXED: None}, most_running=None)
+    assert SchedulerPolicy.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_limit_below_nothing_is_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match="CPU_HEAVY"):
+        SchedulerPolicy(limits={ResourceClass.CPU_HEAVY: -1})
