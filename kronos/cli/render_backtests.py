@@ -100,15 +100,20 @@ def _surroundings(state: SchedulerState) -> list[str]:
     ]
     if "run_queue" in state.counts:
         said.append(_of_run_queue(state.counts["run_queue"]))
-    busy = [market for market, one in state.tier1.items() if one["busy"]]
-    said.append(
-        f"tier 1 at work in {', '.join(busy)}" if busy else f"tier 1 idle in {', '.join(state.tier1) or 'none'}"
-    )
+    said.append(_of_tier1(state))
     if "open_until" in state.windows:
         said.append(f"protected for {state.windows['open_for']} until {_instant(state.windows['open_until'])}")
     elif state.windows:
         said.append(f"next protected {_instant(state.windows['next_start'])} ({state.windows['next_market']})")
     return said
+
+
+def _of_tier1(state: SchedulerState) -> str:
+    """Where it is at work; what earlier versions kept says nothing of what could not be read."""
+    if state.counts.get("unread"):
+        return f"nothing starts, since nobody knows what tier 1 does: {state.counts['unread']}"
+    busy = [market for market, one in state.tier1.items() if one["busy"]]
+    return f"tier 1 at work in {', '.join(busy)}" if busy else f"tier 1 idle in {', '.join(state.tier1) or 'none'}"
 
 
 def _of_run_queue(found: Mapping[str, Any]) -> str:

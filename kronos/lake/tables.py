@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from polars.exceptions import ComputeError
 
 from kronos.core.frames import (
     CALIBRATION_CELLS,
@@ -126,6 +127,11 @@ class Lake:
         rest = [name for name in lf.collect_schema().names() if name not in schema]
         return lf.select(*schema, *rest)
 
+    def collect(self, lf: pl.LazyFrame) -> pl.DataFrame:
+        """The rows of a scan; files that are not there or cannot be read are the lake's own error."""
+        with self._refusals("read"):
+            return lf.collect()
+
     def version(self, table: str) -> int | None:
         """Newest version of a table; None before the first write."""
         with self._refusals("read"):
@@ -198,7 +204,7 @@ class Lake:
     def _refusals(self, done: str) -> Iterator[None]:
         try:
             yield
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, ComputeError) as error:
             cause = next(iter(str(error).splitlines()), type(error).__name__)
             raise LakeUnavailable(f"the lake {self.uri} cannot be {done}: {cause}") from error
 

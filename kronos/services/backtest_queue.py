@@ -48,6 +48,7 @@ class QueueStatus:
             "silent": self.silent,
             "nodes": self.state.nodes if self.state else {},
             "tier1": self.state.tier1 if self.state else {},
+            "unread": self.state.counts.get("unread") if self.state else None,
             "windows": self.state.windows if self.state else {},
             "run_queue": self.state.counts.get("run_queue", {}) if self.state else {},
             "running": [_running_as_json(one) for one in self.running],

@@ -23,7 +23,7 @@ def live_activity(pipeline: Pipeline, first: date, last: date) -> pl.DataFrame:
         pl.col("mode") == Mode.LIVE.value,
         pl.col("as_of_date").is_between(first, last),
     )
-    return decided.select("engine_name", "market_id", "as_of_date").unique().collect()
+    return pipeline.lake.collect(decided.select("engine_name", "market_id", "as_of_date").unique())
 
 
 def markets_in_use(pipeline: Pipeline, today: date, engine_name: str | None = None) -> list[str]:

@@ -22,9 +22,10 @@ from kronos.core.scenarios.battery import default_battery
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.policy import CLASSES, seconds
 from kronos.core.scheduling.prediction import Kind, Profiles, profiles
-from kronos.core.scheduling.snapshot import NEVER, Nodes, Queue, Running, Snapshot
+from kronos.core.scheduling.snapshot import NEVER, Nodes, Queue, Running, Snapshot, Tier1
 from kronos.core.scheduling.tier1 import JobState, RunState, tier1_states
 from kronos.core.scheduling.windows import Windows, moved, windows
+from kronos.errors import DatabaseUnavailable, LakeUnavailable, SourceMismatch
 from kronos.services.market_hours import session_closes
 from kronos.services.markets import markets_in_use
 from kronos.services.observatory import current_instant
@@ -64,6 +65,15 @@ class RunQueue:
         return None if self.limit is None else max(0, self.limit - self.others)
 
 
+@dataclass(frozen=True)
+class Trading:
+    """The markets in use and what tier 1 does there. unread: why that could not be read; then tier 1 is unknown."""
+
+    markets: Sequence[str]
+    tier1: tuple[Tier1, ...] = ()
+    unread: str | None = None
+
+
 CountRuns = Callable[[Set[str]], RunQueue]
 """The queue as it stands; the set: launches of the open attempts."""
 
@@ -80,6 +90,7 @@ class Seen:
     readings: Mapping[str, Any]
     """By node; `shut`: why nothing starts there, or None."""
     run_queue: RunQueue
+    trading: Trading
 
     def members_of(self, run: str) -> list[RunningBacktest]:
         """The attempts of a run, which goes by the key of its launch."""
@@ -103,6 +114,8 @@ class Seen:
             "running": len(self.running) + admitted,
             "admitted": admitted,
             "run_queue": asdict(self.run_queue),
+            "markets": list(self.trading.markets),
+            "unread": self.trading.unread,
         }
         return scheduler.SchedulerState(self.now, dict(self.readings), tier1, upcoming, counts)
 
@@ -122,8 +135,7 @@ def see(settings: Settings, pipeline: Pipeline, session: Session, count_runs: Co
     forecasts = _profiles(session, policy, queued, running)
     # in the sandbox tier 1 lives in the sandbox's own time
     shift = now - current_instant(settings, pipeline.database) if settings.sandbox else timedelta(0)
-    # theirs are the windows to protect
-    markets = markets_in_use(pipeline, (now - shift).date())
+    trading = _trading(pipeline, now, shift, before)
     readings = scheduler.node_readings(session)
     snapshot = Snapshot(
         now=_seconds(now),
@@ -136,8 +148,8 @@ def see(settings: Settings, pipeline: Pipeline, session: Session, count_runs: Co
             policy.scheduler.least_disk_free_mb,
             [_gpu_at_work(one, running, forecasts) for one in readings],
         ),
-        tier1=_tier1(pipeline, markets, now, shift),
-        windows=windows_in_use(policy, markets, now, shift, sandbox=settings.sandbox),
+        tier1=trading.tier1,
+        windows=windows_in_use(policy, trading.markets, now, shift, sandbox=settings.sandbox),
         profiles=forecasts,
         policy=policy.scheduler,
         run_slots=run_queue.slots,
@@ -145,7 +157,7 @@ def see(settings: Settings, pipeline: Pipeline, session: Session, count_runs: Co
     experiments = {one.experiment.experiment_id: one.experiment for one in queued}
     least = policy.scheduler.least_disk_free_mb
     told = {one.node: one.reading | {"shut": _shut(one.reading, least)} for one in readings}
-    return Seen(now, snapshot, experiments, standings, running, told, run_queue)
+    return Seen(now, snapshot, experiments, standings, running, told, run_queue, trading)
 
 
 def _standing(experiment: Experiment, attempts: Sequence[Any], policy: ObservationPolicy) -> Standing:
@@ -272,7 +284,20 @@ def _gpu_at_work(reading: scheduler.NodeReading, running: Sequence[RunningBackte
     return sum(int(forecasts.needs[forecasts.need_of[kind], 1]) for kind in at_work.values())
 
 
-def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Any, ...]:
+def _trading(pipeline: Pipeline, now: datetime, shift: timedelta, before: scheduler.SchedulerState | None) -> Trading:
+    """Markets and tier 1 as lake and source tell them; before: the last plan's, whose markets stay those in use, with
+    their windows, while the lake does not tell."""
+    try:
+        markets = markets_in_use(pipeline, (now - shift).date())
+    except LakeUnavailable as error:
+        return Trading([] if before is None else before.counts.get("markets", []), unread=str(error))
+    try:
+        return Trading(markets, _tier1(pipeline, markets, now, shift))
+    except (DatabaseUnavailable, SourceMismatch) as error:
+        return Trading(markets, unread=str(error))
+
+
+def _tier1(pipeline: Pipeline, markets: Sequence[str], now: datetime, shift: timedelta) -> tuple[Tier1, ...]:
     """Their states, from the source's own times moved to ours."""
     there = now - shift
     terms = pipeline.policy.scheduler

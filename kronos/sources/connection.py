@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from threading import RLock
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import polars as pl
 from adbc_driver_manager import Error as AdbcError
 
 from kronos.errors import BadValue, DatabaseUnavailable, SourceMismatch
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection as DbapiConnection
 
 Parameter = date | datetime | int | str | None
 
@@ -43,7 +46,10 @@ _SEVERITY: Final = re.compile(r"FATAL:|ERROR:|Failed to connect:")
 
 
 class SourceConnection:
-    """Runs SELECTs on the source; nothing is ever written or created there. Threads that share one take turns."""
+    """Runs SELECTs on the source; nothing is ever written or created there. Threads that share one take turns.
+
+    The session begins with the first statement, so that whoever reads nothing needs no server.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -51,19 +57,12 @@ class SourceConnection:
         self._turn = RLock()
         if urlsplit(url).scheme not in _SCHEMES:
             raise BadValue("the source URL", str(self), "postgresql://user:password@host:port/database")
-        from adbc_driver_postgresql import dbapi  # brings pandas, half a second, which not every process needs
-
-        try:
-            self._connection = dbapi.connect(_with_timeout(url), autocommit=True)
-        except AdbcError as error:
-            raise DatabaseUnavailable(f"the source database {self} cannot be used: {self._cause(error)}") from None
-        for statement in _SESSION:
-            self._execute(statement)
+        self._connection: DbapiConnection | None = None
 
     def fetch(self, statement: str, parameters: Sequence[Parameter] = (), *, reads: str = "query") -> pl.DataFrame:
         """The rows of one SELECT; `reads` names what is read, for the error when the source does not hold it."""
         try:
-            with self._turn, self._connection.cursor() as cursor:
+            with self._turn, self._session().cursor() as cursor:
                 cursor.execute(statement, parameters or None)
                 return within_calendar(cast(pl.DataFrame, pl.from_arrow(cursor.fetch_arrow_table())))
         except AdbcError as error:
@@ -80,8 +79,9 @@ class SourceConnection:
                 self._execute("ROLLBACK")
 
     def close(self) -> None:
-        """End the session."""
-        self._connection.close()
+        """End the session, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -95,9 +95,31 @@ class SourceConnection:
         parts = urlsplit(self._url)
         return f"{parts.path.lstrip('/')!r} at {parts.hostname or 'a local socket'}:{parts.port or 5432}"
 
+    def _session(self) -> DbapiConnection:
+        """The session, begun if there is none yet; in one's turn."""
+        if self._connection is None:
+            self._connection = self._begun()
+        return self._connection
+
+    def _begun(self) -> DbapiConnection:
+        from adbc_driver_postgresql import dbapi  # brings pandas, half a second, which not every process needs
+
+        try:
+            begun: DbapiConnection = dbapi.connect(_with_timeout(self._url), autocommit=True)
+        except AdbcError as error:
+            raise DatabaseUnavailable(f"the source database {self} cannot be used: {self._cause(error)}") from None
+        try:
+            with begun.cursor() as cursor:
+                for statement in _SESSION:
+                    cursor.execute(statement)
+        except AdbcError as error:
+            begun.close()
+            raise self._translated(error, "session") from None
+        return begun
+
     def _execute(self, statement: str) -> None:
         try:
-            with self._turn, self._connection.cursor() as cursor:
+            with self._turn, self._session().cursor() as cursor:
                 cursor.execute(statement)
         except AdbcError as error:
             raise self._translated(error, "session") from None

@@ -102,7 +102,7 @@ def test_a_refused_statement_does_not_end_the_session(foreign_reader: SourceRead
 @pytest.mark.parametrize("change", [(":watch@", ":wr0ng@"), ("empty_", "missing_")])
 def test_a_refused_login_is_one_sentence_without_the_password(foreign: Foreign, change: tuple[str, str]) -> None:
     with pytest.raises(DatabaseUnavailable) as caught:
-        opened(foreign.url.replace(*change), Dialect.PROMETHEUS_V2)
+        check(foreign.url.replace(*change), Dialect.PROMETHEUS_V2)
     text = str(caught.value)
     assert text.startswith("the source database") and "cannot be used" in text
     assert "wr0ng" not in text and "watch@" not in text and "\n" not in text
@@ -110,7 +110,7 @@ def test_a_refused_login_is_one_sentence_without_the_password(foreign: Foreign, 
 
 def test_a_server_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(DatabaseUnavailable, match=r"'db' at 127.0.0.1:1 cannot be used: .*[Cc]onnection refused"):
-        opened("postgresql://a:secret@127.0.0.1:1/db", Dialect.SPEC)
+        check("postgresql://a:secret@127.0.0.1:1/db", Dialect.SPEC)
 
 
 def test_only_postgres_addresses_are_taken() -> None:
