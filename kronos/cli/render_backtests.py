@@ -95,7 +95,7 @@ def _surroundings(state: SchedulerState) -> list[str]:
     said = [
         f"{node}: {one['cpu_used'] / 1000:.1f} of {one['cpu'] / 1000:.0f} processors and "
         f"{one['memory_used'] / 1024:.1f} of {one['memory'] / 1024:.0f} GB in use by others, "
-        f"load {one['load_1m']}{_of_disk(one)}"
+        f"load {one['load_1m']}{_out_of_the_ordinary(one)}"
         for node, one in state.nodes.items()
     ]
     if "run_queue" in state.counts:
@@ -121,9 +121,11 @@ def _of_run_queue(found: Mapping[str, Any]) -> str:
     return f"Dagster has {found['under_way']}{most} runs under way and {found['queued']} in its queue"
 
 
-def _of_disk(reading: Mapping[str, Any]) -> str:
-    """What is out of the ordinary; readings of earlier versions say nothing of it."""
+def _out_of_the_ordinary(reading: Mapping[str, Any]) -> str:
+    """What else is to be known of a machine; readings of earlier versions say nothing of it."""
     unknown = ", I/O pressure unknown" if reading.get("io_measure") == IoMeasure.NONE else ""
+    if reading.get("gpu", 0) is None:
+        unknown += ", its GPUs cannot be read: nothing that needs one starts there"
     return f"{unknown}, nothing starts there: {reading['shut']}" if reading.get("shut") else unknown
 
 

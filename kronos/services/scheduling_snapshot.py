@@ -241,13 +241,14 @@ def _nodes(
     return Nodes.of(
         [one.node for one in readings],
         gpu_used=_ints(
-            max(0, int(one.reading["gpu_used"]) - ours) for one, ours in zip(readings, gpu_at_work, strict=True)
+            max(0, int(one.reading["gpu_used"] or 0) - ours) for one, ours in zip(readings, gpu_at_work, strict=True)
         ),
         taken_at=_ints(NEVER if _unreadable(one.reading) else _seconds(one.taken_at) for one in readings),
         alive=np.array([now - one.taken_at <= _DEAD_AFTER for one in readings], dtype=np.bool_),
         disk_full=np.array([_disk_is_full(one.reading, least_disk_free_mb) for one in readings], dtype=np.bool_),
+        gpu_unread=np.array([one.reading["gpu"] is None for one in readings], dtype=np.bool_),
         io_pressure=_ints(one.reading["io_pressure"] or 0 for one in readings),
-        **{name: _ints(int(one.reading[name]) for one in readings) for name in columns},
+        **{name: _ints(int(one.reading[name] or 0) for one in readings) for name in columns},
     )
 
 

@@ -45,15 +45,16 @@ class Reading:
     """Thousandths of a processor or GPU, megabytes, thousandths of the time that tasks wait for a disk.
 
     cpu_used and memory_used leave the backtests' own processes out; gpu_used and io_pressure are everybody's.
-    io_pressure is None where io_measure is NONE or UNREADABLE.
+    io_pressure is None where io_measure is NONE or UNREADABLE; gpu and gpu_used are where there is a driver that did
+    not answer.
     """
 
     cpu: int
     memory: int
-    gpu: int
+    gpu: int | None
     cpu_used: int
     memory_used: int
-    gpu_used: int
+    gpu_used: int | None
     io_pressure: int | None
     io_measure: IoMeasure
     load_1m: float
@@ -87,10 +88,10 @@ def take_reading(ours: Iterable[psutil.Process], folder: Path, sample: float = S
     return Reading(
         cpu=1000 * (psutil.cpu_count() or 1),
         memory=memory.total >> 20,
-        gpu=1000 * len(gpus),
+        gpu=None if gpus is None else 1000 * len(gpus),
         cpu_used=max(0, round(1000 * (busy - own) / passed)),
         memory_used=max(0, (memory.total - memory.available - _resident(mine)) >> 20),
-        gpu_used=sum(10 * percent for percent in gpus),
+        gpu_used=None if gpus is None else sum(10 * percent for percent in gpus),
         io_pressure=io_pressure,
         io_measure=io_measure,
         load_1m=round(psutil.getloadavg()[0], 2),
@@ -149,12 +150,12 @@ def _io_pressure(iowait: float | None) -> tuple[IoMeasure, int | None]:
     return (IoMeasure.PRESSURE, round(10 * float(found[1]))) if found else (IoMeasure.UNREADABLE, None)
 
 
-def _gpus() -> list[int]:
-    """Percent in use of each GPU; none where there is no driver that says."""
+def _gpus() -> list[int] | None:
+    """Percent in use of each GPU; none where there is no driver, None where it does not answer."""
     if shutil.which(_GPU_QUERY[0]) is None:
         return []
     try:
         done = subprocess.run(_GPU_QUERY, capture_output=True, text=True, timeout=_GPU_TIMEOUT_S, check=True)
     except (subprocess.SubprocessError, OSError):
-        return []
+        return None
     return [int(row[0]) for row in csv.reader(done.stdout.splitlines()) if row and row[0].strip().isdigit()]

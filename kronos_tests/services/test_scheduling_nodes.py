@@ -104,6 +104,13 @@ def test_a_system_without_any_io_pressure_runs_backtests_and_says_so(world: Worl
     assert surroundings(world, **nothing).endswith("load 0.1, I/O pressure unknown")
 
 
+def test_gpus_that_cannot_be_read_are_no_telemetry_of_them_alone(world: World) -> None:
+    world.queued(resource_class=ResourceClass.GPU_HEAVY)
+    unread = {"gpu": None, "gpu_used": None}
+    assert said(world, **unread) == ("NO_TELEMETRY", "GPUs")
+    assert surroundings(world, **unread).endswith("its GPUs cannot be read: nothing that needs one starts there")
+
+
 def test_a_known_io_pressure_needs_no_word(world: World) -> None:
     assert surroundings(world, io_measure=IoMeasure.IOWAIT, io_pressure=20).endswith("load 0.1")
     assert surroundings(world).endswith("load 0.1"), "a reading of an earlier version"

@@ -56,7 +56,7 @@ def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
     assert reading.memory == psutil.virtual_memory().total >> 20
     assert 0 <= reading.cpu_used <= 1.5 * reading.cpu  # processor time is counted in ticks
     assert 0 <= reading.memory_used <= reading.memory
-    assert 0 <= reading.gpu_used <= reading.gpu
+    assert 0 <= (reading.gpu_used or 0) <= (reading.gpu or 0)
     assert reading.io_pressure is None or 0 <= reading.io_pressure <= 1000
     assert reading.load_1m >= 0 and 0 < reading.disk_free_mb <= psutil.disk_usage(str(tmp_path)).total >> 20
 
@@ -64,7 +64,7 @@ def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
 def test_a_reading_is_json_and_has_the_columns_of_a_node(tmp_path: Path) -> None:
     said = take_reading([], tmp_path, 0.05).to_json_dict()
     assert Reading(**json.loads(json.dumps(said))).to_json_dict() == said
-    of_others = {"ids", "alive", "taken_at", "disk_full"}
+    of_others = {"ids", "alive", "taken_at", "disk_full", "gpu_unread"}
     assert {column.name for column in fields(Nodes)} - of_others <= set(said) and "disk_free_mb" in said
 
 
@@ -187,10 +187,10 @@ def test_a_system_that_counts_no_wait_either_says_so(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("program", "size", "used"),
-    [("echo 37; echo 0", 2000, 370), ("echo '[N/A]'; echo 100", 1000, 1000), ("exit 9", 0, 0), ("echo", 0, 0)],
+    [("echo 37; echo 0", 2000, 370), ("echo '[N/A]'; echo 100", 1000, 1000), ("exit 9", None, None), ("echo", 0, 0)],
 )
 def test_gpus_are_those_the_driver_tells_of(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, size: int, used: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, size: int | None, used: int | None
 ) -> None:
     driver = tmp_path / "nvidia-smi"
     driver.write_text(f"#!/bin/sh\n{program}\n")
@@ -203,3 +203,14 @@ def test_gpus_are_those_the_driver_tells_of(
 def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert telemetry._gpus() == []
+
+
+def test_a_driver_that_is_too_slow_tells_of_no_gpus_nor_of_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\nexec sleep 60\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(telemetry, "_GPU_TIMEOUT_S", 0.1)
+    assert telemetry._gpus() is None

@@ -29,7 +29,7 @@ from kronos.core.scheduling.candidates import Candidates, Held, candidates, leng
 from kronos.core.scheduling.decisions import CODE, Plan, QueueDecisions, Reason
 from kronos.core.scheduling.filling import Filling, Verdicts
 from kronos.core.scheduling.policy import Caps, seconds
-from kronos.core.scheduling.room import capacities, fresh_nodes, usable_nodes
+from kronos.core.scheduling.room import capacities, fresh_nodes, usable_nodes, with_unread_gpus
 from kronos.core.scheduling.runs import decide_runs, node_of_runs
 from kronos.core.scheduling.snapshot import Snapshot
 from kronos.core.scheduling.windows import Windows
@@ -160,11 +160,23 @@ def _by_size(snapshot: Snapshot, windows: Windows, places: Candidates, verdicts:
     never = (~(normal | quiet))[need]
     verdicts.say(never, Reason.NO_SUCH_NODE, "nodes")
     verdicts.start[never] = windows.known_until
+    unread = never & _possible_unread(snapshot)[need]
+    verdicts.say(unread, Reason.NO_TELEMETRY, "GPUs")
+    verdicts.start[unread] = snapshot.now + seconds(snapshot.policy.tick)
 
 
 def _possible(snapshot: Snapshot, caps: Caps) -> Bools:
     """Per need, whether some living node could take it if it were empty."""
-    sizes = capacities(snapshot, caps)[snapshot.nodes.alive]
+    return _fitting(snapshot, capacities(snapshot, caps))
+
+
+def _possible_unread(snapshot: Snapshot) -> Bools:
+    """The same, under the higher caps, if nodes had the GPUs that nobody could read."""
+    return _fitting(snapshot, with_unread_gpus(snapshot, capacities(snapshot, snapshot.policy.quiet_caps)))
+
+
+def _fitting(snapshot: Snapshot, capacity: Ints) -> Bools:
+    sizes = capacity[snapshot.nodes.alive]
     fits: Bools = np.all(sizes[None, :, :] >= snapshot.profiles.needs[:, None, :], axis=2)
     possible: Bools = np.any(fits, axis=1)
     return possible

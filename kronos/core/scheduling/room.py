@@ -16,6 +16,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 _RESOURCES = ("cpu", "gpu", "memory", "io")
+_ENOUGH = 2**40
 
 
 @dataclass
@@ -48,6 +49,13 @@ def capacities(snapshot: Snapshot, caps: Caps) -> Ints:
     return sizes
 
 
+def with_unread_gpus(snapshot: Snapshot, sizes: Ints) -> Ints:
+    """Capacities of nodes with GPUs that could not be read as if there were enough of them."""
+    found = sizes.copy()
+    found[snapshot.nodes.gpu_unread, 1] = _ENOUGH
+    return found
+
+
 def reserved_by_runs(snapshot: Snapshot, node_of_run: Ints) -> Ints:
     """Sum of the needs of the runs on each node."""
     totals = np.zeros((len(snapshot.nodes), len(_RESOURCES)), dtype=np.int64)
@@ -69,7 +77,10 @@ def free_units(snapshot: Snapshot, node_of_run: Ints) -> Ints:
     used[:, 1] += nodes.gpu_used
     used[:, 2] += nodes.memory_used
     used[:, 3] = np.maximum(ours[:, 3], nodes.io_pressure)
-    return capacities(snapshot, caps_in_force(snapshot, admitting=True)) - used
+    free = capacities(snapshot, caps_in_force(snapshot, admitting=True)) - used
+    # runs hold some of what counts as none: that is in nobody else's way
+    free[nodes.gpu_unread, 1] = 0
+    return free
 
 
 def fresh_nodes(snapshot: Snapshot) -> Bools:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kronos.core.scheduling.decisions import CODE, Reason, RunDecisions
 from kronos.core.scheduling.policy import seconds
-from kronos.core.scheduling.room import capacities, caps_in_force, reserved_by_runs
+from kronos.core.scheduling.room import capacities, caps_in_force, reserved_by_runs, with_unread_gpus
 from kronos.core.scheduling.snapshot import NEVER, Snapshot
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -97,7 +97,7 @@ def _alarms(snapshot: Snapshot, clock: int) -> list[_Alarm]:
 def _over_cap(snapshot: Snapshot, node_of_run: Ints, leaving: Bools) -> Bools:
     """Resumable runs that a lower cap no longer has room for, the newest on their node first."""
     over = np.zeros(len(snapshot.running), dtype=np.bool_)
-    capacity = capacities(snapshot, caps_in_force(snapshot, admitting=False))
+    capacity = with_unread_gpus(snapshot, capacities(snapshot, caps_in_force(snapshot, admitting=False)))
     totals = reserved_by_runs(snapshot, node_of_run)
     crowded = (totals > capacity).any(axis=1)
     if not crowded.any():

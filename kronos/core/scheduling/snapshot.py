@@ -136,6 +136,7 @@ class Nodes(_Columns):
         "memory_used": 0,
         "io_pressure": 0,
         "disk_full": False,
+        "gpu_unread": False,
     }
 
     cpu: Ints
@@ -149,6 +150,9 @@ class Nodes(_Columns):
     io_pressure: Ints
     disk_full: Bools
     """What runs there goes on; nothing starts."""
+    gpu_unread: Bools
+    """How many GPUs it has, and what is in use of them, could not be read; both count as 0. What runs there goes on;
+    nothing that needs one starts."""
 
 
 @dataclass(frozen=True)

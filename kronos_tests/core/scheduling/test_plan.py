@@ -149,6 +149,22 @@ def test_quiet_hours_raise_the_caps_until_shortly_before_they_end() -> None:
     assert answers(plan(moment(nodes=four, windows=ending))) == {"e0": "NO_CAPACITY"}
 
 
+def test_gpus_that_cannot_be_read_make_no_run_leave_and_take_none() -> None:
+    """A driver that does not answer for a moment says nothing of what is there."""
+    of_gpu = running(1, kind=GPU, folds=10)
+    gone = moment(running=of_gpu, nodes=nodes(8, gpu=0), queue=queue(0))
+    unread = {"nodes": nodes(8, gpu=0, gpu_unread=True), "queue": queue(2, kind=[GPU, CPU])}
+    assert orders(plan(gone))["r0"][:2] == ("PREEMPT", "OVER_CAP")
+    said = plan(moment(running=of_gpu, **unread))
+    assert orders(said)["r0"][:2] == ("KEEP", "FREE")
+    assert answers(said) == {"e0": "NO_TELEMETRY", "e1": "n0"} and row(said, "e0")["blocker"] == "GPUs"
+
+
+def test_gpus_that_cannot_be_read_are_in_the_way_of_none_that_can() -> None:
+    two = nodes(8, 8, gpu=[0, 1_000], gpu_unread=[True, False])
+    assert answers(plan(moment(nodes=two, queue=queue(2, kind=GPU)))) == {"e0": "n1", "e1": "NO_CAPACITY"}
+
+
 def test_runs_over_the_normal_caps_leave_when_quiet_hours_end_the_newest_first() -> None:
     three = running(3, folds=10, started_at=[NOON - 900, NOON - 300, NOON - 600])
     said = orders(plan(moment(running=three, nodes=nodes(4), queue=queue(0))))
