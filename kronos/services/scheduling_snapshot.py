@@ -176,7 +176,7 @@ def _profiles(
 ) -> Profiles:
     terms = policy.scheduler
     history: dict[Kind, list[float]] = {}
-    for one in runtimes(session, terms.history_length * len(CLASSES)):
+    for one in runtimes(session, terms.history_length):
         if one.seconds > 0.0:
             history.setdefault((one.engine_name, one.resource_class), []).append(one.seconds)
     experiments = [one.experiment for one in queued] + [one.experiment for one in running]

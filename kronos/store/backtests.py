@@ -195,9 +195,9 @@ def queued_backtests(session: Session) -> list[QueuedBacktest]:
 
 
 def runtimes(session: Session, newest: int) -> list[Runtime]:
-    """How long the newest completed backtests took, oldest first."""
+    """How long the newest completed backtests of each engine and class took, oldest first."""
     with session.cursor(row_factory=class_row(Runtime)) as cursor:
-        found = cursor.execute(query("backtests", "runtimes"), {"limit": newest}).fetchall()
+        found = cursor.execute(query("backtests", "runtimes"), {"newest": newest}).fetchall()
     return [Runtime(one.engine_name, ResourceClass(one.resource_class), one.seconds) for one in found]
 
 

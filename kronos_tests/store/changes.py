@@ -89,6 +89,7 @@ def created(
     author: str = "ann",
     outcome: ExpectedOutcome = ExpectedOutcome.CANDIDATE,
     token: str | None = None,
+    **changes: Any,
 ) -> Experiment:
     """A pending experiment with a config of its own, controls by Kronos. token: of an author who is a principal."""
     if outcome in CONTROLS:
@@ -98,7 +99,7 @@ def created(
         begin(session, author, token=token)
         register_base(session)
         register_config(session, config_id, control=outcome in CONTROLS)
-        return insert_experiment(session, new_experiment(config_id, expected_outcome=outcome))
+        return insert_experiment(session, new_experiment(config_id, expected_outcome=outcome, **changes))
 
 
 def moved(

@@ -21,6 +21,7 @@ from kronos.core.vocabulary import ExperimentStatus, ResourceClass
 from kronos.errors import ChangeRefused
 from kronos.settings import sql_root
 from kronos.store.backtests import (
+    PieceRecord,
     Renewed,
     RunningBacktest,
     Runtime,
@@ -30,9 +31,11 @@ from kronos.store.backtests import (
     pieces_of,
     plan_pieces,
     queued_backtests,
+    record_piece,
     renew,
     running_backtests,
     runtimes,
+    save_spec,
     take_up,
     tell,
 )
@@ -46,6 +49,7 @@ from kronos_tests.store.changes import LEASE, at_status, begin, created, moved
 _, _, _, REVIEW, _, REJECTED = ExperimentStatus
 COMPLETED, PREEMPTED, CRASHED, LOST, CANCELLED = AttemptOutcome
 T0 = datetime(2024, 6, 3, 12, tzinfo=UTC)
+PIECE = {"lake": {"backtest_cells": "t:3"}, "counts": {"decisions": 5}, "seconds": 1.5, "refused": None}
 TABLES = (
     "backtest_specs",
     "backtest_attempts",
@@ -460,8 +464,12 @@ def _at_times(
     *lasted: tuple[int, AttemptOutcome],
     batch: Experiment | None = None,
     turns: Sequence[int | None] = (),
+    made: bool = True,
 ) -> Experiment:
-    """Attempts that took exactly so many seconds each, one a day; turns: after how many of them work on it began."""
+    """Attempts that took exactly so many seconds each, one a day; turns: after how many of them work on it began.
+
+    made: whether what is completed makes its one piece, or has it from before.
+    """
     for (seconds, outcome), turn in zip_longest(lasted, turns):
         target = REVIEW if outcome is COMPLETED else QUEUED
         running_one = moved(database, experiment, RUNNING)
@@ -479,6 +487,11 @@ def _at_times(
                     " WHERE experiment_id = %s AND outcome IS NULL",
                     [start + timedelta(seconds=turn), experiment.experiment_id],
                 )
+            if made and outcome is COMPLETED:
+                one = spec_of(running_one)
+                save_spec(session, running_one.experiment_id, one)
+                piece = PieceRecord(**PIECE | {"piece": f"p{running_one.attempt}", "attempt": running_one.attempt})
+                record_piece(session, running_one.experiment_id, one.digest, NEW, piece)
             session.execute(
                 "UPDATE kronos.backtest_attempts SET ended_at = %s, outcome = %s"
                 " WHERE experiment_id = %s AND outcome IS NULL",
@@ -514,6 +527,24 @@ def test_only_the_newest_completed_backtests_count_oldest_first(database: Databa
         _at_times(database, at_status(database, QUEUED), *steps)
     _at_times(database, at_status(database, QUEUED), (99, PREEMPTED))
     assert [one.seconds for one in _runtimes(database, 2)] == [22.0, 33.0]
+
+
+def test_an_engine_and_class_that_is_seldom_tested_keeps_its_history_beside_a_busy_one(database: Database) -> None:
+    seldom = created(database, resource_class=ResourceClass.GPU_HEAVY)
+    _at_times(database, moved(database, seldom, QUEUED), (900, COMPLETED))
+    for seconds in (10, 20, 30):
+        _at_times(database, at_status(database, QUEUED), (1, PREEMPTED), (seconds, COMPLETED))
+    found = [(one.resource_class.value, one.seconds) for one in _runtimes(database, 2)]
+    assert found == [("GPU_HEAVY", 900.0), ("CPU_HEAVY", 21.0), ("CPU_HEAVY", 31.0)]
+
+
+def test_a_backtest_that_had_every_piece_from_before_tells_nothing_of_a_runtime(database: Database) -> None:
+    """Asked for again it only looks them up; its pieces made after that count for the next time."""
+    experiment = _at_times(database, at_status(database, QUEUED), (50, COMPLETED))
+    experiment = _at_times(database, moved(database, experiment, QUEUED), (2, PREEMPTED), (1, COMPLETED), made=False)
+    assert [one.seconds for one in _runtimes(database)] == [50.0]
+    _at_times(database, moved(database, experiment, QUEUED), (3, LOST), (40, COMPLETED))
+    assert [one.seconds for one in _runtimes(database)] == [50.0, 43.0]
 
 
 def _queued_at(database: Database) -> datetime:

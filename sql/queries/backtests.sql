@@ -118,27 +118,35 @@ WHERE status = 'QUEUED_FOR_BACKTEST'
 ORDER BY attempt.experiment_id, attempt.attempt;
 
 -- name: runtimes
--- Seconds that completed backtests took, attempts added up, oldest first: from admission to end, but in a batch, whose
--- members are admitted together and run one after the other, from when their turn came.
-SELECT experiment.engine_name, experiment.resource_class, done.seconds FROM (
-    SELECT completed.experiment_id, completed.ended_at, (
-        SELECT sum(extract(epoch FROM part.ended_at - CASE
+-- Seconds that the newest completed backtests of each engine and class took, attempts added up, oldest first: from
+-- admission to end, but in a batch, whose members are admitted together and run one after the other, from when their turn
+-- came. What was asked for again and had only to look up pieces made earlier tells nothing of a runtime.
+WITH steps AS (
+    SELECT part.experiment_id, part.ended_at, part.outcome = 'COMPLETED' AS completed, part.pieces,
+        extract(epoch FROM part.ended_at - CASE
             WHEN part.batch = part.experiment_id THEN part.admitted_at ELSE coalesce(part.started_at, part.ended_at)
-        END))::double precision
-        FROM kronos.backtest_attempts AS part
-        WHERE part.experiment_id = completed.experiment_id AND part.attempt <= completed.attempt
-            AND part.attempt > coalesce((
-                SELECT max(earlier.attempt) FROM kronos.backtest_attempts AS earlier
-                WHERE earlier.experiment_id = completed.experiment_id AND earlier.outcome = 'COMPLETED'
-                    AND earlier.attempt < completed.attempt
-            ), 0)
-    ) AS seconds
-    FROM kronos.backtest_attempts AS completed
-    WHERE completed.outcome = 'COMPLETED'
-    ORDER BY completed.ended_at DESC
-    LIMIT %(limit)s
-) AS done JOIN kronos.experiments AS experiment USING (experiment_id)
-ORDER BY done.ended_at, experiment.experiment_id;
+        END)::double precision AS seconds,
+        coalesce(made.pieces, 0) AS made,
+        count(*) FILTER (WHERE part.outcome = 'COMPLETED') OVER (
+            PARTITION BY part.experiment_id ORDER BY part.attempt ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS round
+    FROM kronos.backtest_attempts AS part
+    LEFT JOIN (
+        SELECT experiment_id, attempt, count(*) AS pieces FROM kronos.backtest_pieces GROUP BY experiment_id, attempt
+    ) AS made USING (experiment_id, attempt)
+), rounds AS (
+    SELECT experiment_id, max(ended_at) AS ended_at, sum(seconds) AS seconds FROM steps
+    GROUP BY experiment_id, round
+    HAVING bool_or(completed) AND sum(made) >= max(pieces) FILTER (WHERE completed)
+), numbered AS (
+    SELECT experiment.engine_name, experiment.resource_class, experiment_id, rounds.ended_at, rounds.seconds,
+        row_number() OVER (
+            PARTITION BY experiment.engine_name, experiment.resource_class ORDER BY rounds.ended_at DESC, experiment_id
+        ) AS place
+    FROM rounds JOIN kronos.experiments AS experiment USING (experiment_id)
+)
+SELECT engine_name, resource_class, seconds FROM numbered WHERE place <= %(newest)s
+ORDER BY ended_at, experiment_id;
 
 -- name: record_piece
 -- Records a checkpoint whose rows are in the lake.
