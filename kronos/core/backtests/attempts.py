@@ -87,7 +87,7 @@ class Standing:
     """Where an experiment in the queue stands after its attempts.
 
     crashes: failures in a row without a new checkpoint. stalls: preemptions in a row that lost everything since the
-    checkpoint they had started from. survived: longest time in seconds since the last checkpoint that did not reach the
+    checkpoint they had started from; one told to leave before it began had nothing to lose. survived: longest time in seconds since the last checkpoint that did not reach the
     next one. not_before: end of the pause after a failure.
     """
 
@@ -127,7 +127,8 @@ def _after(before: Standing, attempt: Attempt, retries: Retries) -> Standing:
     lost, gained = attempt.lost_seconds, attempt.gained
     failed = attempt.outcome in _FAILED
     # nobody knows of a run that never began whether it would have failed
-    crashed = failed and (attempt.started_at is not None or attempt.outcome is AttemptOutcome.CRASHED)
+    begun = attempt.started_at is not None
+    crashed = failed and (begun or attempt.outcome is AttemptOutcome.CRASHED)
     crashes = crashes_after(before.crashes, failed=crashed, gained=bool(gained))
     preempted = attempt.outcome is AttemptOutcome.PREEMPTED
     pause = retries.after(crashes) if crashed and attempt.ended_at is not None else None
@@ -135,7 +136,7 @@ def _after(before: Standing, attempt: Attempt, retries: Retries) -> Standing:
         pieces=attempt.pieces,
         pieces_done=attempt.pieces_after or attempt.pieces_before,
         crashes=crashes,
-        stalls=(0 if gained else before.stalls + 1) if preempted else before.stalls,
+        stalls=(0 if gained else before.stalls + begun) if preempted else before.stalls,
         survived=lost if gained else max(before.survived, lost),
         not_before=attempt.ended_at + pause if pause is not None and attempt.ended_at is not None else None,
         preempted_at=attempt.ended_at if preempted else before.preempted_at,

@@ -227,7 +227,7 @@ class _World:
             job.not_before = at + seconds(self._policy.retries.after(job.crashes))
         elif not crashed:
             job.preempted_at = at
-            job.stalls = 0 if gained else job.stalls + 1
+            job.stalls = 0 if gained else job.stalls + (worked > 0)
             job.fruitless += not gained and worked > 0
         self._waiting[job.name] = job
         return 0

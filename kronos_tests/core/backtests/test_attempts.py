@@ -147,6 +147,13 @@ def test_a_checkpoint_ends_the_row_of_crashes_and_of_preemptions() -> None:
     assert now(attempt(1), attempt(2)).stalls == 2
 
 
+def test_who_has_to_leave_before_it_began_has_not_stalled() -> None:
+    """It lost no time, and says nothing of how long a piece takes."""
+    early = [attempt(n, began=False) for n in (1, 2, 3)]
+    assert now(*early).stalls == 0 and now(*early).preempted_at == early[-1].ended_at
+    assert now(attempt(1), attempt(2, began=False), attempt(3)).stalls == 2
+
+
 def test_a_preemption_is_no_crash_and_a_crash_is_no_stall() -> None:
     mixed = now(attempt(1, CRASHED), attempt(2, PREEMPTED), attempt(3, CRASHED))
     assert (mixed.crashes, mixed.stalls) == (2, 1)
