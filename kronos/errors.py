@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
 _NOT_HELD: Final = re.compile(r"[\x00\ud800-\udfff]")
+_DOUBLE_BITS: Final = 1024
 
 
 def holdable(words: str) -> str:
@@ -30,7 +32,14 @@ class BadValue(KronosError):
 
     def __init__(self, name: str, value: object, expectation: str) -> None:
         self.name, self.value, self.expectation = name, value, expectation
-        super().__init__(f"{name} has value {value!r}: expected {expectation}")
+        super().__init__(f"{name} has value {_shown(value)}: expected {expectation}")
+
+
+def _shown(value: object) -> str:
+    """As Python writes it; a whole number beyond any double by its size: Python may refuse to write all its digits."""
+    if isinstance(value, int) and value.bit_length() > _DOUBLE_BITS:
+        return f"about {'-' if value < 0 else ''}1e{int(math.log10(abs(value)))}"
+    return repr(value)
 
 
 class DatabaseUnavailable(KronosError):

@@ -20,7 +20,7 @@ def canonical_json(value: object) -> str:
 
     value: None, bool, int, finite float, Decimal, str, list, tuple, or a mapping with text keys, nested at will. A key
     with null is not the same as no key; 0.1 + 0.2 is not 0.3; true is not 1. Raises `BadValue` for anything else, for
-    NaN and infinity, and for text that Postgres cannot hold (NUL, lone surrogates).
+    NaN, infinity and numbers beyond the largest double, and for text that Postgres cannot hold (NUL, lone surrogates).
     """
     if value is None or isinstance(value, bool):
         return json.dumps(value)
@@ -54,10 +54,17 @@ def _text(value: str) -> str:
 
 def _number(value: int | float | Decimal) -> str:
     """Plain decimal digits; repr of a float is the shortest text that reads back as the same float."""
-    if not math.isfinite(value):
-        raise BadValue("config number", value, "a finite number")
+    if not _held(value):
+        raise BadValue("config number", value, "a finite number that a double holds")
     digits = format(Decimal(repr(value)) if isinstance(value, float) else Decimal(value), "f")
     whole, _, fraction = digits.partition(".")
     fraction = fraction.rstrip("0")
     plain = f"{whole}.{fraction}" if fraction else whole
     return "0" if plain == "-0" else plain
+
+
+def _held(value: int | float | Decimal) -> bool:
+    try:
+        return math.isfinite(value)
+    except (OverflowError, ValueError):  # a whole number that is too large, a signalling NaN
+        return False

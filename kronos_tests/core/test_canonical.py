@@ -54,7 +54,21 @@ def test_the_text_read_back_has_the_same_text(body: dict[str, object]) -> None:
     assert canonical_json(json.loads(text)) == text
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), object(), {1: 2}, "\0", "\ud800", {1, 2}, b"x"])
+@pytest.mark.parametrize(
+    "bad", [float("nan"), float("inf"), Decimal("sNaN"), object(), {1: 2}, "\0", "\ud800", {1, 2}, b"x"]
+)
 def test_what_json_cannot_hold_is_refused(bad: object) -> None:
     with pytest.raises(BadValue):
         canonical_hash({"a": bad})
+
+
+@pytest.mark.parametrize(("base", "power", "size"), [(10, 400, "1e400"), (-10, 5001, "-1e5001"), (2, 1024, "1e308")])
+def test_a_whole_number_that_no_double_holds_is_refused_by_its_size(base: int, power: int, size: str) -> None:
+    """Python itself refuses to write the second one."""
+    with pytest.raises(BadValue, match=f"config number has value about {size}: expected a finite number that a double"):
+        canonical_json({"lookback": base**power})
+
+
+def test_the_largest_double_is_held_in_full() -> None:
+    largest = int(1.7976931348623157e308)
+    assert canonical_json({"a": largest}) == f'{{"a":{largest}}}'

@@ -87,8 +87,8 @@ class Standing:
     """Where an experiment in the queue stands after its attempts.
 
     crashes: failures in a row without a new checkpoint. stalls: preemptions in a row that lost everything since the
-    checkpoint they had started from; one told to leave before it began had nothing to lose. survived: longest time in seconds since the last checkpoint that did not reach the
-    next one. not_before: end of the pause after a failure.
+    checkpoint they had started from; one told to leave before it began had nothing to lose. survived: longest time in
+    seconds since the last checkpoint that did not reach the next one. not_before: end of the pause after a failure.
     """
 
     pieces: int = 1

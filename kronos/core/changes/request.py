@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,6 +25,10 @@ LARGEST_CONFIG: Final = 1_000_000
 """Characters of a config body as JSON."""
 DEEPEST_CONFIG: Final = 32
 """Levels of objects and lists in a config body."""
+
+SMALLEST_RATIO: Final = 0.001
+LARGEST_RATIO: Final = 100.0
+"""Annual information ratios that may be hoped for: the first takes millions of years to find, the other no time."""
 
 CONTROLS: Final = frozenset({ExpectedOutcome.NEGATIVE_CONTROL, ExpectedOutcome.POSITIVE_CONTROL})
 
@@ -83,8 +86,8 @@ def checked(
     outcome = word(ExpectedOutcome, "expected outcome", request.expected_outcome)
     start, end = checked_dates(request.start_date, request.end_date, data)
     ratio = default_ratio if request.hoped_ratio is None else request.hoped_ratio
-    if not (isinstance(ratio, int | float) and math.isfinite(ratio) and ratio > 0.0):
-        raise BadValue("hoped-for information ratio", ratio, "a positive number")
+    if not (isinstance(ratio, int | float) and SMALLEST_RATIO <= ratio <= LARGEST_RATIO):
+        raise BadValue("hoped-for information ratio", ratio, f"a number from {SMALLEST_RATIO:g} to {LARGEST_RATIO:g}")
     return CheckedRequest(
         engine_name=request.engine_name,
         base_config_id=request.base_config_id,

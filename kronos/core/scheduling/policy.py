@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Annotated, Final, Self
@@ -114,14 +115,20 @@ class Retries(_Strict):
     """How a backtest that crashed comes back."""
 
     first_after: Duration = timedelta(minutes=1)
-    factor: Annotated[float, Field(ge=1.0)] = 2.0
+    factor: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 2.0
     longest: Duration = timedelta(hours=1)
     attempts: Count = 5
     """Crashes after which an experiment is given up; preemptions do not count."""
 
     def after(self, crashes: int) -> timedelta:
         """Pause after so many crashes in a row."""
-        return min(self.first_after * self.factor ** max(crashes - 1, 0), self.longest)
+        most = self.longest / self.first_after
+        growth = self.factor ** min(max(crashes - 1, 0), self._rises_to(most))
+        return self.longest if growth >= most else min(self.first_after * growth, self.longest)
+
+    def _rises_to(self, growth: float) -> int:
+        """So many rises are enough for this growth: what more come to no number may hold."""
+        return 0 if self.factor == 1.0 or growth <= 1.0 else math.ceil(math.log(growth) / math.log(self.factor))
 
 
 def _with_defaults(limits: Mapping[ResourceClass, int | None]) -> dict[ResourceClass, int | None]:

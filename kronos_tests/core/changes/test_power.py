@@ -8,6 +8,7 @@ import pytest
 
 from kronos.core.changes.modifications import ABSENT, Modification, modifications
 from kronos.core.changes.power import plan_power
+from kronos.core.changes.request import LARGEST_RATIO, SMALLEST_RATIO
 from kronos.core.stats.power import years_needed
 
 
@@ -32,6 +33,12 @@ def test_a_plan_as_long_as_needed_has_the_wanted_power() -> None:
     assert plan.years_planned == pytest.approx(plan.years_needed, abs=0.01)
     assert plan.power == pytest.approx(0.8, abs=1e-3)
     assert plan.detectable_ratio == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("ratio", [SMALLEST_RATIO, LARGEST_RATIO])
+def test_the_farthest_hopes_have_a_number_of_years(ratio: float) -> None:
+    plan = plan_power(ratio, date(2001, 1, 1), date(2001, 1, 1), n_trials=10**6, level=1e-6)
+    assert 0.0 < plan.years_needed < 1e9
 
 
 def test_one_day_is_planned_as_one_day() -> None:

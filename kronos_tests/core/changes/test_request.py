@@ -95,7 +95,9 @@ def test_the_default_priority_is_that_of_the_path(auto_generated: bool, outcome:
         ("description", "  ", "description has value '  ': expected a text of 1"),
         ("description", None, "description has value None"),
         ("description", "x\0", "without NUL"),
-        ("hoped_ratio", 0.0, "hoped-for information ratio has value 0.0: expected a positive number"),
+        ("hoped_ratio", 0.0, "hoped-for information ratio has value 0.0: expected a number from 0.001 to 100"),
+        ("hoped_ratio", 1e-300, "has value 1e-300"),
+        ("hoped_ratio", 10**400, "has value about 1e400"),
         ("hoped_ratio", float("nan"), "has value nan"),
     ],
 )
