@@ -29,6 +29,10 @@ def print_queue(found: QueueStatus, console: Console) -> None:
     _print_state(found, console)
     _print_running(found.running, found.now, console)
     _print_waiting(found.waiting, console)
+    if found.silent and any(one.decision for one in found.waiting):
+        console.print(
+            "reasons and expected starts as of the last plan: until there is another nothing starts", style="dim"
+        )
 
 
 def print_attempts(attempts: Sequence[Attempt], console: Console) -> None:
@@ -38,9 +42,15 @@ def print_attempts(attempts: Sequence[Attempt], console: Console) -> None:
     table = _table("attempt", "node", "admitted UTC", "took", "pieces", "outcome", "run")
     table.add_column("why", overflow="fold")
     for one in attempts:
-        took = _duration(one.ended_at - one.admitted_at) if one.ended_at else "still at it"
-        after = one.pieces_before if one.pieces_after is None else one.pieces_after
-        pieces = f"{one.pieces_before} to {after} of {one.pieces}"
+        took = (
+            _duration(one.ended_at - one.admitted_at)
+            if one.ended_at
+            else "still at it"
+            if one.started_at
+            else "starting"
+        )
+        stand = "?" if one.pieces_stand is None else one.pieces_stand
+        pieces = f"{one.pieces_before} to {stand} of {one.pieces}"
         table.add_row(
             str(one.attempt),
             escape(one.node),
@@ -88,7 +98,8 @@ def _print_state(found: QueueStatus, console: Console) -> None:
         console.print(f"last plan {age} ago: the scheduler is not running (`kronos up` starts it)", style="bold yellow")
     else:
         console.print(f"last plan {age} ago: {state.counts['running']} running, {state.counts['queued']} waiting")
-    console.print(escape("; ".join(_surroundings(state))), style="dim")
+    as_of = "as of the last plan: " if found.silent else ""
+    console.print(escape(as_of + "; ".join(_surroundings(state))), style="dim")
 
 
 def _surroundings(state: SchedulerState) -> list[str]:
@@ -136,7 +147,6 @@ def _print_running(running: Sequence[RunningBacktest], now: datetime, console: C
     table = _table("running", "engine", "prio", "class", "attempt", "node", "for", "pieces", "leaves by", "")
     for one in running:
         attempt = one.attempt
-        done = min(attempt.pieces_before + one.pieces_made, attempt.pieces)
         doing = f"told to leave: {attempt.told_why}" if attempt.told_at else "" if attempt.started_at else "starting"
         table.add_row(
             str(one.experiment.experiment_id)[:_SHORT_ID],
@@ -146,7 +156,7 @@ def _print_running(running: Sequence[RunningBacktest], now: datetime, console: C
             str(attempt.attempt),
             escape(attempt.node),
             _duration(now - attempt.admitted_at),
-            f"{done} of {attempt.pieces}",
+            f"{attempt.pieces_stand} of {attempt.pieces}",
             _second(attempt.leave_by) if attempt.leave_by else "",
             escape(doing),
         )

@@ -97,7 +97,7 @@ def _running_as_json(one: RunningBacktest) -> dict[str, Any]:
         "started_at": _iso(attempt.started_at),
         "leave_by": _iso(attempt.leave_by),
         "told_to_leave": attempt.told_why,
-        "pieces_done": min(attempt.pieces_before + one.pieces_made, attempt.pieces),
+        "pieces_done": attempt.pieces_stand,
         "pieces": attempt.pieces,
         "leased_until": _iso(one.experiment.leased_until),
         "run_id": attempt.run_id,

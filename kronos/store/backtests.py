@@ -37,14 +37,13 @@ class Renewed:
 class RunningBacktest:
     """An open attempt.
 
-    lapsed: its lease is over by the database's clock. pieces_made: checkpoints of this attempt. begun: whether its run
-    took up any attempt of those that share it, ended ones too.
+    lapsed: its lease is over by the database's clock. begun: whether its run took up any attempt of those that share
+    it, ended ones too.
     """
 
     attempt: Attempt
     experiment: Experiment
     lapsed: bool
-    pieces_made: int
     begun: bool
 
 
@@ -183,8 +182,8 @@ def running_backtests(session: Session) -> list[RunningBacktest]:
     """The open attempts, oldest first."""
     rows = session.execute(query("backtests", "running")).fetchall()
     return [
-        RunningBacktest(Attempt.from_row(**attempt), Experiment.from_row(**experiment), lapsed, made, begun)
-        for attempt, experiment, lapsed, made, begun in rows
+        RunningBacktest(Attempt.from_row(**attempt), Experiment.from_row(**experiment), lapsed, begun)
+        for attempt, experiment, lapsed, begun in rows
     ]
 
 

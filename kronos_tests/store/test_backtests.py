@@ -589,7 +589,7 @@ def test_running_backtests_are_the_open_attempts_oldest_first(database: Database
     record(database, second, "fold-001", "fold-002")
     found = running(database)
     assert [one.experiment for one in found] == [first, second]
-    assert [one.pieces_made for one in found] == [0, 2]
+    assert [one.attempt.pieces_made for one in found] == [0, 2]
     assert [one.attempt for one in found] == [*attempts(database, first), *attempts(database, second)]
     assert found[0].attempt.last_piece_at is None and found[1].attempt.last_piece_at is not None
 

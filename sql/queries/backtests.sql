@@ -71,23 +71,23 @@ WHERE experiment_id = %(experiment_id)s AND outcome IS NULL
 RETURNING attempt;
 
 -- name: attempts_of
--- Every attempt of one experiment, in order, with its last checkpoint.
-SELECT attempt.*, (
-    SELECT max(piece.recorded_at) FROM kronos.backtest_pieces AS piece
+-- Every attempt of one experiment, in order, with its last checkpoint and how many it made.
+SELECT attempt.*, made.last_piece_at, made.pieces_made
+FROM kronos.backtest_attempts AS attempt CROSS JOIN LATERAL (
+    SELECT max(piece.recorded_at) AS last_piece_at, count(*) AS pieces_made FROM kronos.backtest_pieces AS piece
     WHERE piece.experiment_id = attempt.experiment_id AND piece.attempt = attempt.attempt
-) AS last_piece_at
-FROM kronos.backtest_attempts AS attempt WHERE experiment_id = %(experiment_id)s ORDER BY attempt;
+) AS made
+WHERE attempt.experiment_id = %(experiment_id)s ORDER BY attempt.attempt;
 
 -- name: running
 -- The open attempts with their experiments, as of one moment, oldest first.
-SELECT to_jsonb(held) || jsonb_build_object('last_piece_at', (
-        SELECT max(piece.recorded_at) FROM kronos.backtest_pieces AS piece
+SELECT to_jsonb(held) || (
+        SELECT jsonb_build_object('last_piece_at', max(piece.recorded_at), 'pieces_made', count(*))
+        FROM kronos.backtest_pieces AS piece
         WHERE piece.experiment_id = held.experiment_id AND piece.attempt = held.attempt
-    )) AS attempt,
+    ) AS attempt,
     to_jsonb(experiment) AS experiment,
     experiment.leased_until < clock_timestamp() AS lapsed,
-    (SELECT count(*) FROM kronos.backtest_pieces AS piece
-        WHERE piece.experiment_id = held.experiment_id AND piece.attempt = held.attempt) AS pieces_made,
     EXISTS (SELECT FROM kronos.backtest_attempts AS member
         WHERE member.batch = held.batch AND member.lead_attempt = held.lead_attempt
             AND member.started_at IS NOT NULL) AS begun

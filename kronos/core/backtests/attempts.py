@@ -35,7 +35,7 @@ class Attempt:
 
     batch, lead_attempt: the experiment, and which attempt of it, whose run this is. pieces: checkpoints of the whole
     backtest; pieces_before, pieces_after: how many of them stood at the start and the end. last_piece_at: of the last
-    one made in this attempt.
+    one made in this attempt. pieces_made: how many it made so far; None where that was not read.
     """
 
     experiment_id: UUID
@@ -57,6 +57,7 @@ class Attempt:
     pieces_after: int | None
     why: str | None
     last_piece_at: datetime | None = None
+    pieces_made: int | None = None
 
     @classmethod
     def from_row(cls, **row: Any) -> Self:
@@ -72,6 +73,13 @@ class Attempt:
     def gained(self) -> int:
         """Checkpoints made in it."""
         return (self.pieces_after or self.pieces_before) - self.pieces_before
+
+    @property
+    def pieces_stand(self) -> int | None:
+        """Checkpoints that stood at its end, or stand by now; None where nobody counted those of an open attempt."""
+        if self.outcome is not None:
+            return self.pieces_before if self.pieces_after is None else self.pieces_after
+        return None if self.pieces_made is None else min(self.pieces_before + self.pieces_made, self.pieces)
 
     @property
     def lost_seconds(self) -> int:

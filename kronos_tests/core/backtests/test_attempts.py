@@ -222,3 +222,10 @@ def test_a_try_is_the_last_when_one_more_failure_in_a_row_would_be_too_many(
 
 def test_where_no_failure_is_forgiven_every_try_is_the_last() -> None:
     assert Standing().last_try(Retries(attempts=1), gained=True)
+
+
+def test_pieces_of_an_open_attempt_are_those_it_made_so_far() -> None:
+    of_open: dict[str, Any] = {"outcome": None, "ended_at": None, "pieces_after": None}
+    assert attempt(1, before=2, pieces_made=3, **of_open).pieces_stand == 5
+    assert attempt(1, before=2, **of_open).pieces_stand is None
+    assert attempt(1, before=2, gained=1, pieces_made=9).pieces_stand == 3
