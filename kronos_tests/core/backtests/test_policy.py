@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kronos.core.backtests.policy import BacktestPolicy
 from kronos.core.canonical import canonical_json
-from kronos.core.policy import CLASS_LIMITS, MOST_BACKTESTS, Market, ObservationPolicy
+from kronos.core.policy import Market, ObservationPolicy
 from kronos.core.scheduling.policy import Retries, SchedulerPolicy
 from kronos_tests.core.backtests.specs import BATTERY
 
@@ -60,7 +60,7 @@ def test_rows_depend_on_cuts_horizon_classes_and_their_markets(changes: dict[str
     "changes",
     [
         {"backtests": BacktestPolicy(fold_months=6)},
-        {"scheduler": SchedulerPolicy(retries=Retries(attempts=9), limits=CLASS_LIMITS, most_running=MOST_BACKTESTS)},
+        {"scheduler": SchedulerPolicy(retries=Retries(attempts=9))},
         {"deadline_after_close": timedelta(hours=9)},
         {"risk_free_annual": 0.02},
         {"primary_horizon": {"PORTFOLIO": 21}},
