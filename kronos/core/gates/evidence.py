@@ -77,7 +77,7 @@ class Actions:
 class Search:
     """What the config was chosen from, and how often it was looked at.
 
-    trials: distinct configs of the engine ever tried, this one among them. look: which look at fresh evidence this is,
+    trials: what the ledger counts for the engine, this config among it. look: which look at fresh evidence this is,
     from 1. spent: expected false promotions that earlier looks were allowed: at this experiment, and within the year at
     the engine's others.
     mined_until: last date that Kronos looked at before it proposed the config by itself.

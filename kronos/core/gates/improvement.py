@@ -137,8 +137,11 @@ def _difference(evidence: GateEvidence, tested: Improvement, policy: GatePolicy)
         return failed(_metric(evidence), "WORSE", f"{said}: even the upper bound is not better", **numbers)
     if alpha <= 0.0:
         return undecided(_metric(evidence), "NO_LOOKS_LEFT", said, **numbers)
-    if tested.p_value.value + reach <= alpha and tested.difference > terms.least_difference:
+    rare = tested.p_value.value + reach <= alpha
+    if rare and tested.difference > terms.least_difference:
         return passed(_metric(evidence), "BETTER", said, **numbers)
+    if rare:
+        return undecided(_metric(evidence), "NOT_SHOWN", f"{said}: better, and by less than is asked", **numbers)
     if tested.p_value.value - reach <= alpha:
         close = f"{said}: other draws could decide otherwise, p is known to {reach:.1g}"
         return undecided(_metric(evidence), "MONTE_CARLO_ERROR", close, **numbers)

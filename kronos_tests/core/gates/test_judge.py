@@ -489,3 +489,10 @@ def test_an_inconclusive_verdict_is_tested_on_only_while_there_are_looks() -> No
     last = replace(first, search=replace(first.search, look=FEW.improvement.most_looks))
     assert judged(first).recommendation is Recommendation.CONTINUE_TESTING
     assert judged(last).recommendation is Recommendation.REJECT
+
+
+def test_a_difference_below_the_one_that_is_asked_is_not_shown_however_rare_luck_like_it_is() -> None:
+    seen = finding(good(), Gate.IMPROVEMENT, "BETTER")
+    assert seen.value is not None
+    asked = policy({"improvement": {"least_difference": seen.value + 0.05}})
+    assert "less than is asked" in finding(good(), Gate.IMPROVEMENT, "NOT_SHOWN", asked).detail
