@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import psycopg
 from psycopg import sql
 
+from kronos.settings import sql_root
 from kronos.store.database import Database, Role
+from kronos.store.migrate import migrate
 
 
 def execute(near: Database, statement: str, *names: str) -> None:
@@ -26,3 +31,11 @@ def drop(database: Database) -> None:
         execute(database, "DROP DATABASE IF EXISTS {}", database.name)
     except psycopg.errors.ObjectInUse:
         execute(database, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
+
+
+def migrate_before(database: Database, number: str, folder: Path) -> None:
+    """Apply the migrations before that of a number, such as `0029`; folder: an empty one for their copies."""
+    for path in (sql_root() / "migrations").glob("*.sql"):
+        if path.name < number:
+            shutil.copy(path, folder)
+    migrate(database, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,7 +15,6 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus
 from kronos.errors import ChangeRefused, NotFound
-from kronos.settings import sql_root
 from kronos.store.backtests import (
     PieceRecord,
     pieces_of,
@@ -27,6 +25,7 @@ from kronos.store.backtests import (
 from kronos.store.database import Database, Role
 from kronos.store.experiments import results_of
 from kronos.store.migrate import migrate
+from kronos_tests.databases import migrate_before
 from kronos_tests.store.attempts import NEW, OLD, QUEUED, admitted, attempts, ended, record, resulted, spec_of
 from kronos_tests.store.changes import moved
 
@@ -84,10 +83,7 @@ def test_a_piece_that_failed_says_why(database: Database) -> None:
 def test_of_pieces_from_before_failures_were_told_those_without_rows_failed(
     empty_database: Database, tmp_path: Path
 ) -> None:
-    for path in (sql_root() / "migrations").glob("*.sql"):
-        if path.name < "0029":
-            shutil.copy(path, tmp_path)
-    migrate(empty_database, tmp_path)
+    migrate_before(empty_database, "0029", tmp_path)
     experiment = admitted(empty_database)
     spec = spec_of(experiment)
     with empty_database.connect(Role.ORCHESTRATOR) as session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,6 @@ from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.changes.model import Experiment
 from kronos.core.vocabulary import ExperimentStatus, ResourceClass
 from kronos.errors import ChangeRefused
-from kronos.settings import sql_root
 from kronos.store.backtests import (
     PieceRecord,
     Renewed,
@@ -43,6 +41,7 @@ from kronos.store.change_log import newest_entries
 from kronos.store.database import Database, Role
 from kronos.store.experiments import matching_experiments, move_experiment
 from kronos.store.migrate import migrate
+from kronos_tests.databases import migrate_before
 from kronos_tests.store.attempts import NEW, QUEUED, RUNNING, admitted, attempts, ended, record, resulted, spec_of
 from kronos_tests.store.changes import LEASE, at_status, begin, created, moved
 
@@ -154,10 +153,7 @@ def test_a_member_of_a_batch_is_of_its_leads_newest_run(database: Database) -> N
 def test_attempts_from_before_runs_were_kept_are_of_the_run_their_lead_was_admitted_for(
     empty_database: Database, tmp_path: Path
 ) -> None:
-    for path in (sql_root() / "migrations").glob("*.sql"):
-        if path.name < "0022":
-            shutil.copy(path, tmp_path)
-    migrate(empty_database, tmp_path)
+    migrate_before(empty_database, "0022", tmp_path)
     lead = admitted(empty_database)
     first = admitted(empty_database, batch=lead.experiment_id)
     again = admitted(empty_database, ended(empty_database, lead))

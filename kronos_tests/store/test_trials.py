@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +17,13 @@ from kronos.core.backtests.spec import Subject, SubjectRole
 from kronos.core.canonical import canonical_hash, canonical_json
 from kronos.core.vocabulary import ExpectedOutcome, ExperimentStatus, TrialFamily, TrialSource
 from kronos.errors import BadValue, ConfigConflict
-from kronos.settings import sql_root
 from kronos.store.backtests import save_spec
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import activate, register
 from kronos.store.migrate import migrate
 from kronos.store.trials import Trial, TrialCount, count_trials, list_trials, record_trial
 from kronos_tests.configs import BODIES
+from kronos_tests.databases import migrate_before
 from kronos_tests.store.attempts import admitted, spec_of
 from kronos_tests.store.changes import at_status
 
@@ -119,15 +118,11 @@ def test_even_an_owner_who_inserts_a_config_enters_it(database: Database) -> Non
 
 
 def test_configs_registered_before_the_ledger_are_in_it(empty_database: Database, tmp_path: Path) -> None:
-    *before, ledger = sorted((sql_root() / "migrations").glob("000[1-8]_*.sql"))
-    for path in before:
-        shutil.copy(path, tmp_path)
-    migrate(empty_database, tmp_path)
+    migrate_before(empty_database, "0008", tmp_path)
     with empty_database.connect() as connection:
         for config in ("r1", "r2"):
             connection.execute("SELECT kronos.register_config(%s, 'REGIME', '1', '{}', 'ann', now())", [config])
-    shutil.copy(ledger, tmp_path)
-    migrate(empty_database, tmp_path)
+    migrate(empty_database)
     with empty_database.connect(Role.READER) as connection:
         assert [entry.config_id for entry in list_trials(connection)] == ["r1"]
 
