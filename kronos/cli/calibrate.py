@@ -59,8 +59,8 @@ def calibrate(
 
 
 def _as_json(one: Calibrated) -> dict[str, object]:
-    low, high = one.bounds
-    told = {"rate": one.rate, "low": low, "high": high, "most": one.most, "least": one.least}
+    low, high = one.tally.bounds()
+    told = {"rate": one.tally.rate(), "low": low, "high": high, "most": one.most, "least": one.least}
     return {"case": one.case.name, **one.tally.to_json_dict(), **told, "holds": one.holds}
 
 
@@ -78,14 +78,14 @@ def print_calibrated(found: list[Calibrated], console: Console) -> None:
         header_style="dim",
     )
     for one in found:
-        low, high = one.bounds
+        low, high = one.tally.bounds()
         required = f"upper <= {one.most:.2%}" if one.most is not None else f"rate >= {one.least or 0.0:.0%}"
         wrong = f", {one.tally.wrong} more of another config" if one.tally.wrong else ""
         gates = ", ".join(f"{gate.lower()} {count}" for gate, count in one.tally.refused_by.items())
         table.add_row(
             one.case.name,
             str(one.tally.worlds),
-            f"{one.tally.right} ({one.rate:.2%}){wrong}",
+            f"{one.tally.right} ({one.tally.rate():.2%}){wrong}",
             f"{low:.3%} .. {high:.3%}",
             required,
             "[green]holds[/]" if one.holds else "[bold red]BROKEN[/]",

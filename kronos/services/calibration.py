@@ -29,21 +29,11 @@ class Calibrated:
     least: float | None = None
 
     @property
-    def rate(self) -> float:
-        """The share that is required: of an edge accepts of the planted config, of a null all accepts."""
-        return self.tally.rate() if self.least is None else self.tally.power()
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Exact one-sided 95 % bounds of `rate`."""
-        return self.tally.bounds() if self.least is None else self.tally.power_bounds()
-
-    @property
     def holds(self) -> bool:
         """Nulls: the upper bound is at most `most`. Edges: the rate itself is at least `least`."""
         if self.most is not None:
-            return self.bounds[1] <= self.most
-        return self.least is None or self.rate >= self.least
+            return self.tally.bounds()[1] <= self.most
+        return self.least is None or self.tally.rate() >= self.least
 
 
 def calibrate_part(case: Case, number: int, count: int, policy: GatePolicy, seed: int) -> Tally:

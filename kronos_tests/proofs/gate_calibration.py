@@ -26,12 +26,11 @@ def judge(case: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, object]:
     """Rates with exact bounds; nulls are held to an upper bound, edges to a least rate of the planted config."""
     tally, edge = combined(Tally(**one) for one in parts), BY_NAME[case].truth.active_ratio
     most, least = (None, PROMISED[edge]) if edge else (LARGEST_BOUND, None)
-    found = Calibrated(BY_NAME[case], tally, most, least)
-    low, high = found.bounds
+    low, high = tally.bounds()
     return {
-        "holds": found.holds,
+        "holds": Calibrated(BY_NAME[case], tally, most, least).holds,
         **tally.to_json_dict(),
-        "rate": found.rate,
+        "rate": tally.rate(),
         "low": round(low, 5),
         "high": round(high, 5),
         "most": most,

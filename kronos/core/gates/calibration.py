@@ -73,35 +73,19 @@ class Tally:
         return self.accepted - self.wrong
 
     def rate(self) -> float:
-        """Share of worlds in which something was accepted, whatever it was."""
-        return self.accepted / self.worlds
-
-    def power(self) -> float:
-        """Share of worlds in which the planted config was accepted: accepting another finds nothing."""
+        """Share of worlds with a right accept: accepting another config than the planted one finds nothing."""
         return self.right / self.worlds
 
     def bounds(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
-        """Exact one-sided bounds of the rate, lower and upper."""
-        return exact_bounds(self.accepted, self.worlds, confidence)
-
-    def power_bounds(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
-        """Exact one-sided bounds of the power, lower and upper."""
-        return exact_bounds(self.right, self.worlds, confidence)
+        """Exact one-sided bounds of the rate, lower and upper (Clopper and Pearson 1934, Biometrika 26)."""
+        missed = self.worlds - self.right
+        low = float(beta.ppf(1.0 - confidence, self.right, missed + 1)) if self.right else 0.0
+        high = float(beta.ppf(confidence, self.right + 1, missed)) if missed else 1.0
+        return low, high
 
     def to_json_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {**vars(self), "refused_by": dict(self.refused_by), "only_refuser": dict(self.only_refuser)}
-
-
-def exact_bounds(found: int, among: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """One-sided bounds of a share, lower and upper, each at this confidence (Clopper and Pearson 1934, Biometrika 26).
-
-    found: 0 to `among`. The bounds lie in [0, 1].
-    """
-    missed = among - found
-    low = float(beta.ppf(1.0 - confidence, found, missed + 1)) if found else 0.0
-    high = float(beta.ppf(confidence, found + 1, missed)) if missed else 1.0
-    return low, high
 
 
 def combined(parts: Iterable[Tally]) -> Tally:

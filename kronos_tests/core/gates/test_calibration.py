@@ -12,7 +12,7 @@ from rich.console import Console
 from scipy.stats import binomtest
 
 from kronos.cli.calibrate import print_calibrated
-from kronos.core.gates.calibration import Case, Tally, calibrate, combined, exact_bounds
+from kronos.core.gates.calibration import Case, Tally, calibrate, combined
 from kronos.core.gates.judge import judge
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.worlds import Truth
@@ -41,14 +41,14 @@ PLANTED = Case("edge", Truth(active_ratio=1.5))
 def test_accepts_of_another_config_than_the_planted_one_are_no_power() -> None:
     """82 of 100 worlds accept something, 7 of them the wrong config: 75 % is not the 80 % that is required."""
     found = Calibrated(PLANTED, Tally(100, 82, 7, {}, {}), least=0.8)
-    assert (found.rate, found.holds) == (0.75, False)
-    assert found.bounds == exact_bounds(75, 100)
+    assert (found.tally.rate(), found.holds) == (0.75, False)
+    assert found.tally.bounds() == Tally(100, 75, 0, {}, {}).bounds()
     assert Calibrated(PLANTED, Tally(100, 87, 7, {}, {}), least=0.8).holds
 
 
 def test_nulls_are_held_to_the_upper_bound_of_all_accepts() -> None:
     found = Calibrated(Case("null", Truth()), Tally(1000, 5, 0, {}, {}), most=0.013)
-    assert found.rate == 0.005 and found.bounds == exact_bounds(5, 1000) and found.holds
+    assert found.tally.rate() == 0.005 and found.tally.bounds() == Tally(1000, 5, 0, {}, {}).bounds() and found.holds
     assert not Calibrated(found.case, Tally(1000, 9, 0, {}, {}), most=0.013).holds
 
 
@@ -56,7 +56,7 @@ def test_the_table_shows_rate_and_bounds_of_the_planted_config_and_the_wrong_acc
     found = Calibrated(PLANTED, Tally(100, 82, 7, {}, {}), least=0.8)
     with Console(file=StringIO(), width=200) as console, console.capture() as shown:
         print_calibrated([found], console)
-    low, high = exact_bounds(75, 100)
+    low, high = Tally(100, 75, 0, {}, {}).bounds()
     for said in ("75 (75.00%), 7 more of another config", f"{low:.3%} .. {high:.3%}", "rate >= 80%", "BROKEN"):
         assert said in shown.get()
 
