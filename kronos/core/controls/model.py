@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from kronos.core.gates.policy import CANARY, ILLIQUID
 from kronos.errors import BadValue
 
 CONTROL_KEY: Final = "control"
@@ -126,7 +127,7 @@ class BlacklistIgnored(_Control):
     """On a share of each market's dates one decision is about a name that nobody may hold."""
 
     kind: Literal["blacklist_ignored"] = "blacklist_ignored"
-    entity: Annotated[str, Field(min_length=1)] = "KRONOS:FORBIDDEN"
+    entity: Annotated[str, Field(min_length=1)] = CANARY
     share: Share = 0.05
 
 
@@ -134,7 +135,7 @@ class LiquidityIgnored(_Control):
     """On a share of each market's dates one decision is about a name of which next to nothing is traded."""
 
     kind: Literal["liquidity_ignored"] = "liquidity_ignored"
-    entity: Annotated[str, Field(min_length=1)] = "KRONOS:ILLIQUID"
+    entity: Annotated[str, Field(min_length=1)] = ILLIQUID
     share: Share = 0.05
 
 
