@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Annotated, Final, Self
@@ -122,13 +121,10 @@ class Retries(_Strict):
 
     def after(self, crashes: int) -> timedelta:
         """Pause after so many crashes in a row."""
-        most = self.longest / self.first_after
-        growth = self.factor ** min(max(crashes - 1, 0), self._rises_to(most))
-        return self.longest if growth >= most else min(self.first_after * growth, self.longest)
-
-    def _rises_to(self, growth: float) -> int:
-        """So many rises are enough for this growth: what more come to no number may hold."""
-        return 0 if self.factor == 1.0 or growth <= 1.0 else math.ceil(math.log(growth) / math.log(self.factor))
+        try:
+            return min(self.first_after * self.factor ** max(crashes - 1, 0), self.longest)
+        except OverflowError:  # more than any number or duration holds
+            return self.longest
 
 
 def _with_defaults(limits: Mapping[ResourceClass, int | None]) -> dict[ResourceClass, int | None]:
