@@ -42,13 +42,8 @@ def print_attempts(attempts: Sequence[Attempt], console: Console) -> None:
     table = _table("attempt", "node", "admitted UTC", "took", "pieces", "outcome", "run")
     table.add_column("why", overflow="fold")
     for one in attempts:
-        took = (
-            _duration(one.ended_at - one.admitted_at)
-            if one.ended_at
-            else "still at it"
-            if one.started_at
-            else "starting"
-        )
+        still = "still at it" if one.started_at else "starting"
+        took = _duration(one.ended_at - one.admitted_at) if one.ended_at else still
         stand = "?" if one.pieces_stand is None else one.pieces_stand
         pieces = f"{one.pieces_before} to {stand} of {one.pieces}"
         table.add_row(
