@@ -101,7 +101,10 @@ def gate_evidence(
     series, incumbent = found.get("series", {}), spec.incumbent or ""
     told, earns = _told(pipeline, backtest, horizon, policy), _earns(pipeline, backtest)
     near = tuple(one.config_id for one in spec.subjects if one.is_neighbour)
-    refused, failed = _left_out(backtest, LeftOut.REFUSED), _left_out(backtest, LeftOut.FAILED)
+    left = missing(spec, backtest.pieces)
+    refused, failed = (
+        {name: one.why for name, one in left.items() if one.kind is kind} for kind in (LeftOut.REFUSED, LeftOut.FAILED)
+    )
     known = {experiment.proposed_config_id, spec.incumbent, *near}
     with pipeline.database.connect(Role.READER) as session:
         duplicates = store.duplicates_of(session, experiment.experiment_id, spec.incumbent)
@@ -268,11 +271,6 @@ def _not_asked(answer: Mapping[str, Any]) -> str | None:
     if "refused" in answer:
         return str(answer["refused"])
     return None if "markets" in answer else "it ran by code that did not tell markets apart"
-
-
-def _left_out(backtest: Backtest, kind: LeftOut) -> dict[str, str]:
-    found = missing(backtest.spec, backtest.pieces)
-    return {name: one.why for name, one in found.items() if one.kind is kind}
 
 
 def _scenarios(
