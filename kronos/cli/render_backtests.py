@@ -42,7 +42,7 @@ def print_attempts(attempts: Sequence[Attempt], console: Console) -> None:
     table = _table("attempt", "node", "admitted UTC", "took", "pieces", "outcome", "run")
     table.add_column("why", overflow="fold")
     for one in attempts:
-        still = "still at it" if one.started_at else "starting"
+        still = "still at it" if one.started_at else "not begun"
         took = _duration(one.ended_at - one.admitted_at) if one.ended_at else still
         stand = "?" if one.pieces_stand is None else one.pieces_stand
         pieces = f"{one.pieces_before} to {stand} of {one.pieces}"
@@ -142,7 +142,6 @@ def _print_running(running: Sequence[RunningBacktest], now: datetime, console: C
     table = _table("running", "engine", "prio", "class", "attempt", "node", "for", "pieces", "leaves by", "")
     for one in running:
         attempt = one.attempt
-        doing = f"told to leave: {attempt.told_why}" if attempt.told_at else "" if attempt.started_at else "starting"
         table.add_row(
             str(one.experiment.experiment_id)[:_SHORT_ID],
             escape(one.experiment.engine_name),
@@ -153,9 +152,18 @@ def _print_running(running: Sequence[RunningBacktest], now: datetime, console: C
             _duration(now - attempt.admitted_at),
             f"{attempt.pieces_stand} of {attempt.pieces}",
             _second(attempt.leave_by) if attempt.leave_by else "",
-            escape(doing),
+            escape(_doing(one)),
         )
     console.print(table)
+
+
+def _doing(one: RunningBacktest) -> str:
+    """What there is to say beside the numbers."""
+    if one.attempt.told_at:
+        return f"told to leave: {one.attempt.told_why}"
+    if one.attempt.started_at:
+        return ""
+    return "waits for its turn in its batch" if one.begun else "starting"
 
 
 def _print_waiting(waiting: Sequence[Waiting], console: Console) -> None:

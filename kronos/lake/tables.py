@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from polars.exceptions import ComputeError
+from polars.exceptions import ComputeError, PanicException
 
 from kronos.core.frames import (
     CALIBRATION_CELLS,
@@ -205,8 +205,13 @@ class Lake:
         try:
             yield
         except (DeltaError, OSError, ComputeError) as error:
-            cause = next(iter(str(error).splitlines()), type(error).__name__)
-            raise LakeUnavailable(f"the lake {self.uri} cannot be {done}: {cause}") from error
+            raise self._unavailable(done, error) from error
+        except PanicException as error:
+            raise self._unavailable(done, error, "polars gave up, as it does on a data file cut short: ") from error
+
+    def _unavailable(self, done: str, error: BaseException, said: str = "") -> LakeUnavailable:
+        cause = next(iter(str(error).splitlines()), type(error).__name__)
+        return LakeUnavailable(f"the lake {self.uri} cannot be {done}: {said}{cause}")
 
 
 def _newest_commit(log: Path) -> int | None:

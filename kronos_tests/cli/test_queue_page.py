@@ -47,6 +47,16 @@ def test_an_open_attempt_has_the_pieces_that_the_queue_says(world: World) -> Non
     assert found.running
 
 
+def test_what_waits_for_its_turn_in_a_batch_is_not_starting(world: World) -> None:
+    world.queued()
+    found = status(world)
+    first = found.running[0]
+    assert "starting" in printed(print_queue, found)
+    assert "its turn in its batch" in printed(print_queue, replace(found, running=[replace(first, begun=True)]))
+    at_work = replace(first, attempt=replace(first.attempt, started_at=found.now), begun=True)
+    assert "its turn" not in printed(print_queue, replace(found, running=[at_work]))
+
+
 def test_what_a_silent_scheduler_said_last_is_as_of_then(world: World) -> None:
     for number in range(4):
         world.queued(lookback=40 + number)

@@ -146,6 +146,17 @@ def test_damaged_table_is_one_clear_error(lake: Lake) -> None:
         lake.scan(TABLE)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_data_file_cut_short_is_said_to_be_unreadable(lake: Lake, share: float) -> None:
+    """Polars panics on it, which is no Exception: whoever reads the lake hears the same as of any other damage."""
+    lake.write_months(TABLE, cells("2020-01", *range(5_000)), ["2020-01"])
+    for file in Path(lake.uri, TABLE).rglob("*.parquet"):
+        whole = file.read_bytes()
+        file.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(LakeUnavailable, match="cannot be read"):
+        lake.collect(lake.scan(TABLE, ["2020-01"]))
+
+
 WRITER = """
 import sys
 import polars as pl
