@@ -99,8 +99,8 @@ def _print_state(found: QueueStatus, console: Console) -> None:
 
 def _surroundings(state: SchedulerState) -> list[str]:
     said = [
-        f"{node}: {one['cpu_used'] / 1000:.1f} of {one['cpu'] / 1000:.0f} processors and "
-        f"{one['memory_used'] / 1024:.1f} of {one['memory'] / 1024:.0f} GB in use by others, "
+        f"{node}: {one['cpu_used'] / 1000:.1f} of {one['cpu'] / 1000:.0f} processors in use by others, "
+        f"{one['memory_used'] / 1024:.1f} of {one['memory'] / 1024:.0f} GB by all but runners, "
         f"load {one['load_1m']}{_out_of_the_ordinary(one)}"
         for node, one in state.nodes.items()
     ]

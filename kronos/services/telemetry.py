@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import psutil
 
+from kronos.services.presence import Working
+
 SAMPLE_S: Final = 0.5
 _PRESSURE: Final = Path("/proc/pressure/io")
 _FULL_PRESSURE: Final = re.compile(r"^full avg10=(\d+\.\d+) ", re.MULTILINE)
@@ -44,7 +46,8 @@ class IoMeasure(StrEnum):
 class Reading:
     """Thousandths of a processor or GPU, megabytes, thousandths of the time that tasks wait for a disk.
 
-    cpu_used and memory_used leave the backtests' own processes out; gpu_used and io_pressure are everybody's.
+    cpu_used leaves the backtests' own processes out, memory_used their runners alone: those have a limit, which is
+    reserved; what a run holds beside it is in use as what others hold. gpu_used and io_pressure are everybody's.
     io_pressure is None where io_measure is NONE or UNREADABLE; gpu and gpu_used are where there is a driver that did
     not answer.
     """
@@ -70,12 +73,12 @@ def node_name() -> str:
     return platform.node() or "localhost"
 
 
-def take_reading(ours: Iterable[psutil.Process], folder: Path, sample: float = SAMPLE_S) -> Reading:
+def take_reading(ours: Working, folder: Path, sample: float = SAMPLE_S) -> Reading:
     """Read this machine over `sample` seconds.
 
     ours: the backtests' processes. folder: of the disk whose free space is told.
     """
-    mine = {process.pid: process for process in ours}
+    mine = (*ours.runs, *ours.runners)
     before, busy_before, waited_before = _cpu_seconds(mine), _busy_seconds(), _waited_seconds()
     started = time.monotonic()
     time.sleep(sample)
@@ -90,7 +93,7 @@ def take_reading(ours: Iterable[psutil.Process], folder: Path, sample: float = S
         memory=memory.total >> 20,
         gpu=None if gpus is None else 1000 * len(gpus),
         cpu_used=max(0, round(1000 * (busy - own) / passed)),
-        memory_used=max(0, (memory.total - memory.available - _resident(mine)) >> 20),
+        memory_used=max(0, (memory.total - memory.available - _resident(ours.runners)) >> 20),
         gpu_used=None if gpus is None else sum(10 * percent for percent in gpus),
         io_pressure=io_pressure,
         io_measure=io_measure,
@@ -107,10 +110,10 @@ def _busy_seconds() -> float:
     return float(sum(counted) - idle)
 
 
-def _cpu_seconds(processes: dict[int, psutil.Process]) -> float:
+def _cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     """Their processor seconds so far; one that has ended meanwhile counts no longer, so others seem to use more."""
     total = 0.0
-    for process in processes.values():
+    for process in processes:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
@@ -119,9 +122,9 @@ def _cpu_seconds(processes: dict[int, psutil.Process]) -> float:
     return total
 
 
-def _resident(processes: dict[int, psutil.Process]) -> int:
+def _resident(processes: Iterable[psutil.Process]) -> int:
     total = 0
-    for process in processes.values():
+    for process in processes:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kronos.services.presence import at_work, working
+from kronos.services.presence import Working, at_work, working
 from kronos_tests.backtests.children import until
 
 WORKER = """
@@ -50,16 +50,18 @@ def worker(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def pids(home: Path) -> set[int]:
-    return {one.pid for one in working(home)}
+    found = working(home)
+    return {one.pid for one in (*found.runs, *found.runners)}
 
 
 def test_nobody_works_in_a_new_home(tmp_path: Path) -> None:
-    assert working(tmp_path) == []
+    assert working(tmp_path) == Working()
 
 
 def test_a_worker_counts_with_what_it_starts_while_it_works(tmp_path: Path) -> None:
     with worker(tmp_path) as (process, child):
-        assert pids(tmp_path) == {process.pid, child}
+        found = working(tmp_path)
+        assert ([one.pid for one in found.runs], [one.pid for one in found.runners]) == ([process.pid], [child])
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write("\n")
         process.stdin.flush()
@@ -94,4 +96,4 @@ def test_a_stranger_under_the_number_of_an_old_worker_is_not_one(tmp_path: Path)
 def test_a_failure_ends_the_work(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="failed"), at_work(tmp_path):
         raise ValueError("failed")
-    assert working(tmp_path) == []
+    assert working(tmp_path) == Working()

@@ -19,6 +19,7 @@ import pytest
 
 from kronos.core.scheduling.snapshot import Nodes
 from kronos.services import telemetry
+from kronos.services.presence import Working
 from kronos.services.telemetry import IoMeasure, Reading, node_name, take_reading
 from kronos_tests.backtests.children import gone, until
 
@@ -51,7 +52,7 @@ def _others(process: psutil.Process) -> list[psutil.Process]:
 
 
 def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
-    reading = take_reading([], tmp_path, 0.1)
+    reading = take_reading(Working(), tmp_path, 0.1)
     assert reading.cpu == 1000 * psutil.cpu_count()
     assert reading.memory == psutil.virtual_memory().total >> 20
     assert 0 <= reading.cpu_used <= 1.5 * reading.cpu  # processor time is counted in ticks
@@ -62,7 +63,7 @@ def test_sizes_are_the_machines_and_use_is_within_them(tmp_path: Path) -> None:
 
 
 def test_a_reading_is_json_and_has_the_columns_of_a_node(tmp_path: Path) -> None:
-    said = take_reading([], tmp_path, 0.05).to_json_dict()
+    said = take_reading(Working(), tmp_path, 0.05).to_json_dict()
     assert Reading(**json.loads(json.dumps(said))).to_json_dict() == said
     of_others = {"ids", "alive", "taken_at", "disk_full", "gpu_unread"}
     assert {column.name for column in fields(Nodes)} - of_others <= set(said) and "disk_free_mb" in said
@@ -72,13 +73,14 @@ def test_a_machine_has_a_name() -> None:
     assert node_name() and node_name() == node_name()
 
 
-def test_memory_of_backtests_is_left_out(busy: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """On a machine of 8 GB of which one is in use."""
+def test_memory_of_runners_is_left_out(busy: psutil.Process, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a machine of 8 GB of which one is in use. What a run itself holds is reserved nowhere, and counts."""
     fixed = SimpleNamespace(total=8_000 << 20, available=7_000 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: fixed)
-    assert take_reading([], tmp_path, 0.01).memory_used == 1_000
-    used = take_reading([busy], tmp_path, 0.01).memory_used
+    assert take_reading(Working(), tmp_path, 0.01).memory_used == 1_000
+    used = take_reading(Working(runners=(busy,)), tmp_path, 0.01).memory_used
     assert 0 <= used <= 1_000 - MEMORY_MB
+    assert take_reading(Working(runs=(busy,)), tmp_path, 0.01).memory_used == 1_000
 
 
 def test_processor_time_of_backtests_is_left_out(
@@ -93,8 +95,8 @@ def test_processor_time_of_backtests_is_left_out(
 
     monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=until_it_worked))
     monkeypatch.setattr(telemetry, "_busy_seconds", lambda: next(worked))
-    assert take_reading([], tmp_path).cpu_used == 60_000
-    assert 0 <= take_reading([busy], tmp_path).cpu_used <= 59_700
+    assert take_reading(Working(), tmp_path).cpu_used == 60_000
+    assert 0 <= take_reading(Working(runs=(busy,)), tmp_path).cpu_used <= 59_700
 
 
 def test_what_backtests_use_is_never_more_than_everything(
@@ -104,16 +106,16 @@ def test_what_backtests_use_is_never_more_than_everything(
     monkeypatch.setattr(telemetry, "_busy_seconds", lambda: 0.0)
     fixed = SimpleNamespace(total=8_000 << 20, available=7_999 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: fixed)
-    reading = take_reading([busy], tmp_path, 0.1)
+    reading = take_reading(Working(runners=(busy,)), tmp_path, 0.1)
     assert (reading.cpu_used, reading.memory_used) == (0, 0)
 
 
 def test_a_process_that_is_gone_counts_no_longer(busy: psutil.Process) -> None:
-    mine = {one.pid: one for one in (busy, *busy.children())}
+    mine = [busy, *busy.children()]
     assert telemetry._cpu_seconds(mine) > 0 and telemetry._resident(mine) >> 20 > MEMORY_MB
     os.killpg(busy.pid, signal.SIGKILL)
     busy.wait()
-    assert until(lambda: all(gone(pid) for pid in mine))
+    assert until(lambda: all(gone(one.pid) for one in mine))
     assert telemetry._resident(mine) == 0
 
 
@@ -174,14 +176,14 @@ def test_the_wait_of_processors_is_that_over_the_sample(monkeypatch: pytest.Monk
     monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "nothing")
     monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
     monkeypatch.setattr(telemetry, "_waited_seconds", lambda: next(waited))
-    reading = take_reading([], tmp_path)
+    reading = take_reading(Working(), tmp_path)
     assert (reading.io_measure, reading.io_pressure) == (IoMeasure.IOWAIT, 500)
 
 
 def test_a_system_that_counts_no_wait_either_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(telemetry, "_PRESSURE", tmp_path / "nothing")
     monkeypatch.setattr(telemetry, "_waited_seconds", lambda: None)
-    reading = take_reading([], tmp_path, 0.01)
+    reading = take_reading(Working(), tmp_path, 0.01)
     assert (reading.io_measure, reading.io_pressure) == (IoMeasure.NONE, None)
 
 
@@ -196,7 +198,7 @@ def test_gpus_are_those_the_driver_tells_of(
     driver.write_text(f"#!/bin/sh\n{program}\n")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    reading = take_reading([], tmp_path, 0.01)
+    reading = take_reading(Working(), tmp_path, 0.01)
     assert (reading.gpu, reading.gpu_used) == (size, used)
 
 
