@@ -15,7 +15,7 @@ from kronos.core.backtests.spec import REPLAY, BacktestSpec, Subject, build_of, 
 from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import KRONOS
 from kronos.core.gates.scenario_figures import DRAWDOWN
-from kronos.core.reports.model import EnginePerformanceReport
+from kronos.core.reports.model import EnginePerformanceReport, MetricSet
 from kronos.core.scenarios.battery import HistoricalWindow, Scenario, describe, windows_left_out
 from kronos.core.vocabulary import ExperimentStatus, Mode
 from kronos.errors import BacktestFailed, NotFound, NothingObserved
@@ -57,7 +57,8 @@ def conclude(
     marks, build = newest_marks(pieces), build_of(spec.digest, bench.workplace.code_version)
     record = BacktestRecord(bench.pipeline.lake, str(experiment_id), marks, build)
     performance = Performance(record, bench.pipeline.policy, bench.pipeline.recorded_by)
-    read = _Reports(performance, spec, heartbeat)
+    horizon = bench.pipeline.policy.horizon_of(spec.engine_name)
+    read = _Reports(performance, spec, horizon, heartbeat)
     periods = read.periods(_refused(pieces), _neighbours_left_out(spec, pieces))
     provenance = _provenance(bench, spec, pieces, marks)
     with changing(bench.workplace, KRONOS, "every piece of the backtest was made") as session:
@@ -92,10 +93,11 @@ def newest_marks(pieces: Iterable[PieceRecord]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Reports:
-    """Reports over one experiment's record."""
+    """Reports over one experiment's record. horizon: the engine's own."""
 
     performance: Performance
     spec: BacktestSpec
+    horizon: int
     heartbeat: Callable[[], None]
 
     def periods(self, refused: Mapping[str, str], missing: Mapping[str, str]) -> list[_Period]:
@@ -149,29 +151,35 @@ class _Reports:
         """The proposed config and those it is compared with."""
         return [one for one in self.spec.subjects if not one.is_neighbour]
 
-    def _figures(self, config_id: str, start: date, end: date, scenario: str = REPLAY) -> dict[str, Any]:
+    def _figures(self, config_id: str, start: date, end: date) -> dict[str, Any]:
         try:
-            return figures(self._report(config_id, start, end, scenario).overall)
+            return figures(self._overall(config_id, start, end))
         except (NotFound, NothingObserved):
             return {"refused": NO_DECISIONS}
 
     def _lost(self, config_id: str, start: date, end: date, scenario: str) -> dict[str, Any]:
         """Figures in a scenario; as `wealth` those of single sessions, where the engine's own are of more."""
         try:
-            own = self._report(config_id, start, end, scenario)
-            held = figures(own.overall)
-            if own.horizon == 1 or DRAWDOWN not in held["metrics"]:
+            held = figures(self._overall(config_id, start, end, scenario))
+            if self.horizon == 1 or DRAWDOWN not in held["metrics"]:
                 return held
-            single = self._report(config_id, start, end, scenario, horizon=1).overall
+            single = self._overall(config_id, start, end, scenario, horizon=1)
         except (NotFound, NothingObserved):
             return {"refused": NO_DECISIONS}
         return held | {"wealth": figures(single) if single.coverage.due else {"refused": NO_SINGLE_SESSIONS}}
 
-    def _report(
-        self, config_id: str, start: date, end: date, scenario: str = REPLAY, horizon: int | None = None
-    ) -> EnginePerformanceReport:
+    def _report(self, config_id: str, start: date, end: date) -> EnginePerformanceReport:
         self.heartbeat()
+        stream = stream_of(self.spec.experiment_id, REPLAY)
         return self.performance.engine_performance(
+            self.spec.engine_name, config_id, start, end, mode=Mode.BACKTEST, experiment_id=stream
+        )
+
+    def _overall(
+        self, config_id: str, start: date, end: date, scenario: str = REPLAY, horizon: int | None = None
+    ) -> MetricSet:
+        self.heartbeat()
+        return self.performance.overall(
             self.spec.engine_name,
             config_id,
             start,

@@ -24,8 +24,8 @@ from kronos.core.reports.comparison import comparison
 from kronos.core.reports.comparison_model import ConfigComparison
 from kronos.core.reports.comparison_trials import Ledger
 from kronos.core.reports.evidence import Evidence, evidence, newest_date
-from kronos.core.reports.model import EnginePerformanceReport
-from kronos.core.reports.performance import performance_report, performance_reports
+from kronos.core.reports.model import EnginePerformanceReport, MetricSet
+from kronos.core.reports.performance import overall_metrics, performance_report, performance_reports
 from kronos.core.reports.periods import PERIOD_SUMMARY, Every, period_summary
 from kronos.core.vocabulary import Cube, Dimension, Mode
 from kronos.errors import BadValue, NotFound, NothingObserved
@@ -132,6 +132,23 @@ class Performance:
             recorded_by=self._recorded_by,
             notes=self._notes,
         )
+
+    def overall(
+        self,
+        engine_name: str,
+        config_id: str,
+        start: date,
+        end: date,
+        *,
+        horizon: int | None = None,
+        mode: str = Mode.LIVE,
+        experiment_id: str = "",
+    ) -> MetricSet:
+        """What a report of the config has as `overall`, for a fraction of its work; raises as `engine_performance`."""
+        versions = self._versions()
+        directory = self._directory(versions)
+        wanted = self._wanted(directory, engine_name, config_id, horizon, mode, experiment_id)
+        return overall_metrics(self._load(wanted, directory, versions), self._policy, Window(start, end), config_id)
 
     def all_performance(
         self,

@@ -209,6 +209,12 @@ def performance_report(
     return _report(mine, policy, window, found, config_id or POOLED, recorded_by, notes)
 
 
+def overall_metrics(held: Evidence, policy: ObservationPolicy, window: Window, config_id: str) -> MetricSet:
+    """The overall metrics of one config's report, without the work for its slices."""
+    found = examine(held.only(config_id), policy, window, dimensions=(Dimension.OVERALL,))
+    return _overall(found, config_id)
+
+
 def performance_reports(
     held: Evidence,
     policy: ObservationPolicy,
@@ -236,11 +242,12 @@ def _report(
     recorded_by: str,
     notes: tuple[str, ...],
 ) -> EnginePerformanceReport:
-    slices: dict[Dimension, dict[str, MetricSet]] = {dimension: {} for dimension in DIMENSIONS}
+    slices: dict[Dimension, dict[str, MetricSet]] = {
+        dimension: {} for dimension in DIMENSIONS if dimension is not Dimension.OVERALL
+    }
     for key, figures in found.measured.items():
-        if key.book == book:
+        if key.book == book and key.dimension in slices:
             slices[key.dimension][key.label] = metric_set(figures, key.dimension)
-    overall = slices.pop(Dimension.OVERALL).get(ALL) or metric_set(empty_figures(), Dimension.OVERALL)
     markets = found.markets.get(book, [])
     return EnginePerformanceReport(
         engine_name=held.engine_name,
@@ -253,12 +260,17 @@ def _report(
         recorded_by=recorded_by,
         currency=_currency(markets, policy),
         annualisation=found.annualisation.whole.get(book, float(DEFAULT_SESSIONS_PER_YEAR)),
-        overall=overall,
+        overall=_overall(found, book),
         slices=slices,
         reliability=event_reliability(found.bins, Slice(book, Dimension.OVERALL, ALL)),
         confusion=confusion_table(held, window),
         notes=(*notes, *_notes(markets, policy, book)),
     )
+
+
+def _overall(found: Findings, book: str) -> MetricSet:
+    figures = found.measured.get(Slice(book, Dimension.OVERALL, ALL))
+    return metric_set(empty_figures() if figures is None else figures, Dimension.OVERALL)
 
 
 def _currency(markets: list[str], policy: ObservationPolicy) -> str | None:

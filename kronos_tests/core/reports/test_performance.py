@@ -15,8 +15,8 @@ from kronos.core.metrics.registry import REGISTRY
 from kronos.core.policy import Market, ObservationPolicy
 from kronos.core.reports.axis import Window
 from kronos.core.reports.evidence import evidence
-from kronos.core.reports.model import Coverage, EnginePerformanceReport
-from kronos.core.reports.performance import performance_report, performance_reports
+from kronos.core.reports.model import Coverage, EnginePerformanceReport, MetricSet
+from kronos.core.reports.performance import overall_metrics, performance_report, performance_reports
 from kronos.core.vocabulary import Dimension, Undefined
 from kronos.errors import BadValue
 from kronos_tests.core.reports.builders import START, cells, sessions, weekdays
@@ -44,6 +44,12 @@ def report(
     markets = frame["market_id"].unique().to_list()
     held = evidence(frame, sessions(*markets) if calendar is None else calendar, horizon=horizon, newest=newest)
     return performance_report(held, policy, window, config_id=config, recorded_by="recorded")
+
+
+def overall(frame: pl.DataFrame, config: str = "a") -> MetricSet:
+    """The overall metrics without their report."""
+    held = evidence(frame, sessions(*frame["market_id"].unique().to_list()), horizon=1)
+    return overall_metrics(held, POLICY, ALL_TIME, config)
 
 
 def noise(n: int, seed: int = 0, mean: float = 5e-4) -> np.ndarray:
@@ -332,6 +338,17 @@ def test_markets_without_calendar_are_noted() -> None:
     assert "MARS" in found.notes[0] and "weekdays" in found.notes[0]
 
 
+def test_overall_metrics_are_those_of_the_report_to_the_last_bit() -> None:
+    """Of one config among several, over currencies that do not add up, and of one that decided nothing."""
+    books = [("a", "US_EQ", 0), ("a", "EU_EQ", 1), ("b", "US_EQ", 2)]
+    pnl = np.arange(400.0)
+    frames = [cells(noise(400, seed), config=config, market=market, pnl=pnl) for config, market, seed in books]
+    frame = pl.concat(frames)
+    for config in ("a", "b", "nobody"):
+        assert overall(frame, config) == report(frame, config=config).overall
+    assert overall(frame).undefined["pnl"] is Undefined.MIXED_CURRENCY
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_slices_add_up_to_the_book(data: st.DataObject) -> None:
@@ -364,3 +381,4 @@ def test_slices_add_up_to_the_book(data: st.DataObject) -> None:
             assert total == pytest.approx(found.metrics["contribution"], abs=1e-12)
         assert sum(one.values["decisions"] for one in slices.values()) == found.metrics["decisions"]
         assert sum(one.coverage.due for one in slices.values()) == found.coverage.due
+    assert overall(frame) == found.overall
