@@ -257,11 +257,8 @@ CONFUSION_CELLS: Final[Schema] = {
     "n": pl.Int64,
 }
 
-PIECE_KEY: Final[Schema] = {
-    "experiment": pl.String,  # the experiment's id; experiment_id also names the scenario
-    "piece": pl.String,
-}
-"""The lake's partition of backtests: one piece is written, or replaced, at once."""
+PIECE_KEY: Final[Schema] = {"piece": pl.String}
+"""The lake's partition of an experiment's backtests: one piece is written, or replaced, at once."""
 
 REPORT_ROWS: Final[Schema] = {
     "month": pl.String,  # of the period's first day, the lake's partition

@@ -1,4 +1,8 @@
-"""One experiment's backtests, under the names that the observe flow's tables have."""
+"""One experiment's backtests, in tables of its own, under the names that the observe flow's tables have.
+
+A table's log is read by whoever opens it and grows with every commit: in tables that all experiments shared, each piece
+would be slower to write than the one before, for ever, and runs would commit into each other's way.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,12 @@ TABLES: Final = {
     for name in ("decision_facts", "cells", "calibration_cells", "confusion_cells")
 }
 """The observe flow's tables that backtests have too."""
+_FOLDER: Final = "backtests"
+
+
+def lake_of(lake: Lake, experiment_id: str) -> Lake:
+    """The lake within the lake that holds one experiment's backtests and nothing else."""
+    return Lake(f"{lake.uri}/{_FOLDER}/{experiment_id}")
 
 
 class Record(Protocol):
@@ -37,7 +47,7 @@ class BacktestRecord:
     def __init__(
         self, lake: Lake, experiment_id: str, marks: Mapping[str, str] | None = None, build: str | None = None
     ) -> None:
-        self._lake, self._experiment_id, self._marks, self._build = lake, experiment_id, marks or {}, build
+        self._lake, self._marks, self._build = lake_of(lake, experiment_id), marks or {}, build
 
     def scan(self, table: str, months: Iterable[str] | None = None) -> pl.LazyFrame:
         """A table of the experiment, all months or these; what backtests do not have is empty."""
@@ -45,11 +55,10 @@ class BacktestRecord:
             return self._lake.scan(table, ())
         name = TABLES[table]
         rows = self._lake.scan(name, months, mark=self._marks.get(name))
-        rows = rows.filter(pl.col("experiment") == self._experiment_id)
         if self._build is not None:
             rows = rows.filter(is_of(pl.col("piece"), self._build))
         return rows.drop(*PIECE_KEY)
 
     def version(self, table: str) -> int | None:
-        """Newest version of a table, of any experiment's."""
+        """Newest version of a table; None before the first write."""
         return self._lake.version(TABLES[table]) if table in TABLES else None

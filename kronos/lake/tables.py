@@ -36,6 +36,8 @@ _COMMIT: Final = re.compile(r"(\d{20})\.json")
 _ATTEMPTS: Final = 30
 _PAUSE_S: Final = 0.05
 _FOREVER: Final = "interval 36500 days"
+_CHECKPOINT: Final = 100
+"""Commits after which a table's log is summed up: whoever opens the table reads the later ones one by one."""
 _TABLE_SETTINGS: Final = {
     # old versions are evidence: neither their log entries nor their files ever expire
     "delta.logRetentionDuration": _FOREVER,
@@ -51,6 +53,7 @@ class _Table:
     """Columns every version has; decision_facts gains columns with each new horizon."""
     row_group: int
     partition: tuple[str, ...] = ("month",)
+    checkpoint: int = _CHECKPOINT
 
 
 BACKTESTS: Final = "backtest_"
@@ -75,7 +78,8 @@ TABLES: Final = {
     "config_comparison": _Table(COMPARISON_ROWS, 131_072),
     "monitoring": _Table(MONITOR_ROWS, 131_072),
     **{
-        BACKTESTS + name: _Table(PIECE_KEY | table.schema, table.row_group, tuple(PIECE_KEY))
+        # written in a few dozen commits and then only read: sums of so few are small
+        BACKTESTS + name: _Table(PIECE_KEY | table.schema, table.row_group, tuple(PIECE_KEY), checkpoint=10)
         for name, table in {**_OBSERVED, "facts": _Table(FACT_KEYS, 131_072)}.items()
     },
 }
@@ -102,7 +106,6 @@ class Lake:
         Every row of `df` must be such a row.
         """
         with self._refusals("written"):
-            self._create(table)
             for attempt in range(_ATTEMPTS):
                 try:
                     return self._replace(table, df, where)
@@ -165,7 +168,9 @@ class Lake:
             return None if delta is None else _mark(delta)
 
     def _replace(self, table: str, df: pl.DataFrame, where: Mapping[str, Sequence[str]]) -> str:
-        delta = DeltaTable(self._address(table))
+        delta = self._open(table)
+        if delta is None:
+            delta = self._created(table)
         write_deltalake(
             delta,
             df,
@@ -176,9 +181,8 @@ class Lake:
         )
         return _mark(delta)
 
-    def _create(self, table: str) -> None:
-        if self._open(table) is not None:
-            return
+    def _created(self, table: str) -> DeltaTable:
+        """The empty table, or what another writer has just created."""
         schema = pl.DataFrame(schema=_table(table).schema).to_arrow().schema
         if "://" not in self.uri:
             Path(self.uri).mkdir(parents=True, exist_ok=True)
@@ -187,8 +191,9 @@ class Lake:
             schema,
             mode="ignore",
             partition_by=list(_table(table).partition),
-            configuration=dict(_TABLE_SETTINGS),
+            configuration={**_TABLE_SETTINGS, "delta.checkpointInterval": str(_table(table).checkpoint)},
         )
+        return DeltaTable(self._address(table))
 
     def _open(self, table: str) -> DeltaTable | None:
         try:

@@ -32,6 +32,7 @@ from kronos.core.frames import (
     Schema,
     empty,
 )
+from kronos.lake.backtests import lake_of
 from kronos.lake.tables import BACKTESTS
 from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, taken_up
 from kronos.services.backtest_results import conclude
@@ -149,8 +150,8 @@ def _made(
     kept = kept_as(task.piece, build_of(spec.digest, bench.workplace.code_version))
     tables = piece_tables(bench.pipeline, task, produced, kept)
     heartbeat()
-    where = {"experiment": [experiment_of(task.experiment_id)], "piece": [kept]}
-    marks = {table: bench.pipeline.lake.replace(table, df, where) for table, df in tables.items()}
+    lake = lake_of(bench.pipeline.lake, experiment_of(task.experiment_id))
+    marks = {table: lake.replace(table, df, {"piece": [kept]}) for table, df in tables.items()}
     if round_of(task.piece) > 1 and task.scenario is None:
         missing = {one.config_id: {} for one in task.subjects} | missing
     why, failed = (None, False) if unplayed is None else (unplayed.why, unplayed.failed)
@@ -181,9 +182,8 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) 
         "calibration_cells": cells.calibration,
         "confusion_cells": cells.confusion,
     }
-    key = dict(zip(PIECE_KEY, (experiment_of(task.experiment_id), kept), strict=True))
-    labels = [pl.lit(value).alias(name) for name, value in key.items()]
-    return {BACKTESTS + name: df.select(*labels, *df.columns) for name, df in frames.items()}
+    (piece,) = PIECE_KEY
+    return {BACKTESTS + name: df.select(pl.lit(kept).alias(piece), *df.columns) for name, df in frames.items()}
 
 
 def _due_horizons(task: Task, outcomes: pl.DataFrame, primary: int) -> pl.DataFrame:

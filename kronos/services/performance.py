@@ -144,11 +144,15 @@ class Performance:
         mode: str = Mode.LIVE,
         experiment_id: str = "",
     ) -> MetricSet:
-        """What a report of the config has as `overall`, for a fraction of its work; raises as `engine_performance`."""
+        """What a report of the config has as `overall`, for a fraction of its work; raises as `engine_performance`.
+
+        The record is read with all its configs, for who asks of one after the other.
+        """
         versions = self._versions()
         directory = self._directory(versions)
         wanted = self._wanted(directory, engine_name, config_id, horizon, mode, experiment_id)
-        return overall_metrics(self._load(wanted, directory, versions), self._policy, Window(start, end), config_id)
+        held = self._load(replace(wanted, config_id=None), directory, versions)
+        return overall_metrics(held, self._policy, Window(start, end), config_id)
 
     def all_performance(
         self,

@@ -16,7 +16,8 @@ from kronos.core.reports.fidelity import Question, shadow_fidelity
 from kronos.core.reports.fidelity_model import ShadowEvidence
 from kronos.core.scheduling.expectation import CLOSES
 from kronos.core.vocabulary import Mode
-from kronos.lake.backtests import TABLES, BacktestRecord
+from kronos.lake.backtests import TABLES, BacktestRecord, lake_of
+from kronos.lake.pinned import marks_now
 from kronos.lake.tables import Lake
 from kronos.services.experiments import find_experiment
 from kronos.services.market_hours import session_closes
@@ -31,7 +32,8 @@ def shadow_evidence(workplace: Workplace, lake: Lake, experiment_id: str | UUID,
     """How faithful and safe the experiment's config was in the shadow, by now in the data's own time."""
     experiment = find_experiment(workplace.database, experiment_id)
     # named before the rows are read: what is written meanwhile is not claimed to have been seen
-    marks = {table: mark for table in (FACTS, TABLES[FACTS]) if (mark := lake.mark(table)) is not None}
+    own = lake_of(lake, str(experiment.experiment_id))
+    marks = marks_now(lake, [FACTS]) | marks_now(own, [TABLES[FACTS]])
     shadow = read_shadow(lake, experiment).collect()
     replay = read_replay(_record(workplace, lake, experiment), experiment).collect()
     return replace(evidence_of(experiment, shadow, replay, workplace.policy, now.date()), marks=marks)

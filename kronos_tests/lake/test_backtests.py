@@ -11,7 +11,7 @@ import pytest
 
 from kronos.core.frames import CELLS, FACT_KEYS, PIECE_KEY
 from kronos.errors import LakeUnavailable, NotFound
-from kronos.lake.backtests import TABLES, BacktestRecord
+from kronos.lake.backtests import TABLES, BacktestRecord, lake_of
 from kronos.lake.tables import Lake
 from kronos_tests.frames import frame
 
@@ -28,12 +28,11 @@ def lake(tmp_path: Path) -> Lake:
 def write(lake: Lake, experiment: str, piece: str, *due: int, months: tuple[str, ...] = ("2020-01",)) -> str:
     """A piece with a row per number and month."""
     rows = [
-        {"experiment": experiment, "piece": piece, "month": month, "experiment_id": experiment, "due": number}
+        {"piece": piece, "month": month, "experiment_id": experiment, "due": number}
         for month in months
         for number in due
     ]
-    where = {"experiment": [experiment], "piece": [piece]}
-    return lake.replace(CELL_TABLE, frame(PIECE_KEY | CELLS, rows), where)
+    return lake_of(lake, experiment).replace(CELL_TABLE, frame(PIECE_KEY | CELLS, rows), {"piece": [piece]})
 
 
 def held(record: BacktestRecord, *months: str) -> list[int]:
@@ -88,22 +87,24 @@ def test_what_backtests_do_not_have_is_empty(lake: Lake) -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_of_a_record_has_the_contract_of_its_observed_twin(lake: Lake, name: str) -> None:
     assert BacktestRecord(lake, ONE).scan(name).collect_schema() == lake.scan(name).collect_schema()
-    assert lake.scan(TABLES[name]).collect_schema().names()[:2] == list(PIECE_KEY)
+    assert lake.scan(TABLES[name]).collect_schema().names()[:1] == list(PIECE_KEY)
 
 
 def test_facts_show_the_horizons_they_were_written_with(lake: Lake) -> None:
     schema = PIECE_KEY | FACT_KEYS | {"return_h5": pl.Float64}
-    row = {"experiment": ONE, "piece": "fold-001", "month": "2020-01", "decision_id": "d1", "return_h5": 0.01}
-    lake.replace(FACT_TABLE, frame(schema, [row]), {"experiment": [ONE], "piece": ["fold-001"]})
+    row = {"piece": "fold-001", "month": "2020-01", "decision_id": "d1", "return_h5": 0.01}
+    lake_of(lake, ONE).replace(FACT_TABLE, frame(schema, [row]), {"piece": ["fold-001"]})
     found = BacktestRecord(lake, ONE).scan("decision_facts").collect()
     assert found.columns == [*FACT_KEYS, "return_h5"] and found["return_h5"].to_list() == [0.01]
 
 
-def test_the_version_of_a_record_is_its_tables(lake: Lake) -> None:
+def test_the_version_of_a_record_is_its_own_tables(lake: Lake) -> None:
     write(lake, ONE, "fold-001", 1)
     before = BacktestRecord(lake, ONE).version("cells")
     write(lake, OTHER, "fold-001", 1)
-    assert before is not None and BacktestRecord(lake, ONE).version("cells") == before + 1
+    assert before is not None and BacktestRecord(lake, ONE).version("cells") == before
+    write(lake, ONE, "fold-002", 1)
+    assert BacktestRecord(lake, ONE).version("cells") == before + 1
 
 
 def test_writing_a_piece_again_replaces_exactly_it(lake: Lake) -> None:
@@ -130,9 +131,9 @@ def test_a_piece_without_rows_becomes_empty(lake: Lake) -> None:
 
 def test_rows_of_another_piece_are_refused(lake: Lake) -> None:
     write(lake, ONE, "fold-001", 1)
-    row = {"experiment": ONE, "piece": "fold-002", "month": "2020-01", "due": 2}
+    row = {"piece": "fold-002", "month": "2020-01", "due": 2}
     with pytest.raises(LakeUnavailable):
-        lake.replace(CELL_TABLE, frame(PIECE_KEY | CELLS, [row]), {"experiment": [ONE], "piece": ["fold-001"]})
+        lake_of(lake, ONE).replace(CELL_TABLE, frame(PIECE_KEY | CELLS, [row]), {"piece": ["fold-001"]})
     assert held(BacktestRecord(lake, ONE)) == [1]
 
 
@@ -158,5 +159,14 @@ def test_two_writers_of_different_pieces_both_land(lake: Lake, pieces: list[tupl
         writer.stdin.write(b"go\n")
         writer.stdin.close()
     assert [writer.wait(timeout=300) for writer in writers] == [0, 0]
-    found = lake.scan(CELL_TABLE).select("experiment", "piece", "due").collect().sort(pl.all()).rows()
+    rows = [lake_of(lake, name).scan(CELL_TABLE).select("experiment_id", "piece", "due") for name in (ONE, OTHER)]
+    found = pl.concat(rows).collect().sort(pl.all()).rows()
     assert found == sorted((*piece, number) for piece in pieces for number in (7, 107))
+
+
+def test_a_mark_is_read_again_however_often_the_log_was_summed_up_since(lake: Lake) -> None:
+    """Both sides of every checkpoint."""
+    marks = [write(lake, ONE, f"fold-{number:03}", number) for number in range(25)]
+    assert list(Path(lake_of(lake, ONE).uri, CELL_TABLE, "_delta_log").glob("*.checkpoint.parquet"))
+    for number, mark in enumerate(marks):
+        assert held(BacktestRecord(lake, ONE, {CELL_TABLE: mark})) == list(range(number + 1))

@@ -25,7 +25,7 @@ from kronos.core.frames import PIECE_KEY
 from kronos.core.scenarios.battery import WINDOWS, Battery, HistoricalWindow
 from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus
 from kronos.errors import BacktestFailed, ChangeRefused
-from kronos.lake.backtests import BacktestRecord
+from kronos.lake.backtests import BacktestRecord, lake_of
 from kronos.lake.tables import BACKTESTS, TABLES
 from kronos.sandbox.backtest import produce
 from kronos.services import backtest as backtest_service
@@ -466,6 +466,7 @@ def test_every_move_is_in_the_chain(world: World) -> None:
 def test_pieces_of_an_experiment_lie_apart_from_those_of_others(world: World) -> None:
     first, second = world.queued(), world.queued(lookback=42)
     assert ran(world, first) is not None and ran(world, second) is not None
-    held = world.pipeline.lake.scan(f"{BACKTESTS}cells").select(*PIECE_KEY).unique().collect()
-    assert held.height == 2 * PIECES
+    for one in (first, second):
+        own = lake_of(world.pipeline.lake, str(one.experiment_id)).scan(f"{BACKTESTS}cells")
+        assert own.select(*PIECE_KEY).unique().collect().height == PIECES
     assert set(rows(world, first, "cells")["config_id"]) == {"proposed", "portfolio-momentum-hasty"}

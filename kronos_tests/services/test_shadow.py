@@ -18,7 +18,7 @@ from kronos.core.changes.request import EngineDates, ExperimentRequest
 from kronos.core.policy import ObservationPolicy
 from kronos.core.reports.fidelity_model import Fidelity, Gap, Safety
 from kronos.errors import NotFound
-from kronos.lake.backtests import BacktestRecord
+from kronos.lake.backtests import BacktestRecord, lake_of
 from kronos.lake.tables import Lake
 from kronos.services.experiments import create_experiment
 from kronos.services.market_hours import session_closes
@@ -104,10 +104,9 @@ def test_its_replay_is_without_scenarios_and_other_configs(lake: Lake, experimen
             replay.with_columns(config_id=pl.lit("base")),
             replay.with_columns(experiment_id=pl.lit(f"{own}/crash")),
         ]
-    ).select(pl.lit(own).alias("experiment"), pl.lit("fold-001").alias("piece"), pl.all())
-    lake.replace("backtest_facts", facts, {"experiment": [own], "piece": ["fold-001"]})
-    other = facts.with_columns(experiment=pl.lit("another"))
-    lake.replace("backtest_facts", other, {"experiment": ["another"], "piece": ["fold-001"]})
+    ).select(pl.lit("fold-001").alias("piece"), pl.all())
+    for name in (own, "another"):
+        lake_of(lake, name).replace("backtest_facts", facts, {"piece": ["fold-001"]})
     assert read_replay(BacktestRecord(lake, own), experiment).collect().select(replay.columns).equals(replay)
 
 

@@ -34,7 +34,10 @@ _SPECS = (
         deps=source_deps(*_CONTEXTS),
         partitions_def=EXPERIMENTS,
         skippable=True,
-        metadata={"table": "backtest_facts", "beside": "backtest_cells and its calibration and confusion cells"},
+        metadata={
+            "table": "backtests/<experiment>/backtest_facts",
+            "beside": "backtest_cells and its calibration and confusion cells",
+        },
     ),
     dg.AssetSpec(
         RESULT,

@@ -67,11 +67,13 @@ def targets(config: PortfolioConfig, market: Market, seed: int, rows: Indexes) -
     told = rows - config.signal_lag
     risk = volatility_at(market, _window(config), told)
     if config.style == "inverse_volatility":
-        scores = standardised(-risk)
+        scores = -risk
     else:
         sign = 1.0 if config.style == "momentum" else -1.0
-        scores = standardised(sign * momentum_at(market.prices, config.lookback, config.skip, told) / risk)
-    return _sized(config, blurred(scores, config.noise, market, seed, told), risk)
+        scores = sign * momentum_at(market.prices, config.lookback, config.skip, told) / risk
+    if config.noise or scores.shape[1] == 1:  # else nothing but their order counts
+        scores = blurred(standardised(scores), config.noise, market, seed, told)
+    return _sized(config, scores, risk)
 
 
 def warm(config: PortfolioConfig) -> int:
@@ -88,12 +90,14 @@ def _sized(config: PortfolioConfig, scores: Floats, risk: Floats) -> Floats:
     if scores.shape[1] == 1:
         size = np.minimum(1.0, VOLATILITY_TARGET / risk) if inverse else scores
         return np.asarray(config.gross * (size if config.long_short else np.maximum(size, 0.0)))
-    count = min(config.names, scores.shape[1])
+    width = scores.shape[1]
+    count = min(config.names, width)
     order = np.argsort(-scores, axis=1, kind="stable")
-    raw = np.zeros_like(scores)
+    order += np.arange(0, scores.size, width)[:, None]
+    raw = np.zeros(scores.shape)
     short = count // 2 if config.long_short else 0
-    np.put_along_axis(raw, order[:, : count - short], 1.0, axis=1)
-    np.put_along_axis(raw, order[:, order.shape[1] - short :], -1.0, axis=1)
+    raw.ravel()[order[:, : count - short]] = 1.0
+    raw.ravel()[order[:, width - short :]] = -1.0
     if inverse:
         raw = raw / np.maximum(risk, LEAST_RISK)
     return np.asarray(config.gross * raw / np.abs(raw).sum(axis=1, keepdims=True))
@@ -116,7 +120,7 @@ def wealth(config: PortfolioConfig, market: Market, seed: int) -> Floats:
     # stretches between rebalances are equally long but for the first and last, which are parts of such
     begin, whole = rows[0] // every, len(prices) // every
     stretches = prices[begin * every : whole * every].reshape(-1, every, prices.shape[1])
-    held = np.einsum("rti,ri->rt", stretches, shares[: len(stretches)]).ravel()
+    held = np.matmul(stretches, shares[: len(stretches), :, None]).ravel()
     held = np.append(held, prices[whole * every :] @ shares[-1])[rows[0] - begin * every :]
     lasting = np.diff(rows, append=len(prices))
     worth[rows[0] :] = np.repeat(capital, lasting) * (held + np.repeat(cash, lasting))
