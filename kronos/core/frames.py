@@ -257,6 +257,9 @@ CONFUSION_CELLS: Final[Schema] = {
     "n": pl.Int64,
 }
 
+BACKTESTS: Final = "backtest_"
+"""Before the name of a lake table: the same of an experiment's backtests, by piece."""
+
 PIECE_KEY: Final[Schema] = {"piece": pl.String}
 """The lake's partition of an experiment's backtests: one piece is written, or replaced, at once."""
 

@@ -11,21 +11,20 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from kronos.core.backtests.spec import is_of
-from kronos.core.frames import PIECE_KEY
-from kronos.lake.tables import BACKTESTS, Lake
+from kronos.core.backtests.spec import folder_of, is_of
+from kronos.core.frames import BACKTESTS, PIECE_KEY
+from kronos.lake.tables import Lake
 
 TABLES: Final = {
     name: BACKTESTS + name.removeprefix("decision_")
     for name in ("decision_facts", "cells", "calibration_cells", "confusion_cells")
 }
 """The observe flow's tables that backtests have too."""
-_FOLDER: Final = "backtests"
 
 
 def lake_of(lake: Lake, experiment_id: str) -> Lake:
     """The lake within the lake that holds one experiment's backtests and nothing else."""
-    return Lake(f"{lake.uri}/{_FOLDER}/{experiment_id}")
+    return Lake(f"{lake.uri}/{folder_of(experiment_id)}")
 
 
 class Record(Protocol):

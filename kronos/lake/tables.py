@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from polars.exceptions import ComputeError, PanicException
 
 from kronos.core.frames import (
+    BACKTESTS,
     CALIBRATION_CELLS,
     CELLS,
     COMPARISON_ROWS,
@@ -55,9 +56,6 @@ class _Table:
     partition: tuple[str, ...] = ("month",)
     checkpoint: int = _CHECKPOINT
 
-
-BACKTESTS: Final = "backtest_"
-"""Before the name of a table: the same of backtests, by experiment and piece."""
 
 _OBSERVED: Final = {
     # small groups, so that reading one config skips the others

@@ -22,6 +22,7 @@ from kronos.core.cells import build_cells
 from kronos.core.changes.model import Experiment
 from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.frames import (
+    BACKTESTS,
     FRAGILITY,
     PIECE_KEY,
     REGIMES,
@@ -33,7 +34,6 @@ from kronos.core.frames import (
     empty,
 )
 from kronos.lake.backtests import lake_of
-from kronos.lake.tables import BACKTESTS
 from kronos.services.attempts import REJECTED, Bench, Heartbeat, handing_back, taken_up
 from kronos.services.backtest_results import conclude
 from kronos.services.backtest_rows import rows_of, within_data

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from kronos.core.backtests.spec import place_of
 from kronos.errors import NotFound
 from kronos.store.database import Database, Role
 from kronos.store.engine_configs import list_configs
@@ -21,9 +22,9 @@ class Trace:
     links: dict[str, Rows]
 
     def lake_versions(self) -> list[str]:
-        """The lake versions its verdicts rest on, as `table@version`, in order and once each."""
-        held = [f"{table}@{version}" for row in self.links["verdicts"] for table, version in row["lake"].items()]
-        return sorted(set(held))
+        """The lake versions its verdicts rest on, as `place in the lake@version`, in order and once each."""
+        held = [(row["experiment_id"], *one) for row in self.links["verdicts"] for one in row["lake"].items()]
+        return sorted({f"{place_of(table, str(experiment))}@{version}" for experiment, table, version in held})
 
     def to_json_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""

@@ -21,12 +21,12 @@ from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Subject, Task
 from kronos.core.changes.chain import verify
 from kronos.core.changes.model import Experiment
-from kronos.core.frames import PIECE_KEY
+from kronos.core.frames import BACKTESTS, PIECE_KEY
 from kronos.core.scenarios.battery import WINDOWS, Battery, HistoricalWindow
 from kronos.core.vocabulary import EvidenceLabel, ExpectedOutcome, ExperimentStatus
 from kronos.errors import BacktestFailed, ChangeRefused
 from kronos.lake.backtests import BacktestRecord, lake_of
-from kronos.lake.tables import BACKTESTS, TABLES
+from kronos.lake.tables import TABLES
 from kronos.sandbox.backtest import produce
 from kronos.services import backtest as backtest_service
 from kronos.services.backtest import piece_tables, run_backtest

@@ -133,7 +133,7 @@ def test_a_trace_leads_from_the_activation_to_the_experiment(gated: Gated) -> No
     assert promotion["approval_id"] == approval["approval_id"]
     assert approval["verdict_id"] == verdict["verdict_id"]
     assert verdict["experiment_id"] == tested["experiment_id"] == experiment.experiment_id
-    assert found.lake_versions() == ["backtest_cells@7"]
+    assert found.lake_versions() == [f"backtests/{experiment.experiment_id}/backtest_cells@7"]
     json.dumps(found.to_json_dict())
     with pytest.raises(NotFound, match="config 'nothing'"):
         trace_config(gated.database, "nothing")

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kronos.core.canonical import canonical_hash
 from kronos.core.controls.model import ControlTransform
+from kronos.core.frames import BACKTESTS
 from kronos.core.scenarios.battery import Battery, Scenario, by_running
 from kronos.errors import BadValue
 
@@ -223,6 +224,16 @@ def scenario_of(piece: str) -> str | None:
 def stream_of(experiment_id: str, scenario: str = REPLAY) -> str:
     """What stands in the experiment_id column of an experiment's rows: scenarios never pool with the replay."""
     return experiment_id if scenario == REPLAY else f"{experiment_id}{SEPARATOR}{scenario}"
+
+
+def folder_of(experiment_id: str) -> str:
+    """Where in the lake the tables of an experiment's backtests lie, and no others."""
+    return f"backtests/{experiment_id}"
+
+
+def place_of(table: str, experiment_id: str) -> str:
+    """Where in the lake a table lies that something about the experiment was read from."""
+    return f"{folder_of(experiment_id)}/{table}" if table.startswith(BACKTESTS) else table
 
 
 def experiment_of(stream: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
+from kronos.core.backtests.spec import place_of
 from kronos.core.gates.advice import ADVICE
 from kronos.core.gates.model import GateVerdict
 from kronos.core.gates.record import VerdictRecord
@@ -254,7 +255,8 @@ def _gates(record: VerdictRecord) -> Iterator[Section]:
 
 def _provenance(record: VerdictRecord) -> Section:
     about = record.report["about"]
-    lake = ", ".join(f"{table} at {mark}" for table, mark in sorted(record.lake.items()))
+    places = {place_of(table, str(record.experiment_id)): mark for table, mark in record.lake.items()}
+    lake = ", ".join(f"{place} at {mark}" for place, mark in sorted(places.items()))
     said = (
         f"Experiment {record.experiment_id}, attempt {record.attempt}, verdict {record.verdict_id} of "
         f"{record.judged_at:%Y-%m-%d %H:%M} UTC.",
