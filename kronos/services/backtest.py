@@ -24,7 +24,6 @@ from kronos.core.facts import FactsBatch, build_facts
 from kronos.core.frames import (
     BACKTESTS,
     FRAGILITY,
-    PIECE_KEY,
     REGIMES,
     REVISIONS,
     SOFT_TARGETS,
@@ -182,8 +181,7 @@ def piece_tables(pipeline: Pipeline, task: Task, produced: Produced, kept: str) 
         "calibration_cells": cells.calibration,
         "confusion_cells": cells.confusion,
     }
-    (piece,) = PIECE_KEY
-    return {BACKTESTS + name: df.select(pl.lit(kept).alias(piece), *df.columns) for name, df in frames.items()}
+    return {BACKTESTS + name: df.select(pl.lit(kept).alias("piece"), pl.all()) for name, df in frames.items()}
 
 
 def _due_horizons(task: Task, outcomes: pl.DataFrame, primary: int) -> pl.DataFrame:
