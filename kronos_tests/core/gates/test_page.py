@@ -89,13 +89,6 @@ def paragraphs(found: VerdictRecord, heading: str) -> str:
     return told
 
 
-def test_where_the_evidence_can_be_read_again_is_a_place_in_the_lake() -> None:
-    """The backtest's tables lie in a folder of the experiment's own, those of the LIVE record do not."""
-    found = record(good())
-    told = paragraphs(replace(found, lake={"backtest_cells": "t:3", "cells": "u:7"}), "Where it comes from")
-    assert told.endswith(f"Read again from: backtests/{found.experiment_id}/backtest_cells at t:3, cells at u:7.")
-
-
 class Text(HTMLParser):
     """Tags and words of a page; an unclosed or unknown tag shows."""
 
@@ -330,3 +323,10 @@ def test_the_trials_are_said_to_be_more_than_configs_and_a_controls_its_own_too(
     control = replace(record(good()), evidence=EvidenceLabel.CONTROL)
     declared = "those a control says it was chosen from"
     assert declared in paragraphs(control, "What was tested") and declared not in told
+
+
+def test_where_the_evidence_can_be_read_again_is_a_place_in_the_lake() -> None:
+    """The backtest's tables lie in a folder of the experiment's own, those of the LIVE record do not."""
+    found = record(good())
+    told = paragraphs(replace(found, lake={"backtest_cells": "t:3", "cells": "u:7"}), "Where it comes from")
+    assert told.endswith(f"Read again from: backtests/{found.experiment_id}/backtest_cells at t:3, cells at u:7.")
