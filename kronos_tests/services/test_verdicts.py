@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
 from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
-from kronos.lake.backtests import BacktestRecord
+from kronos.lake.backtests import BacktestRecord, lake_of
 from kronos.sandbox.backtest import produce
 from kronos.sandbox.configs import CONFIGS, HANDICAPPED_INCUMBENT
 from kronos.services.backtest import run_backtest
@@ -221,6 +222,14 @@ def test_beside_an_incumbent_that_only_forecasts_a_book_is_still_held_to_its_lim
     assert found.report["about"]["metric"] != "sharpe" and found.verdict is GateVerdict.FAIL
     assert "DIFFERENT_KIND" in reasons(found, Gate.INTEGRITY)
     assert "VIOLATED" in reasons(found, Gate.HARD_CONSTRAINTS)
+
+
+def test_a_result_whose_tables_are_gone_is_invalid(world: World) -> None:
+    """Numbers that stand in the database with nothing left to read them again from."""
+    with tried(world) as experiment:
+        shutil.rmtree(lake_of(world.pipeline.lake, str(experiment.experiment_id)).uri)
+        found = judged(world, experiment)
+    assert found.verdict is GateVerdict.INVALID and "NO_RECORD" in reasons(found, Gate.INTEGRITY)
 
 
 def replayed_live(world: World, backtest: Backtest) -> pl.DataFrame:
