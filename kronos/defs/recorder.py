@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from kronos.core.scheduling.periods import Cadence, period_from_key, runs_of_neighbours
+from kronos.defs.again import IN_FLIGHT
 from kronos.defs.assembly import assemble
-from kronos.defs.facts.sensors import IN_FLIGHT, observe_job
+from kronos.defs.facts.sensors import observe_job
 from kronos.defs.meta.jobs import engines_job, meta_jobs
 from kronos.defs.partitions import engine_month, engine_month_range, range_tags, register_engines
 from kronos.defs.resources import Kronos, Progress

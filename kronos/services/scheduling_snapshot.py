@@ -19,6 +19,7 @@ from kronos.core.changes.model import Experiment
 from kronos.core.changes.request import CONTROLS
 from kronos.core.policy import ObservationPolicy
 from kronos.core.scenarios.battery import default_battery
+from kronos.core.scheduling.alarms import alarms
 from kronos.core.scheduling.expectation import ACTIVE_FOR
 from kronos.core.scheduling.policy import CLASSES, seconds
 from kronos.core.scheduling.prediction import Kind, Profiles, profiles
@@ -116,6 +117,7 @@ class Seen:
             "run_queue": asdict(self.run_queue),
             "markets": list(self.trading.markets),
             "unread": self.trading.unread,
+            "alarms": [asdict(alarm) for alarm in alarms(self.snapshot)],
         }
         return scheduler.SchedulerState(self.now, dict(self.readings), tier1, upcoming, counts)
 

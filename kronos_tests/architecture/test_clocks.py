@@ -13,8 +13,8 @@ from kronos.settings import dagster_root
 
 READERS = {
     "backtests/http_client.py": "how long a server's Retry-After date is away",
+    "defs/again.py": "how long a sensor waits before it asks again for what failed",
     "cli/render_promotion.py": "whether evidence on a page is still fresh; promoting asks the database",
-    "defs/facts/sensors.py": "how long the observation's own sensor waits",
     "services/audit.py": "when a day's root was kept, beside the root",
     "services/experiments.py": "when a config was first seen, for the record",
     "services/observatory.py": "today, where there is no sandbox: of which date reports and windows are",

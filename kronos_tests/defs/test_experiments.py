@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,15 +22,18 @@ from kronos.defs.assembly import assemble
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_of, members_tag
 from kronos.defs.experiments.sensors import request, state_of
 from kronos.defs.resources import Kronos
+from kronos.errors import KronosError
 from kronos.services.experiments import cancel
+from kronos.services.judging import why_not_judge
 from kronos.services.scheduling import Launch, RunState
 from kronos.settings import Settings, dagster_root
 from kronos.store.backtests import RunningBacktest, running_backtests
 from kronos.store.database import Database, Role
+from kronos_tests.builders import insert
 from kronos_tests.databases import drop
 from kronos_tests.defs.daemon import Daemon, daemon_over
 from kronos_tests.defs.ticks import tick
-from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy
+from kronos_tests.services.backtest_world import NOW, PIECES, World, backtest_world, policy, trading_job
 
 SCHEDULER = "backtest_scheduler"
 
@@ -116,40 +120,117 @@ def test_the_verdicts_record_is_the_page_and_its_check_passes(
     assert checked["follows_from_its_gates"]
 
 
-def test_what_its_run_did_not_judge_is_judged_by_the_sensor_once(
+@pytest.fixture
+def left_unjudged(
     world: World, kronos: Kronos, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Experiment:
+    """An experiment with results that the sensor need not leave alone any more; the scheduler has just planned."""
     from kronos.services import verdicts
     from kronos.services.backtest import run_backtest
 
     experiment = world.queued()
-    run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "run")
+    tick(kronos, instance, SCHEDULER)
+    run_backtest(world.bench(), experiment.experiment_id, 1, "run")
     monkeypatch.setattr(verdicts.unjudged_experiments, "__defaults__", (0.0,))
-    (request,) = tick(kronos, instance, "unjudged_experiments")
-    assert request.partition_key == str(experiment.experiment_id)
+    return experiment
+
+
+def judging(kronos: Kronos, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+    return tick(kronos, instance, "unjudged_experiments")
+
+
+def judged(kronos: Kronos, instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    """The run of a request for a verdict."""
     job = assemble(kronos).resolve_job_def("judge_experiments")
-    assert job.execute_in_process(instance=instance, partition_key=request.partition_key).success
-    assert materialised(instance, "experiment_verdict") == {str(experiment.experiment_id)}
-    assert list(tick(kronos, instance, "unjudged_experiments")) == []
+    return job.execute_in_process(
+        instance=instance, partition_key=request.partition_key, tags=dict(request.tags), raise_on_error=False
+    )
+
+
+def test_what_its_run_did_not_judge_is_judged_by_the_sensor_once(
+    left_unjudged: Experiment, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    (request,) = judging(kronos, instance)
+    assert request.partition_key == str(left_unjudged.experiment_id)
+    assert judged(kronos, instance, request).success
+    assert materialised(instance, "experiment_verdict") == {str(left_unjudged.experiment_id)}
+    assert judging(kronos, instance) == []
+
+
+def test_while_trading_needs_the_machine_nothing_is_judged(
+    world: World,
+    left_unjudged: Experiment,
+    kronos: Kronos,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither asked for nor begun by a run that was; it is asked for again when trading is through."""
+    (request,) = judging(kronos, instance)
+    insert(world.database, job_executions=[trading_job()])
+    tick(kronos, instance, SCHEDULER)
+    assert judging(kronos, instance) == []
+    assert judged(kronos, instance, request).success and materialised(instance, "experiment_verdict") == set()
+    with world.database.connect(Role.OWNER) as session:
+        session.execute("UPDATE source.job_executions SET status = 'SUCCESS', completed_at = started_at")
+    tick(kronos, instance, SCHEDULER)
+    assert judging(kronos, instance) == [], "left for later a moment ago"
+    monkeypatch.setattr("kronos.defs.again.PAUSE", timedelta(0))
+    (again,) = judging(kronos, instance)
+    assert again.run_key != request.run_key and judged(kronos, instance, again).success
+    assert materialised(instance, "experiment_verdict") == {str(left_unjudged.experiment_id)}
+
+
+def test_a_verdict_that_failed_is_asked_for_again_after_a_pause_and_not_for_ever(
+    left_unjudged: Experiment, kronos: Kronos, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a run key of its own: Dagster would take the first one's for done."""
+    from kronos.services import verdicts
+
+    def breaks(*_: object) -> None:
+        raise KronosError("the database is gone")
+
+    del left_unjudged
+    with monkeypatch.context() as broken:
+        broken.setattr(verdicts, "judge_experiment", breaks)
+        (first,) = judging(kronos, instance)
+        assert not judged(kronos, instance, first).success
+    assert judging(kronos, instance) == []
+    monkeypatch.setattr("kronos.defs.again.PAUSE", timedelta(0))
+    (second,) = judging(kronos, instance)
+    assert second.run_key != first.run_key
+    monkeypatch.setattr("kronos.defs.again.ATTEMPTS", 1)
+    assert judging(kronos, instance) == []
+
+
+def test_nothing_is_judged_while_nobody_plans(
+    world: World, left_unjudged: Experiment, kronos: Kronos, instance: dg.DagsterInstance
+) -> None:
+    del left_unjudged
+    with world.database.connect(Role.OWNER) as session:
+        session.execute("UPDATE kronos.scheduler_state SET planned_at = planned_at - interval '3 minutes'")
+    assert judging(kronos, instance) == []
+    assert "has not planned since" in str(why_not_judge(world.database, world.pipeline.policy))
+    tick(kronos, instance, SCHEDULER)
+    assert len(judging(kronos, instance)) == 1
 
 
 def test_other_code_judges_again_what_is_not_proven_and_not_controls_of_other_suites(
-    world: World, kronos: Kronos, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    left_unjudged: Experiment,
+    kronos: Kronos,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Under a run key of its own: Dagster would take the first one's for done."""
-    from kronos.services import code_version, verdicts
-    from kronos.services.backtest import run_backtest
+    from kronos.services import code_version
     from kronos.services.verdicts import judge_experiment
 
-    experiment = world.queued()
-    run_backtest(world.bench(), experiment.experiment_id, world.admitted(experiment), "run")
-    monkeypatch.setattr(verdicts.unjudged_experiments, "__defaults__", (0.0,))
-    (first,) = tick(kronos, instance, "unjudged_experiments")
-    judge_experiment(world.workplace, world.pipeline, experiment.experiment_id, NOW.date())
+    (first,) = judging(kronos, instance)
+    judge_experiment(world.workplace, world.pipeline, left_unjudged.experiment_id, NOW.date())
     keys = {first.run_key}
     for code in ("edited", "edited twice"):
         monkeypatch.setattr(code_version, "installed_code", lambda code=code: code)
-        (request,) = tick(kronos, instance, "unjudged_experiments")
+        (request,) = judging(kronos, instance)
         keys.add(request.run_key)
     assert len(keys) == 3
     with world.database.connect(Role.OWNER) as session:
@@ -158,7 +239,7 @@ def test_other_code_judges_again_what_is_not_proven_and_not_controls_of_other_su
             """UPDATE kronos.experiments SET metadata = metadata || '{"suite": {"code_version": "test"}}'"""
         )
         session.execute("ALTER TABLE kronos.experiments ENABLE TRIGGER USER")
-    assert list(tick(kronos, instance, "unjudged_experiments")) == []
+    assert judging(kronos, instance) == []
 
 
 def test_the_runs_record_shows_what_was_tested(world: World, kronos: Kronos, instance: dg.DagsterInstance) -> None:

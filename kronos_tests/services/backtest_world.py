@@ -73,6 +73,23 @@ def no_runs(_: Set[str]) -> RunQueue:
     return RunQueue(under_way=0, queued=0, others=0, limit=None)
 
 
+def trading_job(**changes: Any) -> dict[str, Any]:
+    """A tier-1 job that is running in the sandbox's time."""
+    row = {
+        "execution_id": "e1",
+        "job_id": "j",
+        "job_type": "ENGINES",
+        "dag_id": "d",
+        "market_id": "US_EQ",
+        "as_of_date": NOW.date(),
+        "status": "RUNNING",
+        "started_at": NOW - timedelta(minutes=10),
+        "completed_at": None,
+        "attempt_number": 1,
+    }
+    return row | changes
+
+
 def policy(**changes: Any) -> ObservationPolicy:
     """Half-year folds and a short battery, without probes and neighbours."""
     return ObservationPolicy(backtests=short(), scheduler=roomy(**changes))
@@ -154,8 +171,10 @@ class World:
         )
         return create_experiment(self.workplace, request, author, queued=True)
 
-    def admitted(self, experiment: Experiment, node: str = "n", leave_in: float | None = None) -> int:
-        """The number of an attempt that the scheduler has just admitted."""
+    def admitted(
+        self, experiment: Experiment, node: str = "n", leave_in: float | None = None, lead: Experiment | None = None
+    ) -> int:
+        """The number of an attempt that the scheduler has just admitted. lead: of the batch, when it is another."""
         from kronos.services.experiments import changing
 
         leave_by = None if leave_in is None else datetime.now(UTC) + timedelta(seconds=leave_in)
@@ -172,7 +191,7 @@ class World:
                 experiment.experiment_id,
                 moved.attempt,
                 node=node,
-                batch=experiment.experiment_id,
+                batch=(lead or experiment).experiment_id,
                 leave_by=leave_by,
                 pieces=PIECES,
                 pieces_before=0,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,7 +26,16 @@ from kronos.store.database import Database, Role
 from kronos.store.experiments import move_experiment
 from kronos.store.scheduler import KeptDecision, decisions_of
 from kronos_tests.builders import decision, insert
-from kronos_tests.services.backtest_world import LAST_SESSION, NOW, PIECES, World, backtest_world, no_runs, policy
+from kronos_tests.services.backtest_world import (
+    LAST_SESSION,
+    NOW,
+    PIECES,
+    World,
+    backtest_world,
+    no_runs,
+    policy,
+    trading_job,
+)
 
 QUEUED, RUNNING, REJECTED = (
     ExperimentStatus.QUEUED_FOR_BACKTEST,
@@ -57,23 +65,6 @@ def lapse(world: World, experiment: Experiment) -> None:
         past = datetime.now(UTC) - timedelta(seconds=1)
         statement = "UPDATE kronos.experiments SET leased_until = %s WHERE experiment_id = %s"
         session.execute(statement, [past, experiment.experiment_id])
-
-
-def job(**changes: Any) -> dict[str, Any]:
-    """A tier-1 job that is running in the sandbox's time."""
-    row = {
-        "execution_id": "e1",
-        "job_id": "j",
-        "job_type": "ENGINES",
-        "dag_id": "d",
-        "market_id": "US_EQ",
-        "as_of_date": NOW.date(),
-        "status": "RUNNING",
-        "started_at": NOW - timedelta(minutes=10),
-        "completed_at": None,
-        "attempt_number": 1,
-    }
-    return row | changes
 
 
 def test_what_finds_room_is_started_and_asked_for(world: World) -> None:
@@ -259,7 +250,7 @@ def test_a_run_that_never_began_does_not_count_as_a_crash(world: World) -> None:
 def test_tier_1_at_work_starts_nothing_and_makes_runs_leave(world: World) -> None:
     running = world.queued()
     ticked(world)
-    insert(world.database, job_executions=[job()])
+    insert(world.database, job_executions=[trading_job()])
     waiting = world.queued(lookback=42)
     ticked(world)
     assert (last(world, waiting).reason, last(world, waiting).blocker) == ("TIER1_RUNNING", "US_EQ")
@@ -272,7 +263,7 @@ def test_a_job_of_a_lower_tier_holds_nothing_up_and_makes_nothing_leave(world: W
     """Upstream's job may be the running experiment's own backtest."""
     running = world.queued()
     ticked(world)
-    insert(world.database, job_executions=[job(job_type=job_type)])
+    insert(world.database, job_executions=[trading_job(job_type=job_type)])
     started = world.queued(lookback=42)
     ticked(world)
     assert last(world, started).action == "ADMIT"
@@ -281,7 +272,7 @@ def test_a_job_of_a_lower_tier_holds_nothing_up_and_makes_nothing_leave(world: W
 
 def test_a_job_of_a_type_that_nobody_knows_is_the_blocker_in_the_queue(world: World) -> None:
     experiment = world.queued()
-    insert(world.database, job_executions=[job(job_type="replay_archive")])
+    insert(world.database, job_executions=[trading_job(job_type="replay_archive")])
     ticked(world)
     (waiting,) = queue_status(world.database, world.pipeline.policy.scheduler).waiting
     assert waiting.experiment.experiment_id == experiment.experiment_id and waiting.decision is not None
@@ -291,7 +282,7 @@ def test_a_job_of_a_type_that_nobody_knows_is_the_blocker_in_the_queue(world: Wo
 def test_policy_says_which_types_are_of_a_lower_tier(database: Database, tmp_path: Path) -> None:
     with backtest_world(database, tmp_path, policy(lower_tiers=("replay_archive",))) as world:
         experiment = world.queued()
-        insert(world.database, job_executions=[job(job_type="replay_archive")])
+        insert(world.database, job_executions=[trading_job(job_type="replay_archive")])
         ticked(world)
         assert last(world, experiment).action == "ADMIT"
 

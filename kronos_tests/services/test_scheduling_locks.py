@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,7 +16,7 @@ from kronos.services.scheduling import RunState, Scheduling, tick
 from kronos.store.backtests import take_up
 from kronos.store.database import Database
 from kronos_tests.builders import insert
-from kronos_tests.services.backtest_world import NOW, World, backtest_world, no_runs
+from kronos_tests.services.backtest_world import World, backtest_world, no_runs, trading_job
 
 LONGEST_S = 30.0
 
@@ -35,7 +34,7 @@ def test_a_worker_hands_back_while_the_tick_that_told_it_to_is_still_admitting(
         ticked(world)
         with world.database.connect() as session:
             assert take_up(session, experiment.experiment_id, 1, "run")
-        insert(database, job_executions=[_job()])
+        insert(database, job_executions=[trading_job()])
         admit, leaving = scheduling._admit, _leaving(world, experiment.experiment_id)
 
         def admit_while_it_leaves(*given: Any) -> Any:
@@ -54,17 +53,3 @@ def test_a_worker_hands_back_while_the_tick_that_told_it_to_is_still_admitting(
 def _leaving(world: World, experiment_id: Any) -> Thread:
     given = (world.workplace, experiment_id, 1, AttemptOutcome.PREEMPTED, "told to")
     return Thread(target=hand_back, args=given, daemon=True)
-
-
-def _job() -> dict[str, Any]:
-    """A tier-1 job that runs."""
-    return {
-        "execution_id": "e1",
-        "job_id": "j",
-        "job_type": "ENGINES",
-        "market_id": "US_EQ",
-        "as_of_date": NOW.date(),
-        "status": "RUNNING",
-        "started_at": NOW - timedelta(minutes=10),
-        "attempt_number": 1,
-    }

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from kronos.core.backtests.attempts import AttemptOutcome
 from kronos.core.backtests.runner import Produced
 from kronos.core.backtests.spec import Task
 from kronos.core.changes.model import Experiment
@@ -27,6 +28,7 @@ from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
 from kronos.lake.backtests import BacktestRecord, lake_of
 from kronos.sandbox.backtest import produce
 from kronos.sandbox.configs import CONFIGS, HANDICAPPED_INCUMBENT
+from kronos.services.attempts import hand_back
 from kronos.services.backtest import run_backtest
 from kronos.services.controls import collect_suites, start_suites
 from kronos.services.experiments import cancel, requeue
@@ -403,6 +405,17 @@ def test_what_nobody_judged_is_found_until_it_is(world: World) -> None:
         judged(world, experiment)
     assert [one.experiment_id for one in waiting] == [experiment.experiment_id]
     assert unjudged_experiments(world.database, "test", seconds=0.0) == []
+
+
+def test_what_its_run_will_judge_when_the_batch_is_through_is_left_alone(world: World) -> None:
+    with tried(world) as experiment:
+        other = world.queued(lookback=41)
+        attempt = world.admitted(other, lead=experiment)
+        during = unjudged_experiments(world.database, "test", seconds=0.0)
+        hand_back(world.workplace, other.experiment_id, attempt, AttemptOutcome.LOST, "gone")
+        just_after = unjudged_experiments(world.database, "test")
+        later = unjudged_experiments(world.database, "test", seconds=0.0)
+    assert (during, just_after) == ([], []) and [one.experiment_id for one in later] == [experiment.experiment_id]
 
 
 def test_a_new_gate_policy_asks_for_a_new_verdict(world: World) -> None:

@@ -47,14 +47,21 @@ ORDER BY experiment_id, attempt;
 
 -- name: unjudged
 -- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,
--- whose digest is empty before there is any policy. A verdict by other code counts if a suite of controls has proven
--- that. A control is judged by the code of its suite alone: others have nothing to say of it.
+-- whose digest is empty before there is any policy, and whose run is at no other attempt of its batch and has not been
+-- for as long. A verdict by other code counts if a suite of controls has proven that. A control is judged by the code of
+-- its suite alone: others have nothing to say of it.
 SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest
 FROM kronos.experiments AS experiment
 LEFT JOIN LATERAL kronos.gate_policy_in_force(experiment.engine_name) AS policy ON true
 WHERE experiment.status = 'AWAITING_REVIEW'
     AND coalesce(experiment.metadata #>> '{suite,code_version}', %(code)s) = %(code)s
     AND experiment.status_since < clock_timestamp() - make_interval(secs => %(seconds)s)
+    AND NOT EXISTS (
+        SELECT FROM kronos.backtest_attempts AS mine
+        JOIN kronos.backtest_attempts AS other USING (batch, lead_attempt)
+        WHERE mine.experiment_id = experiment.experiment_id AND mine.attempt = experiment.attempt
+            AND coalesce(other.ended_at, 'infinity') >= clock_timestamp() - make_interval(secs => %(seconds)s)
+    )
     AND NOT EXISTS (
         SELECT FROM kronos.experiment_verdicts AS verdict
         WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt

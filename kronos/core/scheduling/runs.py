@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from kronos.core.scheduling.alarms import alarms, believed_clock
 from kronos.core.scheduling.decisions import CODE, Reason, RunDecisions
 from kronos.core.scheduling.policy import seconds
 from kronos.core.scheduling.room import capacities, caps_in_force, reserved_by_runs, with_unread_gpus
@@ -15,15 +15,6 @@ from kronos.core.scheduling.snapshot import NEVER, Snapshot
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class _Alarm:
-    """Why all runs have to leave: since or from when tier 1 needs the machines, and who says so."""
-
-    reason: Reason
-    starts: int
-    blocker: str
 
 
 def node_of_runs(snapshot: Snapshot) -> Ints:
@@ -45,13 +36,13 @@ def ends_of_runs(snapshot: Snapshot) -> Ints:
 def decide_runs(snapshot: Snapshot, node_of_run: Ints, blocker_code: dict[str, int]) -> RunDecisions:
     """KEEP or PREEMPT every run. blocker_code: codes of the names that may block, extended here."""
     running = snapshot.running
-    clock = _clock(snapshot)
+    clock = believed_clock(snapshot)
     leave = _leave_seconds(snapshot)
     reason = np.zeros(len(running), dtype=np.int64)
     blocker = np.zeros(len(running), dtype=np.int64)
     tick, grace, kill = (seconds(getattr(snapshot.policy, name)) for name in ("tick", "grace", "kill_time"))
     gone_by = np.where(running.leaving_since == NEVER, -NEVER, running.leaving_since + grace)
-    for alarm in _alarms(snapshot, clock):
+    for alarm in alarms(snapshot):
         due = (clock + tick + leave > alarm.starts) & (reason == 0)
         if not due.any():
             continue
@@ -68,30 +59,9 @@ def decide_runs(snapshot: Snapshot, node_of_run: Ints, blocker_code: dict[str, i
     return RunDecisions(running.ids, reason != 0, forced | lost | stateless, reason, blocker)
 
 
-def _clock(snapshot: Snapshot) -> int:
-    """A clock that went back is not believed when it says that tier 1 has time."""
-    return snapshot.now if snapshot.previous is None else max(snapshot.now, snapshot.previous)
-
-
 def _leave_seconds(snapshot: Snapshot) -> Ints:
     running, kill = snapshot.running, seconds(snapshot.policy.kill_time)
     return np.where(running.folds > 1, running.leave_seconds, kill)
-
-
-def _alarms(snapshot: Snapshot, clock: int) -> list[_Alarm]:
-    """What makes every run leave, the most certain first; instants in the future are those of the next window."""
-    windows = snapshot.windows
-    found = []
-    if windows is None or not windows.covers(clock):
-        found.append(_Alarm(Reason.NO_CALENDAR, clock, "calendar"))
-    else:
-        index = windows.open_at(clock)
-        if index is not None:
-            found.append(_Alarm(Reason.PROTECTED_WINDOW, int(windows.starts[index]), windows.closed_by[index]))
-        else:
-            found.append(_Alarm(Reason.PROTECTED_WINDOW, *windows.next_start(clock)))
-    busy = sorted((state.since, state.market) for state in snapshot.tier1 if state.busy)
-    return found + [_Alarm(Reason.TIER1_RUNNING, min(since, clock), market) for since, market in busy[:1]]
 
 
 def _over_cap(snapshot: Snapshot, node_of_run: Ints, leaving: Bools) -> Bools:

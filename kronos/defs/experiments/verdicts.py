@@ -1,12 +1,13 @@
 """Verdicts on experiments: judged in the run of their backtest, or later when that run ended before it judged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import dagster as dg
 
 from kronos.core.gates.model import GateVerdict
+from kronos.defs.again import why_wait
 from kronos.defs.experiments.assets import GROUP, RESULT, give_way
 from kronos.defs.experiments.partitions import EXPERIMENTS, EXPERIMENTS_NAME, members_of
 from kronos.defs.facts.assets import OWNERS
@@ -16,9 +17,12 @@ from kronos.store.open import open_database
 
 if TYPE_CHECKING:
     from kronos.core.gates.record import VerdictRecord
+    from kronos.store.verdicts import Unjudged
 
 VERDICT = dg.AssetKey("experiment_verdict")
 VERSION = "1"
+JUDGES_TAG = "kronos/judges"
+"""What a run of the sensor's is to judge, with which policy and code."""
 
 
 @dg.asset(
@@ -37,7 +41,12 @@ VERSION = "1"
 def experiment_verdict(
     context: dg.AssetExecutionContext, kronos: dg.ResourceParam[Kronos]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Judges the experiments of the run that await review, or the partition's when nothing else is named."""
+    """Judges the experiments of the run that await review, or the partition's when nothing else is named.
+
+    What trading leaves no time for is judged later, by the sensor.
+    """
+    from kronos.services.judging import why_not_judge
+
     # scipy: only who judges waits for it
     from kronos.services.verdicts import judge_experiment
     from kronos.services.workplace import workplace_over
@@ -47,6 +56,9 @@ def experiment_verdict(
     with kronos.open() as opened:
         workplace = workplace_over(kronos.settings, opened.pipeline.database, opened.pipeline.policy)
         for experiment_id in members:
+            if (why := why_not_judge(workplace.database, opened.pipeline.policy)) is not None:
+                context.log.info(f"{experiment_id} is judged later: {why}")
+                continue
             try:
                 found = judge_experiment(workplace, opened.pipeline, experiment_id, opened.now.date())
             except ChangeRefused as refused:
@@ -80,7 +92,8 @@ judge_job = dg.define_asset_job(
     "judge_experiments",
     selection=dg.AssetSelection.assets(VERDICT),
     description="The verdict on one experiment whose results stand.",
-    tags={"kronos/tier": "2"},
+    # the sensor asks again for what failed
+    tags={"kronos/tier": "2", "dagster/max_retries": "0"},
 )
 
 
@@ -89,27 +102,47 @@ judge_job = dg.define_asset_job(
     job=judge_job,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Judges what awaits review without a verdict: its run ended early, or the policy or code changed.",
+    description="Judges what awaits review without a verdict: its run ended early, trading went first, or the policy "
+    "or code changed.",
 )
 def unjudged(context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]) -> dg.SensorResult | dg.SkipReason:
-    """The run key names the attempt, the policy and the code, so that nothing is judged twice."""
+    """The run key names the attempt, the policy, the code and the try, so that nothing is judged twice."""
     from kronos.services.code_version import installed_code
+    from kronos.services.judging import why_not_judge
+    from kronos.services.policy import load_policy
     from kronos.services.verdicts import unjudged_experiments
 
     # of the run to be, which may be newer than this process
     code = installed_code()
     with open_database(kronos.settings) as database:
         waiting = unjudged_experiments(database, code)
+        why = why_not_judge(database, load_policy(kronos.settings.policy)) if waiting else None
     if not waiting:
         return dg.SkipReason("everything that awaits review has its verdict")
-    context.instance.add_dynamic_partitions(EXPERIMENTS_NAME, [str(one.experiment_id) for one in waiting])
-    return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(
-                run_key=f"{one.experiment_id}:{one.attempt}:{one.policy_digest}:{code}",
-                partition_key=str(one.experiment_id),
-                tags={"kronos/experiment": str(one.experiment_id)},
-            )
-            for one in waiting
-        ]
-    )
+    if why is not None:
+        return dg.SkipReason(f"{len(waiting)} wait for their verdict: {why}")
+    requests, waits = _sorted_out(context.instance, waiting, code)
+    if not requests:
+        return dg.SkipReason("; ".join(waits))
+    context.instance.add_dynamic_partitions(EXPERIMENTS_NAME, [str(one.partition_key) for one in requests])
+    return dg.SensorResult(run_requests=requests)
+
+
+def _sorted_out(
+    instance: dg.DagsterInstance, waiting: "Sequence[Unjudged]", code: str
+) -> tuple[list[dg.RunRequest], list[str]]:
+    """Runs to be asked for now, and why the other experiments wait."""
+    requests, waits = [], []
+    for one in waiting:
+        key = f"{one.experiment_id}:{one.attempt}:{one.policy_digest}:{code}"
+        earlier = instance.get_run_records(dg.RunsFilter(tags={JUDGES_TAG: key}))
+        failed = [record for record in earlier if not record.dagster_run.is_success]
+        # the newest comes first; one that succeeded left it for later
+        wait = why_wait(failed) or why_wait(earlier[:1])
+        if wait is not None:
+            waits.append(f"{one.experiment_id}: {wait}")
+            continue
+        tags = {"kronos/experiment": str(one.experiment_id), JUDGES_TAG: key}
+        run_key = f"{key}:{len(earlier)}"
+        requests.append(dg.RunRequest(run_key=run_key, partition_key=str(one.experiment_id), tags=tags))
+    return requests, waits

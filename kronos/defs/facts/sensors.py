@@ -1,11 +1,10 @@
 """Rebuilds follow the source: a changed fingerprint marks a month, and only the marked months are built again."""
 
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 
 import dagster as dg
 
+from kronos.defs.again import IN_FLIGHT, why_wait
 from kronos.defs.facts.assets import LAKE_TAGS
 from kronos.defs.facts.checks import CELLS, FACTS
 from kronos.defs.partitions import Calendar, range_tags
@@ -13,16 +12,6 @@ from kronos.defs.resources import Kronos
 from kronos.services.changes import Rebuild, rebuilds
 
 STATE_TAG = "kronos/source_state"
-ATTEMPTS = 3
-"""A state whose rebuild failed so often waits for a person, or for the source to move on."""
-PAUSE = timedelta(minutes=5)
-IN_FLIGHT = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 observe_job = dg.define_asset_job(
     "observe",
@@ -64,19 +53,10 @@ def _sorted_out(instance: dg.DagsterInstance, wanted: Sequence[Rebuild]) -> tupl
     requests, waits = [], []
     for rebuild in wanted:
         earlier = instance.get_run_records(dg.RunsFilter(tags={STATE_TAG: rebuild.key}))
-        wait = _wait(earlier, time.time())
+        wait = why_wait(earlier)
         if wait is None:
             tags = {STATE_TAG: rebuild.key, **range_tags(rebuild.months[0], rebuild.months[-1])}
             requests.append(dg.RunRequest(run_key=f"{rebuild.key}:{len(earlier)}", tags=tags))
         else:
             waits.append(f"{rebuild.key}: {wait}")
     return requests, waits
-
-
-def _wait(earlier: Sequence[dg.RunRecord], now: float) -> str | None:
-    """Why a state is not built now: it was tried too often, or a moment ago."""
-    if len(earlier) >= ATTEMPTS:
-        return f"tried {len(earlier)} times: see its runs"
-    ended = max((record.end_time or now for record in earlier), default=0.0)
-    left = PAUSE.total_seconds() * len(earlier) - (now - ended)
-    return f"tried a moment ago, again in {left:.0f} s" if earlier and left > 0 else None
