@@ -127,6 +127,14 @@ class NotFound(KronosError):
         super().__init__(f"{kind} {name!r} does not exist{hint}")
 
 
+class NotJudged(KronosError):
+    """An experiment has no verdict yet. status: where it stands instead."""
+
+    def __init__(self, experiment_id: str, status: str, hint: str = "") -> None:
+        self.experiment_id, self.status, self.hint = experiment_id, status, hint
+        super().__init__(f"experiment {experiment_id} has no verdict: its status is {status}{hint and f', {hint}'}")
+
+
 class NothingObserved(KronosError):
     """The lake holds no decisions yet."""
 

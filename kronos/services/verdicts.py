@@ -13,7 +13,7 @@ from kronos.core.gates.evidence import GateEvidence
 from kronos.core.gates.judge import judge
 from kronos.core.gates.record import VerdictRecord, report_of
 from kronos.core.vocabulary import ExperimentStatus
-from kronos.errors import ChangeRefused, NotFound
+from kronos.errors import ChangeRefused, NotJudged
 from kronos.services.code_version import require_unchanged
 from kronos.services.experiments import changing, config_body_of, find_experiment
 from kronos.services.gate_evidence import Backtest, gate_evidence, observed_now, read_backtest
@@ -25,6 +25,9 @@ from kronos.store.database import Database, Role
 
 LEFT_ALONE: Final = 120.0
 """Seconds after its results in which the run of an experiment judges it by itself."""
+_AWAITS_VERDICT: Final = (
+    "and it is judged in minutes, unless trading needs the machine: `kronos experiment judge` does it at once"
+)
 
 
 def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: str | UUID, today: date) -> VerdictRecord:
@@ -78,16 +81,17 @@ def judge_experiment(workplace: Workplace, pipeline: Pipeline, experiment_id: st
 
 
 def verdict_of(database: Database, experiment_id: str | UUID) -> VerdictRecord:
-    """The verdict in force of an experiment; `NotFound` before it was judged."""
+    """The verdict in force of an experiment; `NotJudged` before it has one."""
     return verdict_history(database, experiment_id)[0]
 
 
 def verdict_history(database: Database, experiment_id: str | UUID) -> list[VerdictRecord]:
-    """All verdicts on an experiment, the one in force first; `NotFound` before it was judged."""
+    """All verdicts on an experiment, the one in force first; `NotJudged` before it has one."""
     experiment = find_experiment(database, experiment_id)
     found = verdicts_on(database, experiment.experiment_id)
     if not found:
-        raise NotFound("verdict on experiment", str(experiment.experiment_id))
+        hint = _AWAITS_VERDICT if experiment.status is ExperimentStatus.AWAITING_REVIEW else ""
+        raise NotJudged(str(experiment.experiment_id), experiment.status, hint)
     return found
 
 

@@ -24,7 +24,7 @@ from kronos.core.gates.page import markdown
 from kronos.core.gates.policy import GatePolicy
 from kronos.core.gates.record import VerdictRecord
 from kronos.core.scenarios.battery import Battery, HistoricalWindow
-from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotFound
+from kronos.errors import BacktestFailed, BadValue, ChangeRefused, NotJudged
 from kronos.lake.backtests import BacktestRecord, lake_of
 from kronos.sandbox.backtest import produce
 from kronos.sandbox.configs import CONFIGS, HANDICAPPED_INCUMBENT
@@ -394,8 +394,10 @@ def test_an_experiment_that_is_not_done_is_not_judged(world: World) -> None:
         judged(world, world.queued())
 
 
-def test_before_it_is_judged_an_experiment_has_no_verdict(world: World) -> None:
-    with tried(world) as experiment, pytest.raises(NotFound, match="verdict on experiment"):
+def test_before_it_is_judged_an_experiment_has_no_verdict_and_it_is_said_what_it_waits_for(world: World) -> None:
+    with pytest.raises(NotJudged, match=r"no verdict: its status is QUEUED_FOR_BACKTEST$"):
+        verdict_of(world.database, world.queued(lookback=41).experiment_id)
+    with tried(world) as experiment, pytest.raises(NotJudged, match="AWAITING_REVIEW, and it is judged in minutes"):
         verdict_of(world.database, experiment.experiment_id)
 
 
