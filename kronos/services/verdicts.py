@@ -104,7 +104,8 @@ def verdicts_on(database: Database, experiment_id: UUID) -> list[VerdictRecord]:
 def unjudged_experiments(database: Database, code: str, seconds: float = LEFT_ALONE) -> list[store.Unjudged]:
     """What has awaited review for so long without a verdict under the policy in force: nobody is about to judge it.
 
-    code: the version that would. Verdicts by another one count if a suite of controls has proven it.
+    code: the version that would. Verdicts by another one count if a suite of controls has proven it. Every weekly and
+    monthly run asks for new ones: evidence ages, the LIVE record goes on, and trials are added.
     """
     with database.connect(Role.READER) as session:
         return store.unjudged(session, seconds, code)

@@ -88,11 +88,15 @@ def looks_at(session: Session, engine_name: str, experiment_id: UUID) -> list[Lo
 
 @dataclass(frozen=True)
 class Unjudged:
-    """An experiment without a verdict that counts on its last attempt; no digest: no policy is in force yet."""
+    """An experiment without a verdict that counts on its last attempt; no digest: no policy is in force yet.
+
+    since: request of the newest weekly or monthly run, before which none counts; '' when there was none.
+    """
 
     experiment_id: UUID
     attempt: int
     policy_digest: str
+    since: str
 
 
 def unjudged(session: Session, seconds: float, code_version: str) -> list[Unjudged]:

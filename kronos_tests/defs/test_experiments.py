@@ -29,6 +29,7 @@ from kronos.services.scheduling import Launch, RunState
 from kronos.settings import Settings, dagster_root
 from kronos.store.backtests import RunningBacktest, running_backtests
 from kronos.store.database import Database, Role
+from kronos.store.meta_runs import Claim, claim, claiming
 from kronos_tests.builders import insert
 from kronos_tests.databases import drop
 from kronos_tests.defs.daemon import Daemon, daemon_over
@@ -158,11 +159,7 @@ def test_what_its_run_did_not_judge_is_judged_by_the_sensor_once(
 
 
 def test_while_trading_needs_the_machine_nothing_is_judged(
-    world: World,
-    left_unjudged: Experiment,
-    kronos: Kronos,
-    instance: dg.DagsterInstance,
-    monkeypatch: pytest.MonkeyPatch,
+    world: World, left_unjudged: Experiment, kronos: Kronos, instance: dg.DagsterInstance
 ) -> None:
     """Neither asked for nor begun by a run that was; it is asked for again when trading is through."""
     (request,) = judging(kronos, instance)
@@ -173,8 +170,6 @@ def test_while_trading_needs_the_machine_nothing_is_judged(
     with world.database.connect(Role.OWNER) as session:
         session.execute("UPDATE source.job_executions SET status = 'SUCCESS', completed_at = started_at")
     tick(kronos, instance, SCHEDULER)
-    assert judging(kronos, instance) == [], "left for later a moment ago"
-    monkeypatch.setattr("kronos.defs.again.PAUSE", timedelta(0))
     (again,) = judging(kronos, instance)
     assert again.run_key != request.run_key and judged(kronos, instance, again).success
     assert materialised(instance, "experiment_verdict") == {str(left_unjudged.experiment_id)}
@@ -200,6 +195,30 @@ def test_a_verdict_that_failed_is_asked_for_again_after_a_pause_and_not_for_ever
     assert second.run_key != first.run_key
     monkeypatch.setattr("kronos.defs.again.ATTEMPTS", 1)
     assert judging(kronos, instance) == []
+
+
+@pytest.mark.parametrize("cadence", ["weekly", "monthly"])
+def test_a_weeks_or_months_run_asks_for_a_new_verdict_once(
+    world: World, left_unjudged: Experiment, kronos: Kronos, instance: dg.DagsterInstance, cadence: str
+) -> None:
+    """Nothing has moved but the calendar of reports, so that the verdict that stands is found again."""
+    from kronos.services.verdicts import verdict_history
+
+    def reported(cadence: str, period: str) -> None:
+        with claiming(world.database, cadence) as session:
+            claim(session, cadence, f"{cadence}:{period}", [Claim(period, ())])
+
+    (first,) = judging(kronos, instance)
+    judged(kronos, instance, first)
+    found = verdict_history(world.database, left_unjudged.experiment_id)
+    reported("daily", "1997-01-01")
+    assert judging(kronos, instance) == []
+    reported(cadence, "1996-12-30")
+    (request,) = judging(kronos, instance)
+    assert judged(kronos, instance, request).success and judging(kronos, instance) == []
+    assert verdict_history(world.database, left_unjudged.experiment_id) == found
+    reported(cadence, "1997-01-06")
+    assert [one.run_key == request.run_key for one in judging(kronos, instance)] == [False]
 
 
 def test_nothing_is_judged_while_nobody_plans(

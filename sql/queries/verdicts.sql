@@ -48,9 +48,15 @@ ORDER BY experiment_id, attempt;
 -- name: unjudged
 -- Experiments that have awaited review for a while without a verdict on their last attempt under the policy in force,
 -- whose digest is empty before there is any policy, and whose run is at no other attempt of its batch and has not been
--- for as long. A verdict by other code counts if a suite of controls has proven that. A control is judged by the code of
--- its suite alone: others have nothing to say of it.
-SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest
+-- for as long. A verdict by other code counts if a suite of controls has proven that; one from before the newest weekly
+-- or monthly run, whose request is told, does not: evidence ages, the LIVE record goes on, and trials are added. A
+-- control is judged by the code of its suite alone: others have nothing to say of it.
+WITH newest AS (
+    SELECT request_key, requested_at FROM kronos.meta_runs WHERE cadence IN ('weekly', 'monthly')
+    ORDER BY requested_at DESC, request_key LIMIT 1
+)
+SELECT experiment.experiment_id, experiment.attempt, coalesce(policy.digest, '') AS policy_digest,
+    coalesce((SELECT request_key FROM newest), '') AS since
 FROM kronos.experiments AS experiment
 LEFT JOIN LATERAL kronos.gate_policy_in_force(experiment.engine_name) AS policy ON true
 WHERE experiment.status = 'AWAITING_REVIEW'
@@ -66,6 +72,7 @@ WHERE experiment.status = 'AWAITING_REVIEW'
         SELECT FROM kronos.experiment_verdicts AS verdict
         WHERE verdict.experiment_id = experiment.experiment_id AND verdict.attempt = experiment.attempt
             AND verdict.policy_digest = policy.digest
+            AND verdict.judged_at >= coalesce((SELECT requested_at FROM newest), '-infinity')
             AND (
                 verdict.code_version = %(code)s
                 OR kronos.code_proven(verdict.engine_name, verdict.policy_digest, verdict.code_version)

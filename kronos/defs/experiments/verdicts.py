@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 VERDICT = dg.AssetKey("experiment_verdict")
 VERSION = "1"
 JUDGES_TAG = "kronos/judges"
-"""What a run of the sensor's is to judge, with which policy and code."""
+"""What a run of the sensor's is to judge, with which policy and code, and since which weekly or monthly run."""
+LATER_TAG = "kronos/judged_later"
+"""Of a run that left something for later, since trading needed the machine."""
 
 
 @dg.asset(
@@ -58,6 +60,7 @@ def experiment_verdict(
         for experiment_id in members:
             if (why := why_not_judge(workplace.database, opened.pipeline.policy)) is not None:
                 context.log.info(f"{experiment_id} is judged later: {why}")
+                context.instance.add_run_tags(context.run_id, {LATER_TAG: "true"})
                 continue
             try:
                 found = judge_experiment(workplace, opened.pipeline, experiment_id, opened.now.date())
@@ -92,8 +95,8 @@ judge_job = dg.define_asset_job(
     "judge_experiments",
     selection=dg.AssetSelection.assets(VERDICT),
     description="The verdict on one experiment whose results stand.",
-    # the sensor asks again for what failed
-    tags={"kronos/tier": "2", "dagster/max_retries": "0"},
+    # reports go first; the sensor asks again for what failed
+    tags={"kronos/tier": "2", "dagster/priority": "-1", "dagster/max_retries": "0"},
 )
 
 
@@ -102,8 +105,8 @@ judge_job = dg.define_asset_job(
     job=judge_job,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Judges what awaits review without a verdict: its run ended early, trading went first, or the policy "
-    "or code changed.",
+    description="Judges what awaits review without a verdict: its run ended early, trading went first, the policy or "
+    "code changed, or a week or month has been reported since.",
 )
 def unjudged(context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]) -> dg.SensorResult | dg.SkipReason:
     """The run key names the attempt, the policy, the code and the try, so that nothing is judged twice."""
@@ -117,13 +120,11 @@ def unjudged(context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Krono
     with open_database(kronos.settings) as database:
         waiting = unjudged_experiments(database, code)
         why = why_not_judge(database, load_policy(kronos.settings.policy)) if waiting else None
-    if not waiting:
-        return dg.SkipReason("everything that awaits review has its verdict")
     if why is not None:
         return dg.SkipReason(f"{len(waiting)} wait for their verdict: {why}")
     requests, waits = _sorted_out(context.instance, waiting, code)
     if not requests:
-        return dg.SkipReason("; ".join(waits))
+        return dg.SkipReason("; ".join(waits) or "everything that awaits review has its verdict")
     context.instance.add_dynamic_partitions(EXPERIMENTS_NAME, [str(one.partition_key) for one in requests])
     return dg.SensorResult(run_requests=requests)
 
@@ -134,12 +135,11 @@ def _sorted_out(
     """Runs to be asked for now, and why the other experiments wait."""
     requests, waits = [], []
     for one in waiting:
-        key = f"{one.experiment_id}:{one.attempt}:{one.policy_digest}:{code}"
+        key = f"{one.experiment_id}:{one.attempt}:{one.policy_digest}:{code}:{one.since}"
         earlier = instance.get_run_records(dg.RunsFilter(tags={JUDGES_TAG: key}))
-        failed = [record for record in earlier if not record.dagster_run.is_success]
-        # the newest comes first; one that succeeded left it for later
-        wait = why_wait(failed) or why_wait(earlier[:1])
-        if wait is not None:
+        if any(record.dagster_run.is_success and LATER_TAG not in record.dagster_run.tags for record in earlier):
+            continue  # what it found is the verdict that stands
+        if (wait := why_wait([one for one in earlier if LATER_TAG not in one.dagster_run.tags])) is not None:
             waits.append(f"{one.experiment_id}: {wait}")
             continue
         tags = {"kronos/experiment": str(one.experiment_id), JUDGES_TAG: key}
