@@ -53,6 +53,10 @@ def print_alerts(found: Sequence[Alert], console: Console) -> None:
         answered = [one.state, escape(by or ""), escape(reason or "")]
         table.add_row(str(one.alert_id), str(one.raised_on), *told, str(one.monitored_from), *answered)
     console.print(table)
+    for one in found:
+        if one.state != "CLOSED" and (asks := one.evidence.get("asks")):
+            line = f"alert {one.alert_id} asks for a rollback to {asks['rollback_to']}: {asks['command']} --reason ..."
+            console.print(escape(line))
 
 
 def _findings(found: Iterable[MonitorFinding]) -> Table:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import psycopg
 from pydantic import TypeAdapter
 
 from kronos.core.frames import MONITOR_ROWS, conform
@@ -23,7 +25,7 @@ from kronos.services.summaries import ALL_ENGINES
 from kronos.settings import Settings
 from kronos.store.alerts import raise_alert
 from kronos.store.database import Database, Role
-from kronos.store.engine_configs import EVERYWHERE, Activation, activations
+from kronos.store.engine_configs import EVERYWHERE, Activation, activations, earlier_config
 from kronos.store.meta_runs import ReportBuild, record_builds, report_builds
 from kronos.store.open import open_database
 
@@ -193,12 +195,22 @@ def _raise(database: Database, answers: Sequence[EngineMonitoring]) -> int:
                 metric=found.metric.value,
                 monitored_from=found.monitored_from,
                 raised_on=day,
-                evidence=_evidence(found),
+                evidence=_evidence(found) | _asks(connection, found.engine_name, found.scope, found.config_id),
             )
             for day, found in calls
             if found.config_id is not None and found.monitored_from is not None
         ]
     return sum(one is not None for one in ids)
+
+
+def _asks(connection: psycopg.Connection[Any], engine_name: str, scope: str, config_id: str) -> dict[str, Any]:
+    """What an alert asks of a person: to return to the config before this one, while it is still active."""
+    earlier = earlier_config(connection, engine_name, scope, config_id)
+    if earlier is None:
+        return {}
+    words = ["kronos", "rollback", engine_name, "--from", config_id]
+    command = shlex.join(words if scope == EVERYWHERE else [*words, "--scope", scope])
+    return {"asks": {"rollback_to": earlier, "command": command}}
 
 
 def _evidence(found: MonitorFinding) -> dict[str, Any]:

@@ -168,6 +168,14 @@ def active_at(connection: Session, engine_name: str, instant: datetime, scope: s
         return cursor.execute(query("engine_configs", "active_at"), values).fetchone()
 
 
+def earlier_config(connection: Session, engine_name: str, scope: str, config_id: str) -> str | None:
+    """What a rollback from the config would return to; None when it is not the incumbent or had none before it."""
+    found: str | None = _scalar(
+        connection, "earlier", {"engine_name": engine_name, "scope": scope, "config_id": config_id}
+    )
+    return found
+
+
 def activations(connection: Session, engine_name: str) -> list[Activation]:
     """The engine's whole activation history, oldest first within each scope."""
     with connection.cursor(row_factory=class_row(Activation)) as cursor:

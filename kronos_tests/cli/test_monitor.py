@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -43,11 +44,13 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def raised(database: Database) -> int:
+def raised(database: Database, **evidence: Any) -> int:
     """The number of an alert on PORTFOLIO's config."""
     with database.connect() as connection:
         words = {"engine_name": "PORTFOLIO", "scope": "*", "config_id": "a", "metric": "return"}
-        found = raise_alert(connection, **words, monitored_from=START, raised_on=date(2005, 1, 3), evidence={"n": 1})
+        found = raise_alert(
+            connection, **words, monitored_from=START, raised_on=date(2005, 1, 3), evidence=evidence or {"n": 1}
+        )
     assert found is not None
     return found
 
@@ -88,6 +91,14 @@ def test_an_alert_is_listed_taken_up_and_closed(home: Database) -> None:
     assert run("alerts", "close", number, "--reason", "rolled back", "--by", "bob").exit_code == 0
     assert run("alerts").stdout.strip() == "no alert"
     assert "rolled back" in run("alerts", "--all").stdout
+
+
+def test_an_alert_that_asks_for_a_rollback_shows_how_until_it_is_closed(home: Database) -> None:
+    command = "kronos rollback PORTFOLIO --from a"
+    number = str(raised(home, asks={"rollback_to": "before", "command": command}))
+    assert f"alert {number} asks for a rollback to before: {command} --reason" in " ".join(run("alerts").stdout.split())
+    run("alerts", "close", number, "--reason", "rolled back", "--by", "bob")
+    assert command not in run("alerts", "--all").stdout
 
 
 def test_who_is_not_named_is_the_account(home: Database) -> None:

@@ -169,6 +169,24 @@ def test_an_alert_is_raised_once_with_its_evidence_on_the_first_day_seen(pipelin
     evidence = found.evidence
     assert evidence["e"]["largest"] >= evidence["e"]["threshold"] == pytest.approx(40.0)
     assert evidence["reference"]["n"] == BEFORE
+    assert "asks" not in evidence, "nothing was active before the first config"
+
+
+def test_the_alert_of_a_promoted_config_asks_for_a_rollback_to_the_one_before(pipeline: Pipeline) -> None:
+    begin(pipeline.database, "PORTFOLIO", "before", "a", on=date(2001, 1, 2))
+    noon = datetime(2001, 1, 3, 12, tzinfo=UTC)
+    replace_incumbent(pipeline.database, "PORTFOLIO", "a", expected="before", at=noon)
+    watch(pipeline, LATE)
+    (found,) = alerts(pipeline.database)
+    command = "kronos rollback PORTFOLIO --from a"
+    assert found.evidence["asks"] == {"rollback_to": "before", "command": command}
+
+
+def test_no_rollback_is_asked_for_from_a_config_that_is_active_no_more(pipeline: Pipeline) -> None:
+    begin(pipeline.database, "PORTFOLIO", "after", "a", on=DAYS[-1] + timedelta(days=1))
+    watch(pipeline, LATE)
+    (found,) = alerts(pipeline.database)
+    assert found.config_id == "a" and "asks" not in found.evidence
 
 
 def test_two_runs_at_once_raise_one_alert(pipeline: Pipeline) -> None:

@@ -37,6 +37,11 @@ FROM kronos.config_activations
 WHERE engine_name = %(engine_name)s AND scope = %(scope)s
     AND activated_at <= %(instant)s AND (deactivated_at IS NULL OR %(instant)s < deactivated_at);
 
+-- name: earlier
+-- The config that a rollback of an engine's incumbent within a scope returns to; no row when another one is the incumbent.
+SELECT config_id FROM kronos.activation_before(%(engine_name)s, %(scope)s)
+WHERE kronos.incumbent_of(%(engine_name)s, %(scope)s) = %(config_id)s;
+
 -- name: activations
 -- Every activation of an engine, oldest first.
 SELECT engine_name, scope, config_id, activated_at, deactivated_at, activated_by, reason
