@@ -226,7 +226,7 @@ def test_nothing_is_judged_while_nobody_plans(
 ) -> None:
     del left_unjudged
     with world.database.connect(Role.OWNER) as session:
-        session.execute("UPDATE kronos.scheduler_state SET planned_at = planned_at - interval '3 minutes'")
+        session.execute("UPDATE kronos.scheduler_state SET planned_at = planned_at - interval '2 hours'")
     assert judging(kronos, instance) == []
     assert "has not planned since" in str(why_not_judge(world.database, world.pipeline.policy))
     tick(kronos, instance, SCHEDULER)

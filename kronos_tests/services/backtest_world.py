@@ -53,7 +53,7 @@ PIECES = 5
 
 
 def roomy(**changes: Any) -> SchedulerPolicy:
-    """A scheduler to whose backtests a busy or full machine is no obstacle."""
+    """A scheduler to whose backtests a busy, full or slow machine is no obstacle."""
     caps = Caps(cpu=50.0, gpu=1.0, memory=1.0, io=1.0)
     need = Need(cpu=0.01, memory_mb=1_500, io=0.0)
     values: dict[str, Any] = {
@@ -62,6 +62,7 @@ def roomy(**changes: Any) -> SchedulerPolicy:
         "needs": dict.fromkeys(ResourceClass, need),
         "launches_per_node": 10,
         "least_disk_free_mb": 0,
+        "telemetry_age": timedelta(hours=1),
         "cooldown": timedelta(milliseconds=1),
         "tier1_settle": timedelta(milliseconds=1),
     }
