@@ -8,15 +8,19 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from kronos.errors import BadValue, KronosError, PortBusy
 from kronos.services.guard import Stack, guarded
 
 LOOPBACK = "127.0.0.1"
+LOOK_S: Final = 5.0
+"""Between two looks at what runs."""
+Look = Callable[[Stack], None]
 
 
 class AlreadyRunning(KronosError):
@@ -56,20 +60,26 @@ def require_free_port(port: int, variable: str) -> None:
             raise PortBusy(message) from None
 
 
-def serve_dagster(home: Path, workspace: Path, port: int, env: dict[str, str]) -> int:
+def serve_dagster(home: Path, workspace: Path, port: int, env: dict[str, str], look: Look) -> int:
     """Run Dagster's UI and daemon until one of them ends or this process is told to stop; return its exit code."""
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", LOOPBACK, "-p", str(port)]
-    return serve(home, command, env)
+    return serve(home, command, env, look)
 
 
-def serve(home: Path, command: list[str], env: dict[str, str]) -> int:
-    """Run a command until it ends or this process does, killed or not; nothing that it started outlives it."""
+def serve(home: Path, command: list[str], env: dict[str, str], look: Look) -> int:
+    """Run a command until it ends or this process does, killed or not; nothing that it started outlives it.
+
+    look: called with what runs every few seconds.
+    """
     child = subprocess.Popen(command, env={**os.environ, **env}, start_new_session=True, stdin=subprocess.DEVNULL)
     stack = Stack.of(child.pid)
     _remember(home, stack)
     with guarded(stack):
         try:
-            return child.wait()
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    return child.wait(LOOK_S)
+                look(stack)
         finally:
             stop_recorded(home)
 

@@ -9,6 +9,7 @@ from kronos import settings
 from kronos.cli.database import tell_first_admin
 from kronos.cli.render import print_summary, report_console
 from kronos.cli.stack import LOOPBACK, require_free_port, serve_dagster, single_instance, stop_recorded
+from kronos.cli.upkeep import Upkeep
 from kronos.settings import Settings
 from kronos.store.database import Database
 from kronos.store.open import open_database
@@ -54,4 +55,5 @@ def _serve(config: Settings, database: Database, console: Console) -> None:
 
     close_interrupted(config, database)
     console.print(f"Dagster: http://{LOOPBACK}:{config.dagster_port}  (Ctrl-C stops everything)", style="bold")
-    serve_dagster(config.home, workspace_file(), config.dagster_port, prepare_dagster_home(config, database))
+    env = prepare_dagster_home(config, database)
+    serve_dagster(config.home, workspace_file(), config.dagster_port, env, Upkeep(config, console.print).look)

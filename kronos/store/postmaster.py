@@ -62,7 +62,7 @@ class Postmaster:
 
     def start(self) -> None:
         """Return with the server accepting connections, whatever state it was in."""
-        if self._serving() and _until(lambda: self._ready() or not self._serving(), READY_S) and self._ready():
+        if self.serving() and _until(lambda: self._ready() or not self.serving(), READY_S) and self._ready():
             return
         self._clear()
         for port in islice(self._free_ports(), _PORT_TRIES):
@@ -79,7 +79,7 @@ class Postmaster:
         signs = (signal.SIGINT, signal.SIGQUIT) if self._ready() else (signal.SIGQUIT,)
         for sign in signs:
             pid = self._pid()
-            if pid is None or not self._serving():
+            if pid is None or not self.serving():
                 break
             os.kill(pid, sign)
             if _until(lambda: not is_held(self._alive_lock), _STOP_S):
@@ -96,7 +96,7 @@ class Postmaster:
         except FileNotFoundError:
             return []
 
-    def _serving(self) -> bool:
+    def serving(self) -> bool:
         """Whether the process named in postmaster.pid is this cluster's living postmaster."""
         pid = self._pid()
         if pid is None or not is_held(self._alive_lock):
@@ -110,7 +110,7 @@ class Postmaster:
     def _ready(self) -> bool:
         """Whether connections are accepted; after a crash of one of its processes a server that was may not be."""
         lines = self._pid_file()
-        if len(lines) < 8 or lines[7].strip() != "ready" or not self._serving():
+        if len(lines) < 8 or lines[7].strip() != "ready" or not self.serving():
             return False
         asked = [str(self.cluster.programs / "pg_isready"), "--host=127.0.0.1", f"--port={self.port}", "--quiet"]
         return self.cluster.account.run(asked).returncode == 0

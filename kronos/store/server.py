@@ -49,6 +49,15 @@ class EmbeddedServer:
             finally:
                 self._leave(lease)
 
+    def revive(self) -> bool:
+        """Inside a block of `used`, start the server again if it is gone, however it ended; whether it was."""
+        with self._turn():
+            postmaster = self._postmaster()
+            gone = not postmaster.serving()
+            if gone:
+                postmaster.start()
+        return gone
+
     def _leave(self, lease: Path) -> None:
         with self._turn():
             lease.unlink(missing_ok=True)

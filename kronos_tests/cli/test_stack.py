@@ -23,7 +23,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 home = Path(sys.argv[1])
 family = f"import subprocess, sys, pathlib; {sys.argv[2]}"
-serve(home, [sys.executable, "-c", family], {})
+serve(home, [sys.executable, "-c", family], {}, lambda _: None)
 """
 FAMILY = """
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session={own})

@@ -101,6 +101,17 @@ def test_no_acknowledged_row_is_lost_when_the_postmaster_is_killed(home: Path) -
     assert set(acknowledged) <= kept
 
 
+def test_a_killed_server_is_revived_where_it_was_and_a_living_one_is_left_alone(home: Path) -> None:
+    with running_server(home) as server:
+        before = server.url()
+        assert not server.revive()
+        _kill_postmaster(home)
+        assert server.revive() and not server.revive()
+        assert server.url() == before
+        with psycopg.connect(server.url("postgres")) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_backend_that_outlives_its_postmaster_is_ended_before_the_next_start(home: Path) -> None:
     with running_server(home) as server:
         busy = _connect(server)
