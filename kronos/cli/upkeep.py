@@ -99,5 +99,5 @@ def _serves_code(process: psutil.Process) -> bool:
     try:
         words = process.cmdline()
         return ["api", "grpc"] in [words[n : n + 2] for n in range(len(words))]
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,13 @@ LONGEST_S = 300.0
 
 
 def named(settings: Settings, kind: str, words: str) -> list[psutil.Process]:
-    return [process for process in members(settings, kind) if words in " ".join(process.cmdline())]
+    """Living processes of a kind whose command line holds the words."""
+    found = []
+    for process in members(settings, kind):
+        with suppress(psutil.NoSuchProcess):  # a zombie is none either
+            if words in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def planned_since(settings: Settings, started: float) -> Callable[[], bool]:
@@ -36,7 +43,7 @@ def killed(supervisor: Supervisor, kind: str, words: str) -> None:
     """Kill a process once it is there, and wait for another in its place."""
     settings = supervisor.settings
     assert supervisor.until(lambda: bool(named(settings, kind, words)), LONGEST_S)
-    (victim,) = named(settings, kind, words)
+    victim = named(settings, kind, words)[0]
     victim.kill()
     assert supervisor.until(lambda: bool({*named(settings, kind, words)} - {victim}), LONGEST_S), kind
 
