@@ -55,7 +55,7 @@ def print_alerts(found: Sequence[Alert], console: Console) -> None:
     console.print(table)
     for one in found:
         if one.state != "CLOSED" and (asks := one.evidence.get("asks")):
-            line = f"alert {one.alert_id} asks for a rollback to {asks['rollback_to']}: {asks['command']} --reason ..."
+            line = f"alert {one.alert_id} asks for a rollback to {asks['rollback_to']}: {asks['command']}"
             console.print(escape(line))
 
 

@@ -208,9 +208,9 @@ def _asks(connection: psycopg.Connection[Any], engine_name: str, scope: str, con
     earlier = earlier_config(connection, engine_name, scope, config_id)
     if earlier is None:
         return {}
-    words = ["kronos", "rollback", engine_name, "--from", config_id]
-    command = shlex.join(words if scope == EVERYWHERE else [*words, "--scope", scope])
-    return {"asks": {"rollback_to": earlier, "command": command}}
+    within = [] if scope == EVERYWHERE else ["--scope", scope]
+    words = ["kronos", "rollback", engine_name, "--from", config_id, *within, "--reason", "..."]
+    return {"asks": {"rollback_to": earlier, "command": shlex.join(words)}}
 
 
 def _evidence(found: MonitorFinding) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def test_the_alert_of_a_promoted_config_asks_for_a_rollback_to_the_one_before(pi
     replace_incumbent(pipeline.database, "PORTFOLIO", "a", expected="before", at=noon)
     watch(pipeline, LATE)
     (found,) = alerts(pipeline.database)
-    command = "kronos rollback PORTFOLIO --from a"
+    command = "kronos rollback PORTFOLIO --from a --reason ..."
     assert found.evidence["asks"] == {"rollback_to": "before", "command": command}
 
 
