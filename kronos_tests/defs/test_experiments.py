@@ -22,7 +22,7 @@ from kronos.defs.assembly import assemble
 from kronos.defs.experiments.partitions import EXPERIMENTS_NAME, LAUNCH_TAG, MEMBERS_TAG, members_of, members_tag
 from kronos.defs.experiments.sensors import request, state_of
 from kronos.defs.resources import Kronos
-from kronos.errors import KronosError
+from kronos.errors import ChangeRefused, KronosError
 from kronos.services.experiments import cancel
 from kronos.services.judging import why_not_judge
 from kronos.services.scheduling import Launch, RunState
@@ -195,6 +195,24 @@ def test_a_verdict_that_failed_is_asked_for_again_after_a_pause_and_not_for_ever
     assert second.run_key != first.run_key
     monkeypatch.setattr("kronos.defs.again.ATTEMPTS", 1)
     assert judging(kronos, instance) == []
+
+
+def test_what_code_changed_under_its_run_left_unjudged_is_asked_for_again(
+    left_unjudged: Experiment, kronos: Kronos, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the code is what it was by then, and with it the key."""
+    from kronos.services import verdicts
+
+    def changed() -> None:
+        raise ChangeRefused("the code on disk was changed")
+
+    (first,) = judging(kronos, instance)
+    with monkeypatch.context() as edited:
+        edited.setattr(verdicts, "require_unchanged", changed)
+        assert judged(kronos, instance, first).success and materialised(instance, "experiment_verdict") == set()
+    (second,) = judging(kronos, instance)
+    assert second.run_key != first.run_key and judged(kronos, instance, second).success
+    assert materialised(instance, "experiment_verdict") == {str(left_unjudged.experiment_id)}
 
 
 @pytest.mark.parametrize("cadence", ["weekly", "monthly"])

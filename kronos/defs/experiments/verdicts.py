@@ -24,7 +24,7 @@ VERSION = "1"
 JUDGES_TAG = "kronos/judges"
 """What a run of the sensor's is to judge, with which policy and code, and since which weekly or monthly run."""
 LATER_TAG = "kronos/judged_later"
-"""Of a run that left something for later, since trading needed the machine."""
+"""Of a run that left something for later: trading needed the machine, or the code was changed under it."""
 
 
 @dg.asset(
@@ -58,14 +58,15 @@ def experiment_verdict(
     with kronos.open() as opened:
         workplace = workplace_over(kronos.settings, opened.pipeline.database, opened.pipeline.policy)
         for experiment_id in members:
-            if (why := why_not_judge(workplace.database, opened.pipeline.policy)) is not None:
-                context.log.info(f"{experiment_id} is judged later: {why}")
+            found, why = None, why_not_judge(workplace.database, opened.pipeline.policy)
+            if why is None:
+                try:
+                    found = judge_experiment(workplace, opened.pipeline, experiment_id, opened.now.date())
+                except ChangeRefused as refused:
+                    why = str(refused)
+            if found is None:
+                context.log.info(f"{experiment_id} is not judged now: {why}")
                 context.instance.add_run_tags(context.run_id, {LATER_TAG: "true"})
-                continue
-            try:
-                found = judge_experiment(workplace, opened.pipeline, experiment_id, opened.now.date())
-            except ChangeRefused as refused:
-                context.log.info(f"{experiment_id} is not judged: {refused}")
                 continue
             partition, metadata = str(experiment_id), _metadata(found)
             if partition == context.partition_key:
@@ -109,7 +110,7 @@ judge_job = dg.define_asset_job(
     "code changed, or a week or month has been reported since.",
 )
 def unjudged(context: dg.SensorEvaluationContext, kronos: dg.ResourceParam[Kronos]) -> dg.SensorResult | dg.SkipReason:
-    """The run key names the attempt, the policy, the code and the try, so that nothing is judged twice."""
+    """The run key names the attempt, the policy, the code, the week or month and the try: nothing is judged twice."""
     from kronos.services.code_version import installed_code
     from kronos.services.judging import why_not_judge
     from kronos.services.policy import load_policy
@@ -137,9 +138,10 @@ def _sorted_out(
     for one in waiting:
         key = f"{one.experiment_id}:{one.attempt}:{one.policy_digest}:{code}:{one.since}"
         earlier = instance.get_run_records(dg.RunsFilter(tags={JUDGES_TAG: key}))
-        if any(record.dagster_run.is_success and LATER_TAG not in record.dagster_run.tags for record in earlier):
+        tried = [record for record in earlier if LATER_TAG not in record.dagster_run.tags]
+        if any(record.dagster_run.is_success for record in tried):
             continue  # what it found is the verdict that stands
-        if (wait := why_wait([one for one in earlier if LATER_TAG not in one.dagster_run.tags])) is not None:
+        if (wait := why_wait(tried)) is not None:
             waits.append(f"{one.experiment_id}: {wait}")
             continue
         tags = {"kronos/experiment": str(one.experiment_id), JUDGES_TAG: key}
